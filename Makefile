@@ -1,0 +1,50 @@
+# Everything a person runs here is one of these. `make run` and `make test` need
+# only Go 1.21 or newer, git and make: Go fetches the toolchain that go.mod names.
+export GOTOOLCHAIN := go1.27.4
+GO ?= go
+
+# The released program is one static file, so it is built without cgo everywhere.
+STATIC := CGO_ENABLED=0
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# How long each fuzz target runs under `make fuzz`.
+FUZZTIME ?= 10s
+
+.PHONY: help build run test race check fmt bench cover fuzz clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+build: ## write bin/mailseal
+	$(STATIC) $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/mailseal ./cmd/mailseal
+
+run: build ## start the whole system on http://127.0.0.1:8080, data in ./var
+	bin/mailseal serve --dev --data ./var
+
+test: ## install what the tests need, then run all of them
+	scripts/test-deps
+	CI=true $(GO) test -shuffle=on ./...
+	$(MAKE) race
+
+race: ## run the tests that share memory under the race detector
+	CI=true scripts/race
+
+check: ## format, vet, lint, layers, vulnerabilities, generated files; runs no tests but the layers
+	scripts/check
+
+fmt: ## rewrite every Go file as gofmt wants it
+	gofmt -w $$(git ls-files '*.go')
+
+bench: build ## measure against OpenSSL in the same run and print the ratios
+	$(GO) run ./bench
+
+cover: ## write the coverage of all packages to cover.out and print it by function
+	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
+	$(GO) tool cover -func=cover.out | tail -n 1
+
+fuzz: ## run every fuzz target for FUZZTIME
+	scripts/fuzz $(FUZZTIME)
+
+clean: ## remove what the build made; ./var, which has your keys, stays
+	rm -rf bin cover.out

@@ -1,0 +1,86 @@
+package layers
+
+// Module is the path that the map's rooms are relative to.
+const Module = "github.com/mailseal/mailseal"
+
+// Rooms is the map, low to high; an empty line begins the next line of rooms.
+// A star marks the public packages.
+const Rooms = `
+internal/ber            BER reader and DER writer: bytes without meaning
+internal/oid            object and algorithm identifiers: names without behaviour
+internal/entity         byte-exact MIME: knows nothing of what a part holds
+internal/mailbox        one strict address type: compared the same way everywhere
+
+internal/signature      signature algorithms, for certificates and CMS alike
+
+*cert                   certificates, requests, CRLs: a fact, never a judgement
+
+*cms                    RFC 5652: opens layers and states facts
+*certpath               RFC 5280 section 6: judges a chain
+*identity               a person's key and chain
+
+*revocation             judges a judged chain; only revocation/fetch will dial
+
+*smime                  RFC 8551: joins facts and judgements into the verdict
+
+internal/inspect        explains any file of the formats below
+internal/store          SQL: imports nothing of ours, its rows are plain structs
+internal/keys           key URI to crypto.Signer
+internal/mailout        submits one mail; the catcher of --dev
+
+internal/audit          hash-chained events
+internal/outbox         durable jobs
+internal/auth           sessions and roles
+
+internal/issuance       pure: prepare, lint, issue
+internal/validation     proofs of control of a mailbox
+
+internal/authority      authorities and their state
+
+internal/registration   the one way to a certificate
+internal/directory      where a recipient's certificate is found
+
+internal/portal         a door
+internal/api            a door
+internal/repository     a door: CRL, AIA, later OCSP
+
+internal/server         composition root
+
+internal/cli            one file per command
+
+cmd                     main
+
+internal/testca         test authorities, for tests alone
+test                    end to end with real software
+bench                   side by side with other software
+scripts                 called by the Makefile
+`
+
+// LibraryLimits is what the public packages may link.
+var LibraryLimits = Limits{
+	Allowed: []string{
+		"golang.org/x/crypto",
+		"golang.org/x/net/idna",
+		"golang.org/x/text", // below x/net/idna
+		"golang.org/x/sys",  // below x/crypto
+		"github.com/cloudflare/circl",
+		"vendor/golang.org/x", // the standard library's own copies
+	},
+	Forbidden: []Rule{
+		{"database/sql", "who imports a library for mail wants no database"},
+		{"net/http", "what is fetched is fetched by the caller, who knows the network's rules"},
+		{"log", "a library returns errors; the caller decides what is logged"},
+		{"os/exec", "a library that starts programs cannot be sandboxed"},
+		{"net/smtp", "sending is the caller's"},
+		{"net/mail", "lenient about addresses, and it links a logger: use internal/mailbox and internal/entity"},
+		{"testing", "test hooks belong in test files"},
+	},
+	Unnamed: []Rule{
+		{"net", "the library dials nobody"},
+		{"os", "the library reads no files, no environment, no clock"},
+		{"flag", "options are passed in"},
+	},
+	// A person's key store is a folder of files: that is what identity is for.
+	Excepted: map[string][]string{"identity": {"os"}},
+	TestOnly: []string{"internal/testca", "test"},
+}
