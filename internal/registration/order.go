@@ -1,0 +1,80 @@
+package registration
+
+import (
+	"errors"
+	"time"
+)
+
+// State is where an order stands. It only moves forward: applied -> proven ->
+// issued, or out of one of the first two into refused or expired.
+type State string
+
+// The states of an order. Applied, proven, issued and refused are stored;
+// expired is what an applied or a proven order is called after its Expires.
+const (
+	StateApplied State = "applied" // a code was mailed, nobody has proven anything yet
+	StateProven  State = "proven"  // every mailbox of the order is proven, a request may be sent
+	StateIssued  State = "issued"  // the certificate exists
+	StateRefused State = "refused" // ended without a certificate, Order.Reason says why
+	StateExpired State = "expired" // ran out of time
+)
+
+// Application is what a person asks for: one certificate for one mailbox.
+type Application struct {
+	Email    string // the mailbox as typed; refused unless internal/mailbox accepts it
+	Name     string // for the account and the PKCS#12 label only, never for the certificate; may be empty
+	Language string // of the mail with the code: "en" or "ja", anything else is English
+
+	// Client is whatever the door knows of who asks (a portal session, a
+	// remote address); mails asked for by one client are limited in number.
+	// Empty means that the door knows nothing and only the address is limited.
+	Client string
+}
+
+// Order is the public face of one order: what the session that asked may see.
+type Order struct {
+	ID       string // 128 random bits, lower-case base32
+	State    State
+	Email    string // byte for byte the mailbox that was mailed to and that the certificate names
+	Name     string
+	Language string // "en" or "ja"
+	Created  time.Time
+	Expires  time.Time // when an applied or proven order ends
+	Reason   string    // why it was refused, for people; empty otherwise
+}
+
+// The ways in which an order is refused a step. A door translates them once,
+// at its edge; errors of the machine itself (disk, database) are none of them.
+var (
+	// ErrAddress: the address is not one mailbox in plain form.
+	ErrAddress = errors.New("registration: address not accepted")
+	// ErrName: the person's name is too long or holds control characters.
+	ErrName = errors.New("registration: name not accepted")
+	// ErrNotFound: no such order, or the secret is not that of the session
+	// that asked for it. The two look alike on purpose.
+	ErrNotFound = errors.New("registration: no such order for this session")
+	// ErrState: the order is not in a state that allows the step.
+	ErrState = errors.New("registration: the order does not allow this now")
+	// ErrNotACode: what was entered does not have the form of a code. It does
+	// not count as a try.
+	ErrNotACode = errors.New("registration: not a code")
+	// ErrWrongCode: a code, but not the one that was mailed for this order.
+	ErrWrongCode = errors.New("registration: wrong code")
+	// ErrMail: the mail with the code could not be handed over.
+	ErrMail = errors.New("registration: mail not sent")
+	// ErrRequest: the certification request cannot be used (malformed, not
+	// signed by its key, key too weak or of a kind not allowed).
+	ErrRequest = errors.New("registration: certification request not accepted")
+	// ErrOtherKey: the order was already enrolled with another key.
+	ErrOtherKey = errors.New("registration: the order belongs to another key")
+)
+
+// TooManyError tells that too many mails were asked for.
+type TooManyError struct {
+	Retry time.Duration // when asking again makes sense
+}
+
+// Error implements error.
+func (e *TooManyError) Error() string {
+	return "registration: too many mails asked for, try again in " + e.Retry.Round(time.Minute).String()
+}
