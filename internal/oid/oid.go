@@ -1,0 +1,159 @@
+// Package oid names object identifiers and algorithm identifiers as they stand
+// in certificates and CMS messages, each with the document that defines it.
+//
+// An [OID] is its dotted decimal text: comparable, printable, usable in a
+// switch and as a map key, and free of start-up work. [Read] and [Add] are the
+// DER forms. The package attaches no meaning; what an algorithm does lives in
+// the packages that use it.
+package oid
+
+import (
+	"errors"
+	"math/big"
+	"math/bits"
+	"strconv"
+	"strings"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// MaxLength is the largest number of content octets of an object identifier
+// that is read. The longest in use are the 2.25 (UUID) arcs, below 24 octets.
+const MaxLength = 128
+
+// OID is an object identifier in dotted decimal, "2.5.29.15".
+type OID string
+
+var errMalformed = errors.New("malformed object identifier")
+
+// Read consumes one OBJECT IDENTIFIER from s. It reports false, as cryptobyte
+// does, when the encoding is not DER (X.690 §8.19).
+func Read(s *cryptobyte.String, o *OID) bool {
+	var content cryptobyte.String
+	if !s.ReadASN1(&content, asn1.OBJECT_IDENTIFIER) {
+		return false
+	}
+	parsed, err := FromContent(content)
+	if err != nil {
+		return false
+	}
+	*o = parsed
+	return true
+}
+
+// Add appends o as an OBJECT IDENTIFIER to b, and puts an error into b when o
+// is not a well-formed object identifier.
+func Add(b *cryptobyte.Builder, o OID) {
+	content, err := o.content()
+	if err != nil {
+		b.SetError(err)
+		return
+	}
+	b.AddASN1(asn1.OBJECT_IDENTIFIER, func(b *cryptobyte.Builder) { b.AddBytes(content) })
+}
+
+// FromContent decodes the content octets of an OBJECT IDENTIFIER. Arcs may be
+// of any size that fits [MaxLength]: UUID arcs (X.667) have 128 bits.
+func FromContent(content []byte) (OID, error) {
+	if len(content) == 0 || len(content) > MaxLength || content[len(content)-1]&0x80 != 0 {
+		return "", errMalformed
+	}
+	var text []byte
+	for first := true; len(content) > 0; first = false {
+		if content[0] == 0x80 { // X.690 §8.19.2: no leading zero septets
+			return "", errMalformed
+		}
+		n := 0
+		for content[n]&0x80 != 0 {
+			n++
+		}
+		text = appendArc(text, content[:n+1], first)
+		content = content[n+1:]
+	}
+	return OID(text), nil
+}
+
+// appendArc appends one decoded subidentifier. The first one packs the two top
+// arcs as 40*X+Y (X.690 §8.19.4).
+func appendArc(text []byte, septets []byte, first bool) []byte {
+	if len(septets) <= 9 {
+		var v uint64
+		for _, c := range septets {
+			v = v<<7 | uint64(c&0x7f)
+		}
+		if first {
+			top := min(v/40, 2)
+			text = strconv.AppendUint(text, top, 10)
+			v -= top * 40
+		}
+		return strconv.AppendUint(append(text, '.'), v, 10)
+	}
+	v := new(big.Int)
+	for _, c := range septets {
+		v.Lsh(v, 7).Or(v, big.NewInt(int64(c&0x7f)))
+	}
+	if first {
+		text = append(text, '2')
+		v.Sub(v, big.NewInt(80))
+	}
+	return v.Append(append(text, '.'), 10)
+}
+
+// content encodes o as content octets.
+func (o OID) content() ([]byte, error) {
+	arcs := strings.Split(string(o), ".")
+	if len(arcs) < 2 {
+		return nil, errors.New("object identifier \"" + string(o) + "\" has fewer than two arcs")
+	}
+	top, err := strconv.ParseUint(arcs[0], 10, 8)
+	if err != nil || top > 2 {
+		return nil, errors.New("object identifier \"" + string(o) + "\" does not begin with 0, 1 or 2")
+	}
+	out := make([]byte, 0, len(o))
+	for i, arc := range arcs[1:] {
+		v, ok := new(big.Int).SetString(arc, 10)
+		if !ok || v.Sign() < 0 || arc != v.String() {
+			return nil, errors.New("object identifier \"" + string(o) + "\" has the malformed arc \"" + arc + "\"")
+		}
+		if i == 0 {
+			if top < 2 && v.Cmp(big.NewInt(39)) > 0 {
+				return nil, errors.New("object identifier \"" + string(o) + "\" has a second arc above 39")
+			}
+			v.Add(v, new(big.Int).SetUint64(top*40))
+		}
+		out = appendSeptets(out, v)
+	}
+	if len(out) > MaxLength {
+		return nil, errors.New("object identifier is longer than any in use")
+	}
+	return out, nil
+}
+
+func appendSeptets(out []byte, v *big.Int) []byte {
+	if v.IsUint64() {
+		u := v.Uint64()
+		for shift := (bits.Len64(u|1) - 1) / 7 * 7; shift > 0; shift -= 7 {
+			out = append(out, byte(u>>shift)|0x80)
+		}
+		return append(out, byte(u&0x7f))
+	}
+	n := (v.BitLen() + 6) / 7
+	for i := n - 1; i >= 0; i-- {
+		septet := byte(new(big.Int).Rsh(v, uint(7*i)).Uint64() & 0x7f)
+		if i > 0 {
+			septet |= 0x80
+		}
+		out = append(out, septet)
+	}
+	return out
+}
+
+// Name returns the usual short name of o ("sha256", "emailProtection"), or the
+// dotted text when the package does not know it.
+func (o OID) Name() string {
+	if name, ok := name(o); ok {
+		return name
+	}
+	return string(o)
+}
