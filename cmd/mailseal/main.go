@@ -1,0 +1,33 @@
+// Command mailseal signs, encrypts, opens and judges S/MIME mail, and runs the
+// authority and the portal that give people their certificates. Everything it does
+// is in internal/cli; here the process's streams, environment and clock are handed over.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/mailseal/mailseal/internal/cli"
+)
+
+// version is set by the Makefile.
+var version = "dev"
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal asks to finish, the second ends the process at once.
+	context.AfterFunc(ctx, stop)
+
+	return cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, cli.Environment{
+		LookupEnv: os.LookupEnv,
+		ConfigDir: os.UserConfigDir,
+		Now:       time.Now,
+		Version:   version,
+	})
+}

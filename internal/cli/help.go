@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// exitStatusHelp ends every help text, because scripts are written from it.
+const exitStatusHelp = `
+EXIT STATUS
+  0  yes: done, or the signature is valid
+  1  the answer is no: not valid, or nothing here can decrypt it
+  2  wrong usage
+  3  input or environment broken: unreadable, malformed, no such file
+`
+
+const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
+
+{{end}}{{if or .Runnable .HasSubCommands}}{{.UsageString}}{{end}}` + exitStatusHelp
+
+// newHelpCommand replaces cobra's own, which prints an unknown topic to standard
+// output and exits 0.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "help [COMMAND]",
+		Short:  "explain a command",
+		Hidden: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usage(fmt.Errorf("no help for %q", args), "run: mailseal --help")
+			}
+			return target.Help()
+		},
+	}
+}
