@@ -1,0 +1,154 @@
+package ber
+
+// DER returns element, which must be exactly one BER element, with every
+// length definite and minimal and every universal string in one piece
+// (X.690 §10.1, §10.2). Everything else stays as it is: the order of sets,
+// the values of booleans and times, and constructed elements under
+// context-specific tags, whose type only a schema tells ([Octets] joins those).
+// Input that is in this form already is returned itself, not a copy.
+func DER(element []byte) ([]byte, error) {
+	n, same, err := scan(element, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	if n != len(element) {
+		return nil, &SyntaxError{int64(n), "data after the end of the element"}
+	}
+	if same {
+		return element, nil
+	}
+	out, _ := transcode(make([]byte, 0, len(element)), element)
+	return out, nil
+}
+
+// Octets returns the content octets of an octet string that DER has
+// normalized, under whatever tag, joining the pieces of a constructed one
+// (X.690 §8.7.3).
+func Octets(element []byte) ([]byte, error) {
+	h, err := headerAt(element, 0)
+	if err != nil {
+		return nil, err
+	}
+	if h.Length == Indefinite || int64(len(element)-h.size) != h.Length {
+		return nil, &SyntaxError{0, "not one element of definite length"}
+	}
+	content := element[h.size:]
+	if !h.Constructed {
+		return content, nil
+	}
+	var out []byte
+	for pos := 0; pos < len(content); {
+		piece, err := headerAt(content[pos:], int64(h.size+pos))
+		if err != nil {
+			return nil, err
+		}
+		if !piece.Is(Universal, TagOctetString) || piece.Constructed || piece.Length > int64(len(content)-pos-piece.size) {
+			return nil, &SyntaxError{int64(h.size + pos), "piece of an octet string is " + piece.String()}
+		}
+		end := pos + piece.size + int(piece.Length)
+		out = append(out, content[pos+piece.size:end]...)
+		pos = end
+	}
+	return out, nil
+}
+
+func headerAt(b []byte, offset int64) (Header, error) {
+	h, msg, err := parseHeader(b)
+	if err != nil {
+		msg = "input ends inside a header"
+	}
+	if msg != "" {
+		return h, &SyntaxError{offset, msg}
+	}
+	return h, nil
+}
+
+// scan checks the structure of the element at b[pos:] and returns its end and
+// whether it is in DER form as far as DER changes it.
+func scan(b []byte, pos, depth int) (end int, same bool, err error) {
+	if depth > MaxDepth {
+		return 0, false, &SyntaxError{int64(pos), "elements nested too deeply"}
+	}
+	h, err := headerAt(b[pos:], int64(pos))
+	if err != nil {
+		return 0, false, err
+	}
+	if h.endOfContents() {
+		return 0, false, &SyntaxError{int64(pos), "end-of-contents without a beginning"}
+	}
+	body := pos + h.size
+	if h.Length != Indefinite && h.Length > int64(len(b)-body) {
+		return 0, false, &SyntaxError{int64(pos), "element is longer than the input"}
+	}
+	same = h.Length != Indefinite && int64(h.size) == tagSize(h)+HeaderSize(h.Length)-1 && !joined(h)
+	if !h.Constructed {
+		return body + int(h.Length), same, nil
+	}
+	limit := len(b)
+	if h.Length != Indefinite {
+		limit = body + int(h.Length)
+	}
+	for pos = body; h.Length == Indefinite || pos < limit; {
+		if h.Length == Indefinite && limit-pos >= 2 && b[pos] == 0 && b[pos+1] == 0 {
+			return pos + 2, false, nil
+		}
+		next, ok, err := scan(b[:limit], pos, depth+1)
+		if err != nil {
+			return 0, false, err
+		}
+		if joined(h) {
+			if piece, _ := headerAt(b[pos:], 0); !piece.Is(Universal, h.Number) {
+				return 0, false, &SyntaxError{int64(pos), "piece of a string is " + piece.String()}
+			}
+		}
+		pos, same = next, same && ok
+	}
+	return limit, same, nil
+}
+
+// joined reports whether the element is a universal string in pieces. Pieces
+// of a BIT STRING carry unused-bit octets and are not joined: nothing that is
+// read here writes them.
+func joined(h Header) bool {
+	if h.Class != Universal || !h.Constructed {
+		return false
+	}
+	switch h.Number {
+	case TagOctetString, 12, 18, 19, 20, 21, 22, 25, 26, 27, 28, 29, 30:
+		return true
+	}
+	return false
+}
+
+func tagSize(h Header) int64 { return int64(len(appendTag(nil, h.Class, h.Constructed, h.Number))) }
+
+// transcode appends the DER form of the element at the start of b, whose
+// structure scan has checked, and returns how many octets it took.
+func transcode(out, b []byte) ([]byte, int) {
+	h, _, _ := parseHeader(b)
+	if !h.Constructed {
+		end := h.size + int(h.Length)
+		out = AppendHeader(out, h.Class, false, h.Number, h.Length)
+		return append(out, b[h.size:end]...), end
+	}
+	var content []byte
+	pos := h.size
+	for h.Length == Indefinite || pos < h.size+int(h.Length) {
+		if h.Length == Indefinite && b[pos] == 0 && b[pos+1] == 0 {
+			pos += 2
+			break
+		}
+		var n int
+		if joined(h) {
+			var piece []byte
+			piece, n = transcode(nil, b[pos:])
+			ph, _, _ := parseHeader(piece)
+			content = append(content, piece[ph.size:]...)
+		} else {
+			content, n = transcode(content, b[pos:])
+		}
+		pos += n
+	}
+	out = AppendHeader(out, h.Class, !joined(h), h.Number, int64(len(content)))
+	return append(out, content...), pos
+}
