@@ -1,0 +1,150 @@
+package signature
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/mldsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/hex"
+	"errors"
+	"testing"
+
+	"github.com/mailseal/mailseal/internal/oid"
+)
+
+func must[K any](k K, err error) K {
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
+
+func keys() map[string]crypto.Signer {
+	_, ed := must2(ed25519.GenerateKey(rand.Reader))
+	return map[string]crypto.Signer{
+		"RSA":       must(rsa.GenerateKey(rand.Reader, 2048)),
+		"P-256":     must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)),
+		"P-384":     must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)),
+		"P-521":     must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader)),
+		"Ed25519":   ed,
+		"ML-DSA-44": must(mldsa.GenerateKey(mldsa.MLDSA44())),
+		"ML-DSA-65": must(mldsa.GenerateKey(mldsa.MLDSA65())),
+		"ML-DSA-87": must(mldsa.GenerateKey(mldsa.MLDSA87())),
+	}
+}
+
+func must2[A, B any](a A, b B, err error) (A, B) {
+	if err != nil {
+		panic(err)
+	}
+	return a, b
+}
+
+func TestSignAndVerify(t *testing.T) {
+	message := []byte("the message")
+	all := keys()
+	for name, key := range all {
+		for _, o := range []Options{{}, {PSS: true}, {Hash: crypto.SHA512}, {Hash: crypto.SHA384, PSS: true}, {Hash: crypto.SHA3_256}} {
+			s, err := For(key.Public(), &o)
+			if err != nil {
+				if errors.Is(err, ErrUnsupported) && o.Hash != 0 {
+					continue
+				}
+				t.Fatalf("%s %+v: %v", name, o, err)
+			}
+			t.Run(name+" "+s.String(), func(t *testing.T) {
+				sig, err := s.Sign(rand.Reader, key, message)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := Verify(key.Public(), s.Algorithm, s.Digest, message, sig); err != nil {
+					t.Error(err)
+				}
+				if err := Verify(key.Public(), s.Algorithm, s.Digest, []byte("the messagE"), sig); !errors.Is(err, ErrInvalid) {
+					t.Error("other message:", err)
+				}
+				sig[len(sig)-1] ^= 1
+				if err := Verify(key.Public(), s.Algorithm, s.Digest, message, sig); !errors.Is(err, ErrInvalid) {
+					t.Error("altered signature:", err)
+				}
+				for other, k := range all {
+					if other != name {
+						if err := Verify(k.Public(), s.Algorithm, s.Digest, message, sig); err == nil {
+							t.Error("verified with the key of", other)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestDigestMustBelong(t *testing.T) {
+	sha256, sha1 := oid.AlgorithmIdentifier{Algorithm: oid.SHA256}, oid.AlgorithmIdentifier{Algorithm: oid.SHA1}
+	for name, c := range map[string]struct {
+		alg, digest oid.AlgorithmIdentifier
+		want        error
+	}{
+		"RSA, same":                   {oid.AlgorithmIdentifier{Algorithm: oid.SHA256WithRSA, Parameters: oid.Null}, sha256, nil},
+		"RSA, digest left open":       {oid.AlgorithmIdentifier{Algorithm: oid.RSAEncryption, Parameters: oid.Null}, sha256, nil},
+		"RSA, other digest":           {oid.AlgorithmIdentifier{Algorithm: oid.SHA256WithRSA, Parameters: oid.Null}, sha1, ErrInvalid},
+		"ECDSA, other digest":         {oid.AlgorithmIdentifier{Algorithm: oid.ECDSAWithSHA256}, sha1, ErrInvalid},
+		"bare key in a certificate":   {oid.AlgorithmIdentifier{Algorithm: oid.RSAEncryption, Parameters: oid.Null}, oid.AlgorithmIdentifier{}, ErrUnsupported},
+		"parameters with Ed25519":     {oid.AlgorithmIdentifier{Algorithm: oid.Ed25519, Parameters: oid.Null}, sha256, ErrUnsupported},
+		"PSS without parameters":      {oid.AlgorithmIdentifier{Algorithm: oid.RSASSAPSS}, sha256, ErrUnsupported},
+		"PSS with empty parameters":   {oid.AlgorithmIdentifier{Algorithm: oid.RSASSAPSS, Parameters: []byte{0x30, 0}}, sha1, nil},
+		"PSS, other digest":           {oid.AlgorithmIdentifier{Algorithm: oid.RSASSAPSS, Parameters: []byte{0x30, 0}}, sha256, ErrInvalid},
+		"PSS with trailing data":      {oid.AlgorithmIdentifier{Algorithm: oid.RSASSAPSS, Parameters: []byte{0x30, 2, 5, 0}}, sha1, ErrUnsupported},
+		"unknown signature algorithm": {oid.AlgorithmIdentifier{Algorithm: "1.2.3"}, sha256, ErrUnsupported},
+		"unknown digest":              {oid.AlgorithmIdentifier{Algorithm: oid.RSAEncryption}, oid.AlgorithmIdentifier{Algorithm: "1.2.3"}, ErrUnsupported},
+	} {
+		if _, err := Read(c.alg, c.digest); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+func TestNeverWritesWeak(t *testing.T) {
+	key := must(rsa.GenerateKey(rand.Reader, 2048))
+	for _, h := range []crypto.Hash{crypto.MD5, crypto.SHA1} {
+		for _, pss := range []bool{false, true} {
+			if s, err := For(key.Public(), &Options{Hash: h, PSS: pss}); err == nil {
+				t.Errorf("would sign with %v", s)
+			}
+		}
+	}
+	s, err := Read(oid.AlgorithmIdentifier{Algorithm: oid.SHA1WithRSA, Parameters: oid.Null}, oid.AlgorithmIdentifier{})
+	if err != nil || !s.Weak() {
+		t.Errorf("SHA-1 is not told as weak: %v", err)
+	}
+}
+
+// S/MIME BR §7.1.3.2.1 fixes these bytes.
+func TestPSSEncoding(t *testing.T) {
+	key := must(rsa.GenerateKey(rand.Reader, 2048))
+	s, err := For(key.Public(), &Options{PSS: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "304106092a864886f70d01010a3034a00f300d0609608648016503040201" +
+		"0500a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120"
+	if got := hex.EncodeToString(must(s.Algorithm.DER())); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	all := keys()
+	params := must(must(For(all["RSA"].Public(), &Options{PSS: true})).Algorithm.DER())
+	f.Add(string(oid.RSASSAPSS), params[15:], string(oid.SHA256), []byte("sig"))
+	f.Fuzz(func(t *testing.T, alg string, params []byte, digest string, sig []byte) {
+		for _, k := range all {
+			if Verify(k.Public(), oid.AlgorithmIdentifier{Algorithm: oid.OID(alg), Parameters: params}, oid.AlgorithmIdentifier{Algorithm: oid.OID(digest)}, []byte("m"), sig) == nil {
+				t.Fatal("forged")
+			}
+		}
+	})
+}
