@@ -1,0 +1,369 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/internal/store"
+)
+
+// Options are what a [Service] needs.
+type Options struct {
+	Store *store.DB
+	Clock func() time.Time
+	Rand  io.Reader // nil: crypto/rand
+	Cost  Cost      // zero: DefaultCost
+}
+
+// Service lets administrators in.
+type Service struct {
+	db    *store.DB
+	clock func() time.Time
+	rand  io.Reader
+	cost  Cost
+
+	// slots bounds how many passwords are hashed at a time, so that a flood of
+	// sign-ins cannot take all memory.
+	slots chan struct{}
+
+	// decoy is compared with when there is no such account, so that the answer
+	// takes as long.
+	decoy func() string
+}
+
+// New returns a Service.
+func New(o Options) *Service {
+	s := &Service{db: o.Store, clock: o.Clock, rand: o.Rand, cost: o.Cost, slots: make(chan struct{}, 2)}
+	if s.rand == nil {
+		s.rand = rand.Reader
+	}
+	if s.cost == (Cost{}) {
+		s.cost = DefaultCost
+	}
+	s.decoy = sync.OnceValue(func() string { return s.cost.hash("nobody", make([]byte, saltSize)) })
+	return s
+}
+
+// FirstCode makes a new one-time code for the first administrator, which voids
+// the one before it. It is "" when there is an administrator already. The
+// server prints it; only its hash is kept.
+func (s *Service) FirstCode(ctx context.Context) (string, error) {
+	code, err := s.newFirstCode()
+	if err != nil {
+		return "", err
+	}
+	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		n, err := tx.CountAdministrators()
+		if err != nil || n > 0 {
+			code = ""
+			return err
+		}
+		return tx.SetFirstCode(hashCode(code), s.clock())
+	})
+	if err != nil {
+		return "", err
+	}
+	return code, nil
+}
+
+// Claimed tells whether the first administrator exists.
+func (s *Service) Claimed(ctx context.Context) (claimed bool, err error) {
+	err = s.db.View(ctx, func(tx *store.Tx) error {
+		n, err := tx.CountAdministrators()
+		claimed = n > 0
+		return err
+	})
+	return claimed, err
+}
+
+// ClaimFirstAdministrator makes the first account for whoever has the code
+// that the server printed, and signs it in. Token opens the session.
+func (s *Service) ClaimFirstAdministrator(ctx context.Context, code, email, name, password string) (Session, string, error) {
+	m, err := mailbox.Parse(strings.TrimSpace(email))
+	if err != nil {
+		return Session{}, "", fmt.Errorf("%w: %w", ErrEmail, err)
+	}
+	if err := checkPassword(password); err != nil {
+		return Session{}, "", err
+	}
+	// Look at the code first: a guess must not cost a password hash.
+	if err := s.lookAtFirstCode(ctx, code); err != nil {
+		return Session{}, "", err
+	}
+	hash, err := s.hashPassword(ctx, password)
+	if err != nil {
+		return Session{}, "", err
+	}
+	id, err := s.newID()
+	if err != nil {
+		return Session{}, "", err
+	}
+	a := store.Administrator{
+		ID: id, Email: m.String(), EmailKey: m.Key(), Name: name, Password: hash, Created: s.clock(),
+	}
+	var session Session
+	var token string
+	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		if err := claim(tx, code, a); err != nil {
+			return err
+		}
+		session, token, err = s.open(tx, a)
+		return err
+	})
+	if err != nil {
+		return Session{}, "", err
+	}
+	return session, token, nil
+}
+
+// lookAtFirstCode refuses what claim would refuse, without using the code up.
+func (s *Service) lookAtFirstCode(ctx context.Context, code string) error {
+	undo := errors.New("looked")
+	err := s.db.Update(ctx, func(tx *store.Tx) error {
+		if err := claim(tx, code, store.Administrator{}); err != nil {
+			return err
+		}
+		return undo
+	})
+	if errors.Is(err, undo) {
+		return nil
+	}
+	return err
+}
+
+// claim uses the code up and writes the account, unless the account is empty.
+func claim(tx *store.Tx, code string, a store.Administrator) error {
+	n, err := tx.CountAdministrators()
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		return ErrClaimed
+	}
+	err = tx.TakeFirstCode(hashCode(code))
+	if errors.Is(err, store.ErrConflict) {
+		return ErrCode
+	}
+	if err != nil || a.ID == "" {
+		return err
+	}
+	return tx.InsertAdministrator(a)
+}
+
+// SignIn opens a session for an address and its password. Unknown addresses
+// and wrong passwords look and last alike.
+func (s *Service) SignIn(ctx context.Context, email, password string) (Session, string, error) {
+	// An address that is none gets the empty key, which no account has.
+	m, _ := mailbox.Parse(strings.TrimSpace(email))
+	a, known, err := s.account(ctx, m.Key())
+	if err != nil {
+		return Session{}, "", err
+	}
+	stored := a.Password
+	if !known {
+		stored = s.decoy()
+	}
+	ok, cost, err := s.compare(ctx, stored, password)
+	if err != nil {
+		return Session{}, "", err
+	}
+	if !ok || !known {
+		return Session{}, "", ErrCredentials
+	}
+	if cost != s.cost {
+		if err := s.rehash(ctx, a.ID, password); err != nil {
+			return Session{}, "", err
+		}
+	}
+	var session Session
+	var token string
+	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		session, token, err = s.open(tx, a)
+		return err
+	})
+	if err != nil {
+		return Session{}, "", err
+	}
+	return session, token, nil
+}
+
+// account counts the try and reads the account, in that order, so that a try
+// costs the same whether the account exists or not.
+func (s *Service) account(ctx context.Context, key string) (a store.Administrator, known bool, err error) {
+	now := s.clock()
+	limit := sha256.Sum256([]byte("sign-in " + key))
+	id, err := s.newID()
+	if err != nil {
+		return a, false, err
+	}
+	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		n, _, err := tx.CountEvents(limit[:], now.Add(-time.Minute))
+		if err != nil {
+			return err
+		}
+		if n >= TriesPerMinute {
+			return ErrTooMany
+		}
+		if err := tx.AddEvent(id, limit[:], now); err != nil {
+			return err
+		}
+		a, err = tx.AdministratorByEmail(key)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		known = err == nil
+		return err
+	})
+	return a, known, err
+}
+
+func (s *Service) rehash(ctx context.Context, id, password string) error {
+	hash, err := s.hashPassword(ctx, password)
+	if err != nil {
+		return err
+	}
+	return s.db.Update(ctx, func(tx *store.Tx) error { return tx.SetPassword(id, hash) })
+}
+
+// open writes a new session; every sign-in gets a token of its own.
+func (s *Service) open(tx *store.Tx, a store.Administrator) (Session, string, error) {
+	var secret [32]byte
+	if _, err := io.ReadFull(s.rand, secret[:]); err != nil {
+		return Session{}, "", fmt.Errorf("auth: randomness: %w", err)
+	}
+	token := base64.RawURLEncoding.EncodeToString(secret[:])
+	now := s.clock().UTC().Truncate(time.Second)
+	row := store.AdministratorSession{
+		TokenHash: hashToken(token), AdministratorID: a.ID, Created: now, Seen: now, Expires: now.Add(SessionLife),
+	}
+	if err := tx.ForgetAdministratorSessions(now, now.Add(-IdleTime)); err != nil {
+		return Session{}, "", err
+	}
+	if err := tx.InsertAdministratorSession(row); err != nil {
+		return Session{}, "", err
+	}
+	return session(row, a), token, nil
+}
+
+// Session returns the session that token opens, and keeps it from idling out.
+func (s *Service) Session(ctx context.Context, token string) (Session, error) {
+	var found Session
+	now := s.clock()
+	err := s.db.Update(ctx, func(tx *store.Tx) error {
+		row, err := tx.AdministratorSession(hashToken(token))
+		if errors.Is(err, store.ErrNotFound) {
+			return ErrNoSession
+		}
+		if err != nil {
+			return err
+		}
+		if !now.Before(row.Expires) || !now.Before(row.Seen.Add(IdleTime)) {
+			return ErrNoSession
+		}
+		a, err := tx.Administrator(row.AdministratorID)
+		if err != nil {
+			return err
+		}
+		row.Seen = now
+		found = session(row, a)
+		return tx.TouchAdministratorSession(row.TokenHash, now)
+	})
+	if err != nil {
+		return Session{}, err
+	}
+	return found, nil
+}
+
+// SignOut ends the session that token opens; one that is gone is no error.
+func (s *Service) SignOut(ctx context.Context, token string) error {
+	return s.db.Update(ctx, func(tx *store.Tx) error { return tx.DeleteAdministratorSession(hashToken(token)) })
+}
+
+func session(row store.AdministratorSession, a store.Administrator) Session {
+	return Session{
+		Administrator: Administrator{ID: a.ID, Email: a.Email, Name: a.Name, Created: a.Created},
+		Created:       row.Created, LastSeen: row.Seen, Expires: row.Expires,
+	}
+}
+
+// hashPassword and compare wait for one of the slots.
+func (s *Service) hashPassword(ctx context.Context, password string) (string, error) {
+	salt := make([]byte, saltSize)
+	if _, err := io.ReadFull(s.rand, salt); err != nil {
+		return "", fmt.Errorf("auth: randomness: %w", err)
+	}
+	if err := s.enter(ctx); err != nil {
+		return "", err
+	}
+	defer s.leave()
+	return s.cost.hash(password, salt), nil
+}
+
+func (s *Service) compare(ctx context.Context, stored, password string) (bool, Cost, error) {
+	if len(password) > MaxPassword {
+		return false, Cost{}, nil
+	}
+	if err := s.enter(ctx); err != nil {
+		return false, Cost{}, err
+	}
+	defer s.leave()
+	return matches(stored, password)
+}
+
+func (s *Service) enter(ctx context.Context) error {
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Service) leave() { <-s.slots }
+
+// newFirstCode draws 150 random bits, in groups that are easy to copy.
+func (s *Service) newFirstCode() (string, error) {
+	const letters = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ" // 32 letters, no 0, 1, I, O
+	var b [30]byte
+	if _, err := io.ReadFull(s.rand, b[:]); err != nil {
+		return "", fmt.Errorf("auth: randomness: %w", err)
+	}
+	var code strings.Builder
+	for i, c := range b {
+		if i > 0 && i%5 == 0 {
+			code.WriteByte('-')
+		}
+		code.WriteByte(letters[c%32])
+	}
+	return code.String(), nil
+}
+
+func (s *Service) newID() (string, error) {
+	var b [16]byte
+	if _, err := io.ReadFull(s.rand, b[:]); err != nil {
+		return "", fmt.Errorf("auth: randomness: %w", err)
+	}
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:])), nil
+}
+
+// hashCode forgives what copying adds: spaces, case, hyphens.
+func hashCode(code string) []byte {
+	code = strings.ToUpper(strings.NewReplacer("-", "", " ", "", "\n", "", "\r", "", "\t", "").Replace(code))
+	sum := sha256.Sum256([]byte("first administrator " + code))
+	return sum[:]
+}
+
+func hashToken(token string) []byte {
+	sum := sha256.Sum256([]byte("administrator session " + token))
+	return sum[:]
+}

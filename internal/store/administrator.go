@@ -1,0 +1,103 @@
+package store
+
+import "time"
+
+// Administrator is one row of administrators.
+type Administrator struct {
+	ID       string
+	Email    string
+	EmailKey string // mailbox.Mailbox.Key, unique
+	Name     string
+	Password string // Argon2id in PHC form
+	Created  time.Time
+}
+
+// AdministratorSession is one row of administrator_sessions.
+type AdministratorSession struct {
+	TokenHash       []byte
+	AdministratorID string
+	Created         time.Time
+	Seen            time.Time
+	Expires         time.Time
+}
+
+// CountAdministrators says how many there are.
+func (tx *Tx) CountAdministrators() (int, error) {
+	return one(tx, "count administrators", func(s scanner) (n int, err error) { return n, s.Scan(&n) },
+		`SELECT count(*) FROM administrators`)
+}
+
+// InsertAdministrator writes a new administrator.
+func (tx *Tx) InsertAdministrator(a Administrator) error {
+	return tx.exec("new administrator", `INSERT INTO administrators (id, email, email_key, name, password, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
+		a.ID, a.Email, a.EmailKey, a.Name, a.Password, unix(a.Created))
+}
+
+const administratorColumns = `id, email, email_key, name, password, created_at`
+
+func scanAdministrator(s scanner) (a Administrator, err error) {
+	return a, s.Scan(&a.ID, &a.Email, &a.EmailKey, &a.Name, &a.Password, seconds{&a.Created})
+}
+
+// AdministratorByEmail reads the account of a sign-in name.
+func (tx *Tx) AdministratorByEmail(key string) (Administrator, error) {
+	return one(tx, "administrator", scanAdministrator,
+		`SELECT `+administratorColumns+` FROM administrators WHERE email_key = $1`, key)
+}
+
+// Administrator reads one account.
+func (tx *Tx) Administrator(id string) (Administrator, error) {
+	return one(tx, "administrator", scanAdministrator,
+		`SELECT `+administratorColumns+` FROM administrators WHERE id = $1`, id)
+}
+
+// SetPassword replaces the password hash of an account.
+func (tx *Tx) SetPassword(id, password string) error {
+	return tx.exec("set password", `UPDATE administrators SET password = $2 WHERE id = $1`, id, password)
+}
+
+// SetFirstCode replaces the one-time code of the first administrator.
+func (tx *Tx) SetFirstCode(hash []byte, now time.Time) error {
+	return tx.exec("first code", `INSERT INTO first_codes (id, code_hash, made_at) VALUES (1, $1, $2)
+		ON CONFLICT (id) DO UPDATE SET code_hash = excluded.code_hash, made_at = excluded.made_at`, hash, unix(now))
+}
+
+// TakeFirstCode uses the one-time code up; ErrConflict when it is another one.
+func (tx *Tx) TakeFirstCode(hash []byte) error {
+	return tx.exec("first code", `DELETE FROM first_codes WHERE id = 1 AND code_hash = $1`, hash)
+}
+
+// InsertAdministratorSession writes a new session.
+func (tx *Tx) InsertAdministratorSession(s AdministratorSession) error {
+	return tx.exec("new session", `INSERT INTO administrator_sessions
+		(token_hash, administrator_id, created_at, seen_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
+		s.TokenHash, s.AdministratorID, unix(s.Created), unix(s.Seen), unix(s.Expires))
+}
+
+// AdministratorSession reads the session of a token.
+func (tx *Tx) AdministratorSession(tokenHash []byte) (AdministratorSession, error) {
+	return one(tx, "session", func(s scanner) (r AdministratorSession, err error) {
+		return r, s.Scan(&r.TokenHash, &r.AdministratorID, seconds{&r.Created}, seconds{&r.Seen}, seconds{&r.Expires})
+	}, `SELECT token_hash, administrator_id, created_at, seen_at, expires_at
+		FROM administrator_sessions WHERE token_hash = $1`, tokenHash)
+}
+
+// TouchAdministratorSession writes that the session was just used.
+func (tx *Tx) TouchAdministratorSession(tokenHash []byte, now time.Time) error {
+	return tx.exec("session", `UPDATE administrator_sessions SET seen_at = $2 WHERE token_hash = $1`, tokenHash, unix(now))
+}
+
+// DeleteAdministratorSession ends a session; one that is gone is no error.
+func (tx *Tx) DeleteAdministratorSession(tokenHash []byte) error {
+	_, err := tx.execCount("end session", `DELETE FROM administrator_sessions WHERE token_hash = $1`, tokenHash)
+	return err
+}
+
+// ForgetAdministratorSessions drops those that ended before now.
+func (tx *Tx) ForgetAdministratorSessions(now, seenBefore time.Time) error {
+	_, err := tx.execCount("forget sessions", `DELETE FROM administrator_sessions
+		WHERE expires_at <= $1 OR seen_at <= $2`, unix(now), unix(seenBefore))
+	return err
+}

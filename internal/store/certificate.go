@@ -1,0 +1,108 @@
+package store
+
+import "time"
+
+// Certificate is one row of certificates: reserved (its serial is taken),
+// prepared (the bytes to be signed are fixed), issued, or refused.
+type Certificate struct {
+	ID          string
+	AuthorityID string
+	Serial      []byte // big endian, no leading zero octets
+	State       string
+	OrderID     string // empty when no order asked for it
+	ProfileHash []byte
+	KeyHash     []byte // SHA-256 of the SubjectPublicKeyInfo
+	TBS         []byte // the bytes that were or will be signed
+	DER         []byte
+	SHA256      []byte // of DER
+	NotAfter    time.Time
+	Reserved    time.Time
+	Issued      time.Time
+	Revoked     time.Time // zero: not revoked
+	RevokedFor  int       // CRLReason of RFC 5280 §5.3.1
+	Note        string    // why it was refused
+}
+
+// ReserveCertificate takes a serial number. ErrConflict: the serial is taken,
+// or the order has a certificate already, or one on its way.
+func (tx *Tx) ReserveCertificate(c Certificate) error {
+	var order any
+	if c.OrderID != "" {
+		order = c.OrderID
+	}
+	return tx.exec("reserve serial number", `INSERT INTO certificates
+		(id, authority_id, serial, state, order_id, profile_hash, key_hash, reserved_at, note)
+		VALUES ($1, $2, $3, 'reserved', $4, $5, $6, $7, '') ON CONFLICT DO NOTHING`,
+		c.ID, c.AuthorityID, c.Serial, order, c.ProfileHash, c.KeyHash, unix(c.Reserved))
+}
+
+// PrepareCertificate fixes the bytes that will be signed.
+func (tx *Tx) PrepareCertificate(id string, tbs []byte) error {
+	return tx.exec("store prepared bytes", `UPDATE certificates SET state = 'prepared', tbs = $2
+		WHERE id = $1 AND state = 'reserved'`, id, tbs)
+}
+
+// IssueCertificate stores the signed certificate.
+func (tx *Tx) IssueCertificate(id string, der, sha256 []byte, notAfter, now time.Time) error {
+	return tx.exec("store certificate", `UPDATE certificates
+		SET state = 'issued', der = $2, sha256 = $3, not_after = $4, issued_at = $5
+		WHERE id = $1 AND state = 'prepared'`, id, der, sha256, unix(notAfter), unix(now))
+}
+
+// RefuseCertificate ends one that was not issued; its serial stays taken.
+func (tx *Tx) RefuseCertificate(id, note string) error {
+	return tx.exec("refuse certificate", `UPDATE certificates SET state = 'refused', note = $2
+		WHERE id = $1 AND state IN ('reserved', 'prepared')`, id, note)
+}
+
+// RevokeCertificate marks an issued certificate as revoked, once.
+func (tx *Tx) RevokeCertificate(authorityID string, serial []byte, at time.Time, reason int) error {
+	return tx.exec("revoke certificate", `UPDATE certificates SET revoked_at = $3, revoked_for = $4
+		WHERE authority_id = $1 AND serial = $2 AND state = 'issued' AND revoked_at IS NULL`,
+		authorityID, serial, unix(at), reason)
+}
+
+const certificateColumns = `id, authority_id, serial, state, coalesce(order_id, ''), profile_hash, key_hash,
+	tbs, der, sha256, not_after, reserved_at, issued_at, revoked_at, coalesce(revoked_for, 0), note`
+
+func scanCertificate(s scanner) (c Certificate, err error) {
+	return c, s.Scan(&c.ID, &c.AuthorityID, &c.Serial, &c.State, &c.OrderID, &c.ProfileHash, &c.KeyHash,
+		&c.TBS, &c.DER, &c.SHA256, seconds{&c.NotAfter}, seconds{&c.Reserved}, seconds{&c.Issued},
+		seconds{&c.Revoked}, &c.RevokedFor, &c.Note)
+}
+
+// CertificateOf reads the certificate of an order, issued or on its way.
+func (tx *Tx) CertificateOf(orderID string) (Certificate, error) {
+	return one(tx, "certificate of the order", scanCertificate, `SELECT `+certificateColumns+`
+		FROM certificates WHERE order_id = $1 AND state <> 'refused'`, orderID)
+}
+
+// UnfinishedCertificates lists those that are neither issued nor refused.
+func (tx *Tx) UnfinishedCertificates() ([]Certificate, error) {
+	return all(tx, "unfinished certificates", scanCertificate, `SELECT `+certificateColumns+`
+		FROM certificates WHERE state IN ('reserved', 'prepared') ORDER BY reserved_at, id`)
+}
+
+// CertificateBySerial reads the certificate with an authority's serial number.
+func (tx *Tx) CertificateBySerial(authorityID string, serial []byte) (Certificate, error) {
+	return one(tx, "certificate", scanCertificate, `SELECT `+certificateColumns+`
+		FROM certificates WHERE authority_id = $1 AND serial = $2`, authorityID, serial)
+}
+
+// Revocation is what a CRL says of one certificate.
+type Revocation struct {
+	Serial []byte
+	At     time.Time
+	Reason int
+}
+
+// Revocations lists what an authority's full CRL holds: the revoked ones whose
+// notAfter is not before since. RFC 5280 §3.3: an entry stays until it has
+// appeared on one CRL issued beyond the certificate's validity.
+func (tx *Tx) Revocations(authorityID string, since time.Time) ([]Revocation, error) {
+	return all(tx, "revocations", func(s scanner) (r Revocation, err error) {
+		return r, s.Scan(&r.Serial, seconds{&r.At}, &r.Reason)
+	}, `SELECT serial, revoked_at, revoked_for FROM certificates
+		WHERE authority_id = $1 AND revoked_at IS NOT NULL AND not_after >= $2
+		ORDER BY revoked_at, serial`, authorityID, unix(since))
+}

@@ -1,0 +1,121 @@
+package store
+
+import (
+	"fmt"
+	"time"
+)
+
+// Order is one row of orders with its mailboxes. States: applied, proven,
+// issued, refused.
+type Order struct {
+	ID          string
+	State       string
+	Name        string
+	Language    string
+	SecretHash  []byte // SHA-256 of the asking session's token
+	PersonID    string // empty until a mailbox is proven
+	ProfileHash []byte
+	KeyHash     []byte // SHA-256 of the SubjectPublicKeyInfo; nil until enrolled
+	Reason      string
+	Created     time.Time
+	Expires     time.Time
+	Addresses   []string // in the order they were asked for
+}
+
+// Proof is one row of proofs: an address of an order is proven by a method.
+type Proof struct {
+	OrderID  string
+	Address  string
+	Method   string // the section of the S/MIME BR, "3.2.2.2"
+	Evidence string // what proved it: the id of the challenge
+	Proven   time.Time
+	Expires  time.Time
+}
+
+// InsertOrder writes a new order and its mailboxes.
+func (tx *Tx) InsertOrder(o Order) error {
+	err := tx.exec("new order", `INSERT INTO orders
+		(id, state, name, language, secret_hash, profile_hash, reason, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+		o.ID, o.State, o.Name, o.Language, o.SecretHash, o.ProfileHash, o.Reason, unix(o.Created), unix(o.Expires))
+	if err != nil {
+		return err
+	}
+	for i, address := range o.Addresses {
+		if err := tx.exec("mailbox of a new order", `INSERT INTO order_mailboxes (order_id, position, address)
+			VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, o.ID, i, address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Order reads one order.
+func (tx *Tx) Order(id string) (Order, error) {
+	o, err := one(tx, "order", scanOrder, `SELECT id, state, name, language, secret_hash,
+		coalesce(person_id, ''), profile_hash, key_hash, reason, created_at, expires_at
+		FROM orders WHERE id = $1`, id)
+	if err != nil {
+		return Order{}, err
+	}
+	o.Addresses, err = all(tx, "mailboxes of an order", scanString,
+		`SELECT address FROM order_mailboxes WHERE order_id = $1 ORDER BY position`, id)
+	return o, err
+}
+
+func scanOrder(s scanner) (o Order, err error) {
+	return o, s.Scan(&o.ID, &o.State, &o.Name, &o.Language, &o.SecretHash, &o.PersonID,
+		&o.ProfileHash, &o.KeyHash, &o.Reason, seconds{&o.Created}, seconds{&o.Expires})
+}
+
+func scanString(s scanner) (v string, err error) { return v, s.Scan(&v) }
+
+// OrderProven moves an applied order on; its person is known from now on.
+func (tx *Tx) OrderProven(id, personID string, expires time.Time) error {
+	return tx.exec("order proven", `UPDATE orders SET state = 'proven', person_id = $2, expires_at = $3
+		WHERE id = $1 AND state = 'applied'`, id, personID, unix(expires))
+}
+
+// OrderKey binds a proven order to the one key that it may be enrolled with.
+func (tx *Tx) OrderKey(id string, keyHash []byte) error {
+	return tx.exec("key of the order", `UPDATE orders SET key_hash = $2
+		WHERE id = $1 AND state = 'proven' AND (key_hash IS NULL OR key_hash = $2)`, id, keyHash)
+}
+
+// OrderIssued moves a proven order to its good end.
+func (tx *Tx) OrderIssued(id string) error {
+	return tx.exec("order issued", `UPDATE orders SET state = 'issued' WHERE id = $1 AND state = 'proven'`, id)
+}
+
+// OrderRefused ends an order that has no certificate yet.
+func (tx *Tx) OrderRefused(id, reason string) error {
+	return tx.exec("order refused", `UPDATE orders SET state = 'refused', reason = $2
+		WHERE id = $1 AND state IN ('applied', 'proven')`, id, reason)
+}
+
+// InsertProof writes that an address is proven.
+func (tx *Tx) InsertProof(p Proof) error {
+	return tx.exec("proof", `INSERT INTO proofs (order_id, address, method, evidence, proven_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
+		p.OrderID, p.Address, p.Method, p.Evidence, unix(p.Proven), unix(p.Expires))
+}
+
+// Proofs lists the proofs of an order, expired ones too.
+func (tx *Tx) Proofs(orderID string) ([]Proof, error) {
+	return all(tx, fmt.Sprintf("proofs of order %s", orderID), func(s scanner) (p Proof, err error) {
+		return p, s.Scan(&p.OrderID, &p.Address, &p.Method, &p.Evidence, seconds{&p.Proven}, seconds{&p.Expires})
+	}, `SELECT order_id, address, method, evidence, proven_at, expires_at
+		FROM proofs WHERE order_id = $1 ORDER BY address`, orderID)
+}
+
+// InsertProfile keeps a profile as it was; the same one again is no error.
+func (tx *Tx) InsertProfile(hash []byte, config string, now time.Time) error {
+	_, err := tx.execCount("profile", `INSERT INTO profiles (hash, config, first_used)
+		VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, hash, config, unix(now))
+	return err
+}
+
+// Profile reads a profile as it was.
+func (tx *Tx) Profile(hash []byte) (config string, err error) {
+	return one(tx, "profile", scanString, `SELECT config FROM profiles WHERE hash = $1`, hash)
+}

@@ -1,0 +1,45 @@
+package store
+
+import "time"
+
+// Person is one row of people.
+type Person struct {
+	ID       string
+	Name     string
+	Language string
+	Created  time.Time
+}
+
+// InsertPerson writes a new person.
+func (tx *Tx) InsertPerson(p Person) error {
+	return tx.exec("new person", `INSERT INTO people (id, name, language, created_at)
+		VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, p.ID, p.Name, p.Language, unix(p.Created))
+}
+
+// RenamePerson changes what a person is called and spoken to in.
+func (tx *Tx) RenamePerson(id, name, language string) error {
+	return tx.exec("rename person", `UPDATE people SET name = $2, language = $3 WHERE id = $1`, id, name, language)
+}
+
+// Person reads one person.
+func (tx *Tx) Person(id string) (Person, error) {
+	return one(tx, "person", scanPerson, `SELECT id, name, language, created_at FROM people WHERE id = $1`, id)
+}
+
+// HolderOf reads who holds a mailbox now; key is mailbox.Mailbox.Key.
+func (tx *Tx) HolderOf(key string) (Person, error) {
+	return one(tx, "holder of the mailbox", scanPerson, `SELECT p.id, p.name, p.language, p.created_at
+		FROM mailbox_holders h JOIN people p ON p.id = h.person_id
+		WHERE h.mailbox_key = $1 AND h.held_until IS NULL`, key)
+}
+
+// HoldMailbox writes that a person holds a mailbox from now on; ErrConflict
+// when somebody does already.
+func (tx *Tx) HoldMailbox(key, address, personID string, since time.Time) error {
+	return tx.exec("hold mailbox", `INSERT INTO mailbox_holders (mailbox_key, address, person_id, held_since)
+		VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, key, address, personID, unix(since))
+}
+
+func scanPerson(s scanner) (p Person, err error) {
+	return p, s.Scan(&p.ID, &p.Name, &p.Language, seconds{&p.Created})
+}

@@ -1,0 +1,213 @@
+// Package store keeps the state of the server in SQL: people, orders, proofs,
+// certificates, authorities, administrators.
+//
+// One set of hand-written statements serves SQLite, which is embedded, and is
+// kept to what PostgreSQL understands too: $N parameters, BIGINT seconds,
+// BYTEA, no counters of the engine, and state changes written as one
+// conditional UPDATE whose row count says whether it took place. Migrations
+// are embedded, run forward only, and run when the store is opened.
+//
+// Start at [Open]. Everything happens in a transaction: [DB.Update] to change,
+// [DB.View] to look; the methods of [Tx] are grouped by what they keep, one
+// file each. The package imports nothing of ours and decides nothing: rows are
+// plain structs, and what they mean is the business of the rooms above.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver "sqlite", pure Go
+)
+
+// What a statement may answer; both are wrapped with what was looked for.
+var (
+	// ErrNotFound: there is no such row.
+	ErrNotFound = errors.New("store: not found")
+	// ErrConflict: the row exists already, or is no longer as the statement
+	// requires it to be.
+	ErrConflict = errors.New("store: conflict")
+)
+
+// maxReaders bounds the connections that look while one writes.
+const maxReaders = 8
+
+// DB is an open store. SQLite has one writer at a time: one connection makes
+// the waiting a queue in this process instead of SQLITE_BUSY. Readers see the
+// last committed state (write-ahead log).
+type DB struct {
+	writer *sql.DB
+	reader *sql.DB
+}
+
+// Open opens the SQLite file at path, makes it (mode 0600) where there is none
+// and brings its tables up to date.
+func Open(ctx context.Context, path string) (*DB, error) {
+	if err := touch(path); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	writer, err := sql.Open("sqlite", dsn(path, "_txlock=immediate"))
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", path, err)
+	}
+	writer.SetMaxOpenConns(1)
+	if err := migrate(ctx, writer); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), writer.Close())
+	}
+	reader, err := sql.Open("sqlite", dsn(path, "_pragma=query_only(1)"))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), writer.Close())
+	}
+	reader.SetMaxOpenConns(maxReaders)
+	return &DB{writer: writer, reader: reader}, nil
+}
+
+// touch makes the file before SQLite does, which would ask for mode 0644. The
+// log and the index beside it inherit the mode.
+func touch(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// dsn names the file and the promises: synchronous=FULL syncs the log at every
+// commit, so that a certificate that left the process is on the disk.
+func dsn(path, more string) string {
+	u := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path)}
+	if abs, err := filepath.Abs(path); err == nil {
+		u.Path = filepath.ToSlash(abs)
+	}
+	return u.String() + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
+		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&" + more
+}
+
+// Close closes the store; running transactions end first.
+func (db *DB) Close() error {
+	return errors.Join(db.reader.Close(), db.writer.Close())
+}
+
+// Tx is a running transaction. It carries the context that it was begun with,
+// as the *sql.Tx inside does, and must not outlive the function it was given to.
+type Tx struct {
+	ctx context.Context
+	tx  *sql.Tx
+}
+
+// Update runs change in a transaction that writes, and commits it unless
+// change returns an error, which Update then returns as it is.
+func (db *DB) Update(ctx context.Context, change func(*Tx) error) error {
+	return run(ctx, db.writer, nil, change)
+}
+
+// View runs look in a transaction that reads one consistent state.
+func (db *DB) View(ctx context.Context, look func(*Tx) error) error {
+	return run(ctx, db.reader, &sql.TxOptions{ReadOnly: true}, look)
+}
+
+func run(ctx context.Context, db *sql.DB, o *sql.TxOptions, f func(*Tx) error) error {
+	tx, err := db.BeginTx(ctx, o)
+	if err != nil {
+		return fmt.Errorf("store: begin: %w", err)
+	}
+	if err := f(&Tx{ctx, tx}); err != nil {
+		// The error of f is the one to tell; a rollback fails only when the
+		// connection is gone, and then nothing was committed.
+		_ = tx.Rollback()
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("store: commit: %w", err)
+	}
+	return nil
+}
+
+// exec runs a statement that must touch a row: none means ErrConflict.
+func (tx *Tx) exec(what, query string, args ...any) error {
+	n, err := tx.execCount(what, query, args...)
+	if err == nil && n == 0 {
+		return fmt.Errorf("%s: %w", what, ErrConflict)
+	}
+	return err
+}
+
+func (tx *Tx) execCount(what, query string, args ...any) (int64, error) {
+	res, err := tx.tx.ExecContext(tx.ctx, query, args...)
+	if err != nil {
+		return 0, fmt.Errorf("store: %s: %w", what, err)
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return 0, fmt.Errorf("store: %s: %w", what, err)
+	}
+	return n, nil
+}
+
+// scanner is what *sql.Row and *sql.Rows have in common.
+type scanner interface{ Scan(dest ...any) error }
+
+// one reads the single row of a query, or says ErrNotFound.
+func one[T any](tx *Tx, what string, scan func(scanner) (T, error), query string, args ...any) (T, error) {
+	v, err := scan(tx.tx.QueryRowContext(tx.ctx, query, args...))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return v, fmt.Errorf("%s: %w", what, ErrNotFound)
+	case err != nil:
+		return v, fmt.Errorf("store: %s: %w", what, err)
+	}
+	return v, nil
+}
+
+// all reads every row of a query.
+func all[T any](tx *Tx, what string, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := tx.tx.QueryContext(tx.ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("store: %s: %w", what, err)
+	}
+	defer rows.Close()
+	var list []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, fmt.Errorf("store: %s: %w", what, err)
+		}
+		list = append(list, v)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("store: %s: %w", what, err)
+	}
+	return list, nil
+}
+
+// seconds reads and writes a time as BIGINT seconds; the zero time is NULL.
+type seconds struct{ t *time.Time }
+
+func unix(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.Unix()
+}
+
+// Scan implements sql.Scanner.
+func (s seconds) Scan(v any) error {
+	switch v := v.(type) {
+	case nil:
+		*s.t = time.Time{}
+	case int64:
+		*s.t = time.Unix(v, 0).UTC()
+	default:
+		return fmt.Errorf("time is stored as %T, not as seconds", v)
+	}
+	return nil
+}
