@@ -86,3 +86,7 @@ func (s Scheme) asPSS() (Scheme, error) {
 	s.Algorithm = oid.AlgorithmIdentifier{Algorithm: oid.RSASSAPSS, Parameters: params}
 	return s, err
 }
+
+// SaltLength returns the length of the salt in octets for RSASSA-PSS, 0 for
+// other schemes. In the parameters of a key it is a minimum (RFC 4055 §3.3).
+func (s Scheme) SaltLength() int { return s.salt }
