@@ -8,10 +8,12 @@ const Module = "github.com/mailseal/mailseal"
 const Rooms = `
 internal/ber            BER reader and DER writer: bytes without meaning
 internal/oid            object and algorithm identifiers: names without behaviour
-internal/entity         byte-exact MIME: knows nothing of what a part holds
 internal/mailbox        one strict address type: compared the same way everywhere
+internal/rc2            RFC 2268: a block cipher that only old files need
 
+internal/entity         byte-exact MIME: knows nothing of what a part holds
 internal/signature      signature algorithms, for certificates and CMS alike
+internal/pbe            PKCS #5 and PKCS #12: encryption under a passphrase, for keys and later CMS
 
 *cert                   certificates, requests, CRLs: a fact, never a judgement
 
