@@ -40,11 +40,11 @@ var (
 	// protected bytes were altered: nothing can tell the two apart.
 	ErrPassphrase = errors.New("wrong passphrase, or the protected data was altered")
 	// ErrUnsupported means an algorithm that this package does not know.
-	ErrUnsupported = errors.New("unsupported password-based algorithm")
+	ErrUnsupported = errors.New("unsupported algorithm")
 	// ErrMalformed means parameters that are not what their standard says.
-	ErrMalformed = errors.New("malformed password-based algorithm parameters")
+	ErrMalformed = errors.New("malformed data")
 	// ErrLimit means parameters that would take too much work or memory.
-	ErrLimit = errors.New("password-based algorithm asks for too much work")
+	ErrLimit = errors.New("asks for more than is allowed")
 )
 
 // Passphrase is one passphrase together with the work that may still be spent
