@@ -1,0 +1,193 @@
+package entity
+
+import (
+	"bytes"
+	"io"
+)
+
+// CanonicalReader gives text in canonical form: every line ends in CRLF (RFC 8551 §3.1.1). A CR that is no part of a CRLF stays
+// as it is, as it does in OpenSSL and NSS.
+type CanonicalReader struct {
+	src     io.Reader
+	buf     []byte
+	in      []byte // read and not yet given on
+	err     error
+	last    byte // the byte given before in[0]
+	changed bool
+}
+
+// NewCanonicalReader reads from src in large blocks.
+func NewCanonicalReader(src io.Reader) *CanonicalReader { return &CanonicalReader{src: src} }
+
+// Changed tells whether any line end had to be changed so far.
+func (c *CanonicalReader) Changed() bool { return c.changed }
+
+// Read implements [io.Reader].
+func (c *CanonicalReader) Read(p []byte) (int, error) {
+	n := 0
+	for n == 0 && len(p) > 0 {
+		if len(c.in) == 0 {
+			if c.err != nil {
+				return 0, c.err
+			}
+			c.fill()
+			continue
+		}
+		n = c.convert(p)
+	}
+	return n, nil
+}
+
+func (c *CanonicalReader) fill() {
+	if c.buf == nil {
+		c.buf = make([]byte, 32<<10)
+	}
+	n, err := c.src.Read(c.buf)
+	c.in, c.err = c.buf[:n], err
+}
+
+// convert copies from c.in to p, line by line, until either is used up.
+func (c *CanonicalReader) convert(p []byte) int {
+	n := 0
+	for n < len(p) && len(c.in) > 0 {
+		window := c.in[:min(len(c.in), len(p)-n)]
+		i := bytes.IndexByte(window, '\n')
+		if i < 0 {
+			n += c.give(p[n:], window)
+			continue
+		}
+		n += c.give(p[n:], window[:i])
+		if c.last == '\r' {
+			n += c.give(p[n:], c.in[:1])
+			continue
+		}
+		if len(p)-n < 2 {
+			// A bare LF as the last byte that fits: its CR goes now, the LF next time.
+			p[n], c.last, c.changed = '\r', '\r', true
+			return n + 1
+		}
+		p[n], p[n+1] = '\r', '\n'
+		n, c.in, c.last, c.changed = n+2, c.in[1:], '\n', true
+	}
+	return n
+}
+
+func (c *CanonicalReader) give(p, b []byte) int {
+	n := copy(p, b)
+	if n > 0 {
+		c.last = b[n-1]
+		c.in = c.in[n:]
+	}
+	return n
+}
+
+// Survey is what the bytes of a body mean for its way through the mail (RFC 8551 §3.1.3, RFC 5322 §2.1.1).
+type Survey struct {
+	Size          int64
+	HighBit       int64 // bytes above 127
+	Nul           bool
+	BareCR        bool
+	BareLF        bool
+	LongLine      bool // above 998 bytes
+	TrailingSpace bool // white space at the end of a line, which relays remove
+	FromLine      bool // a line that begins with "From ", which mailboxes quote
+}
+
+// MaxLine is the longest line that may be sent, without its CRLF (RFC 5322 §2.1.1).
+const MaxLine = 998
+
+// Safe tells whether the text, with CRLF line ends, passes every relay unchanged.
+func (s Survey) Safe() bool {
+	return s.HighBit == 0 && !s.Nul && !s.BareCR && !s.LongLine && !s.TrailingSpace && !s.FromLine
+}
+
+// Examine reads r to its end.
+func Examine(r io.Reader) (Survey, error) {
+	var e examiner
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.Read(buf)
+		e.write(buf[:n])
+		if err == io.EOF {
+			e.endLine(false)
+			return e.Survey, nil
+		}
+		if err != nil {
+			return e.Survey, err
+		}
+	}
+}
+
+// examiner keeps what it must know of the line under way.
+type examiner struct {
+	Survey
+	length int
+	head   [5]byte
+	last   [2]byte // the last two bytes of the line
+}
+
+func (e *examiner) write(b []byte) {
+	e.Size += int64(len(b))
+	for len(b) > 0 {
+		i := bytes.IndexByte(b, '\n')
+		if i < 0 {
+			e.text(b)
+			return
+		}
+		e.text(b[:i])
+		e.endLine(true)
+		b = b[i+1:]
+	}
+}
+
+// text takes a piece of a line without its LF.
+func (e *examiner) text(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	if e.length > 0 && e.last[1] == '\r' {
+		e.BareCR = true
+	}
+	if e.length < len(e.head) {
+		copy(e.head[e.length:], b)
+	}
+	for _, c := range b {
+		if c >= 0x80 {
+			e.HighBit++
+		} else if c == 0 {
+			e.Nul = true
+		}
+	}
+	if bytes.IndexByte(b[:len(b)-1], '\r') >= 0 {
+		e.BareCR = true
+	}
+	e.length += len(b)
+	if len(b) >= 2 {
+		e.last = [2]byte(b[len(b)-2:])
+	} else {
+		e.last = [2]byte{e.last[1], b[0]}
+	}
+}
+
+func (e *examiner) endLine(lf bool) {
+	length, end := e.length, e.last[1]
+	if length > 0 && end == '\r' {
+		if lf {
+			length, end = length-1, e.last[0]
+		} else {
+			e.BareCR = true
+		}
+	} else if lf {
+		e.BareLF = true
+	}
+	if length > 0 && (end == ' ' || end == '\t') {
+		e.TrailingSpace = true
+	}
+	if length > MaxLine {
+		e.LongLine = true
+	}
+	if length >= 5 && string(e.head[:]) == "From " {
+		e.FromLine = true
+	}
+	e.length, e.last = 0, [2]byte{}
+}
