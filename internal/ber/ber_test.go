@@ -180,6 +180,15 @@ func TestReaderRefuses(t *testing.T) {
 	})
 }
 
+func TestRawKeepsEveryOctet(t *testing.T) {
+	for _, in := range []string{"30 80 04 81 01 61 24 80 04 00 00 00 00 00", "30 84 00 00 00 02 05 00", "bf 81 00 00"} {
+		r := NewReader(bytes.NewReader(unhex(t, in)))
+		if got, err := r.Raw(100); err != nil || !bytes.Equal(got, unhex(t, in)) {
+			t.Errorf("%s came back as %x, %v", in, got, err)
+		}
+	}
+}
+
 func TestHeaderSize(t *testing.T) {
 	for _, n := range []int64{0, 1, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x10000, 1 << 40} {
 		if got := int64(len(AppendHeader(nil, Universal, true, TagSequence, n))); got != HeaderSize(n) {

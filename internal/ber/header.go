@@ -54,6 +54,7 @@ type Header struct {
 	Number      int   // tag number
 	Length      int64 // of the content octets, or Indefinite
 	size        int   // of the header itself
+	octets      [maxHeader]byte
 }
 
 // Is reports whether the tag is the given one, in either form.
@@ -148,6 +149,7 @@ func parseHeader(b []byte) (Header, string, error) {
 		i += n
 	}
 	h.size = i
+	copy(h.octets[:], b[:i])
 	return h, "", nil
 }
 

@@ -165,20 +165,30 @@ func (r *Reader) End() error {
 // Element consumes the next element and returns it whole, header included, in
 // the form of [DER]. Elements above max octets are refused.
 func (r *Reader) Element(max int) ([]byte, error) {
-	h, err := r.next()
-	if err != nil {
-		return nil, err
-	}
 	start := r.pos
-	raw, err := r.raw(nil, h, max, 0)
+	if r.header != nil {
+		start -= int64(r.header.size)
+	}
+	raw, err := r.Raw(max)
 	if err != nil {
 		return nil, err
 	}
 	der, err := DER(raw)
 	if syntax, ok := errors.AsType[*SyntaxError](err); ok {
-		return nil, r.fail(start-int64(h.size)+syntax.Offset, syntax.Msg)
+		return nil, r.fail(start+syntax.Offset, syntax.Msg)
 	}
 	return der, err
+}
+
+// Raw consumes the next element and returns it whole, octet for octet as it
+// came. Elements above max octets are refused. What is inside an element of
+// definite length has not been looked at.
+func (r *Reader) Raw(max int) ([]byte, error) {
+	h, err := r.next()
+	if err != nil {
+		return nil, err
+	}
+	return r.raw(nil, h, max, 0)
 }
 
 // raw appends the element whose header h was consumed last. An indefinite
@@ -190,7 +200,7 @@ func (r *Reader) raw(dst []byte, h Header, max, depth int) ([]byte, error) {
 	if h.Length > int64(max-len(dst)) {
 		return nil, r.fail(r.pos, "element is larger than is sensible here")
 	}
-	dst = AppendHeader(dst, h.Class, h.Constructed, h.Number, h.Length)
+	dst = append(dst, h.octets[:h.size]...)
 	if h.Length != Indefinite {
 		return r.content(dst, h.Length)
 	}
