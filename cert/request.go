@@ -1,0 +1,243 @@
+package cert
+
+import (
+	"crypto"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/mailseal/mailseal/internal/ber"
+	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/internal/oid"
+	"github.com/mailseal/mailseal/internal/signature"
+)
+
+// MaxRequestSize limits a certification request.
+const MaxRequestSize = 1 << 18
+
+// Request is a certification request (PKCS #10, RFC 2986) whose signature by
+// its own key was checked.
+type Request struct {
+	Raw        []byte
+	RawTBS     []byte // certificationRequestInfo
+	RawSubject []byte
+	RawSPKI    []byte
+
+	Subject            Name
+	PublicKey          crypto.PublicKey // as in Certificate, never nil
+	SPKIAlgorithm      oid.AlgorithmIdentifier
+	SignatureAlgorithm oid.AlgorithmIdentifier
+	Signature          []byte
+
+	Extensions []Extension // of the extensionRequest attribute
+	AltNames   GeneralNames
+	KeyUsage   KeyUsage // zero when none was asked for
+}
+
+// ParseRequest reads a certification request, DER or PEM, and checks that its
+// signature was made by the key in it: proof that the sender holds that key
+// (RFC 2986 §3). What the request asks for is a wish and proves nothing.
+func ParseRequest(data []byte) (*Request, error) {
+	if block, _ := pem.Decode(data); block != nil {
+		if block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST" { // RFC 7468 §7
+			return nil, fmt.Errorf("parse request: PEM holds %q, not a certificate request", block.Type)
+		}
+		data = block.Bytes
+	}
+	r, err := parseRequest(data)
+	return r, within("parse request", err)
+}
+
+func parseRequest(raw []byte) (*Request, error) {
+	if len(raw) > MaxRequestSize {
+		return nil, fmt.Errorf("%d octets, more than %d", len(raw), MaxRequestSize)
+	}
+	der, err := ber.DER(raw)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := parseSigned(raw, der, "request")
+	if err != nil {
+		return nil, err
+	}
+	r := &Request{Raw: raw, RawTBS: signed.raw, SignatureAlgorithm: signed.algorithm, Signature: signed.signature}
+	if err := r.parseInfo(signed.body); err != nil {
+		return nil, err
+	}
+	if err := keyAllows(r.SPKIAlgorithm, r.SignatureAlgorithm); err != nil {
+		return nil, err
+	}
+	if err := signature.Verify(r.PublicKey, r.SignatureAlgorithm, oid.AlgorithmIdentifier{}, r.RawTBS, r.Signature); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
+	}
+	return r, nil
+}
+
+// parseInfo reads the content of CertificationRequestInfo (RFC 2986 §4.1).
+func (r *Request) parseInfo(info cryptobyte.String) error {
+	var version int
+	if !info.ReadASN1Integer(&version) || version != 0 {
+		return errors.New("version is not 1")
+	}
+	var err error
+	if r.RawSubject, r.Subject, err = readName(&info); err != nil {
+		return within("subject", err)
+	}
+	var spki, attributes cryptobyte.String
+	if !info.ReadASN1Element(&spki, asn1.SEQUENCE) {
+		return malformed("subjectPublicKeyInfo")
+	}
+	r.RawSPKI = spki
+	if r.PublicKey, r.SPKIAlgorithm, err = parseSPKI(spki); err != nil {
+		return err
+	}
+	var present bool
+	if !info.ReadOptionalASN1(&attributes, &present, constructedTag(0)) || !info.Empty() {
+		return malformed("attributes")
+	}
+	for !attributes.Empty() {
+		if err := r.parseAttribute(&attributes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseAttribute reads one attribute and keeps extensionRequest (RFC 2985
+// §5.4.2).
+func (r *Request) parseAttribute(s *cryptobyte.String) error {
+	var attribute, values cryptobyte.String
+	var id oid.OID
+	if !s.ReadASN1(&attribute, asn1.SEQUENCE) || !oid.Read(&attribute, &id) ||
+		!attribute.ReadASN1(&values, asn1.SET) || !attribute.Empty() {
+		return malformed("attribute")
+	}
+	if id != oid.AttrExtensionRequest {
+		return nil
+	}
+	if r.Extensions != nil {
+		return errors.New("extensionRequest is repeated")
+	}
+	var err error
+	if r.Extensions, err = readExtensions(values); err != nil {
+		return within("extensionRequest", err)
+	}
+	return r.parseExtensions()
+}
+
+func (r *Request) parseExtensions() (err error) {
+	seen := map[oid.OID]bool{}
+	for _, e := range r.Extensions {
+		if seen[e.ID] {
+			return fmt.Errorf("extension %s is repeated", e.ID.Name())
+		}
+		seen[e.ID] = true
+		switch e.ID {
+		case oid.ExtSubjectAltName:
+			r.AltNames, err = parseGeneralNames(e.Value)
+		case oid.ExtKeyUsage:
+			r.KeyUsage, err = parseKeyUsage(e.Value)
+		}
+		if err != nil {
+			return within("extension "+e.ID.Name(), err)
+		}
+	}
+	return nil
+}
+
+// Emails returns the mail addresses that the request names, as
+// [Certificate.Emails] does.
+func (r *Request) Emails() []string { return emails(r.AltNames, r.Subject, false) }
+
+// CreateRequest makes a certification request in DER for the public half of
+// key, with an empty subject and the addresses as subjectAltName: ASCII ones
+// as rfc822Name, others as SmtpUTF8Mailbox (RFC 9598). The name of a person is
+// the registrar's to add. rand feeds the signature, crypto/rand.Reader for all
+// but tests.
+func CreateRequest(rand io.Reader, key crypto.Signer, emails []string) ([]byte, error) {
+	der, err := createRequest(rand, key, emails)
+	return der, within("create request", err)
+}
+
+func createRequest(rand io.Reader, key crypto.Signer, emails []string) ([]byte, error) {
+	scheme, err := signature.For(key.Public(), nil)
+	if err != nil {
+		return nil, err
+	}
+	spki, err := MarshalPublicKey(key.Public())
+	if err != nil {
+		return nil, err
+	}
+	var info cryptobyte.Builder
+	info.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1Int64(0)
+		b.AddASN1(asn1.SEQUENCE, func(*cryptobyte.Builder) {})
+		b.AddBytes(spki)
+		b.AddASN1(constructedTag(0), func(b *cryptobyte.Builder) { addExtensionRequest(b, emails) })
+	})
+	tbs, err := info.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	sig, err := scheme.Sign(rand, key, tbs)
+	if err != nil {
+		return nil, err
+	}
+	var b cryptobyte.Builder
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddBytes(tbs)
+		scheme.Algorithm.Add(b)
+		b.AddASN1BitString(sig)
+	})
+	return b.Bytes()
+}
+
+// addExtensionRequest adds the subjectAltName, critical because the subject is
+// empty (RFC 5280 §4.2.1.6), wrapped as an attribute.
+func addExtensionRequest(b *cryptobyte.Builder, emails []string) {
+	if len(emails) == 0 {
+		return
+	}
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		oid.Add(b, oid.AttrExtensionRequest)
+		b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
+			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+					oid.Add(b, oid.ExtSubjectAltName)
+					b.AddASN1Boolean(true)
+					b.AddASN1(asn1.OCTET_STRING, func(b *cryptobyte.Builder) { addMailboxes(b, emails) })
+				})
+			})
+		})
+	})
+}
+
+func addMailboxes(b *cryptobyte.Builder, emails []string) {
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		for _, e := range emails {
+			m, err := mailbox.Parse(e)
+			if err != nil {
+				b.SetError(err)
+				return
+			}
+			addMailbox(b, m)
+		}
+	})
+}
+
+func addMailbox(b *cryptobyte.Builder, m mailbox.Mailbox) {
+	if m.ASCII() {
+		b.AddASN1(contextTag(1), func(b *cryptobyte.Builder) { b.AddBytes([]byte(m.String())) })
+		return
+	}
+	b.AddASN1(constructedTag(0), func(b *cryptobyte.Builder) {
+		oid.Add(b, oid.SmtpUTF8Mailbox)
+		b.AddASN1(constructedTag(0), func(b *cryptobyte.Builder) {
+			b.AddASN1(asn1.UTF8String, func(b *cryptobyte.Builder) { b.AddBytes([]byte(m.String())) })
+		})
+	})
+}

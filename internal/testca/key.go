@@ -1,0 +1,99 @@
+package testca
+
+import (
+	"crypto"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/mldsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"sync"
+	"testing"
+)
+
+// Kind is a kind of key.
+type Kind int
+
+// The kinds. RSA1024 is there to be refused.
+const (
+	P256 Kind = iota
+	P384
+	P521
+	RSA1024
+	RSA2048
+	RSA3072
+	Ed25519
+	MLDSA65
+	X25519
+)
+
+// keyUsage is what a dual-use mail certificate of that kind carries.
+func (k Kind) keyUsage() x509.KeyUsage {
+	switch k {
+	case RSA1024, RSA2048, RSA3072:
+		return x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
+	case Ed25519, MLDSA65:
+		return x509.KeyUsageDigitalSignature
+	case X25519:
+		return x509.KeyUsageKeyAgreement
+	}
+	return x509.KeyUsageDigitalSignature | x509.KeyUsageKeyAgreement
+}
+
+func (k Kind) generate() (crypto.PrivateKey, error) {
+	switch k {
+	case P384:
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case P521:
+		return ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	case RSA1024:
+		return rsa.GenerateKey(rand.Reader, 1024)
+	case RSA2048:
+		return rsa.GenerateKey(rand.Reader, 2048)
+	case RSA3072:
+		return rsa.GenerateKey(rand.Reader, 3072)
+	case Ed25519:
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return key, err
+	case MLDSA65:
+		return mldsa.GenerateKey(mldsa.MLDSA65())
+	case X25519:
+		return ecdh.X25519().GenerateKey(rand.Reader)
+	}
+	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+}
+
+type keyID struct {
+	kind Kind
+	name string
+}
+
+// keys holds what was made; two tests that ask for one key at once share it.
+var keys sync.Map // keyID -> func() (crypto.PrivateKey, error)
+
+func privateKey(t testing.TB, kind Kind, name string) crypto.PrivateKey {
+	t.Helper()
+	generate, _ := keys.LoadOrStore(keyID{kind, name}, sync.OnceValues(kind.generate))
+	key, err := generate.(func() (crypto.PrivateKey, error))()
+	if err != nil {
+		t.Fatalf("testca: make key: %v", err)
+	}
+	return key
+}
+
+func keyFor(t testing.TB, kind Kind, name string) crypto.Signer {
+	t.Helper()
+	return privateKey(t, kind, "authority "+name).(crypto.Signer)
+}
+
+func leafKey(t testing.TB, kind Kind, name string) (crypto.PrivateKey, crypto.PublicKey) {
+	t.Helper()
+	key := privateKey(t, kind, name)
+	if dh, ok := key.(*ecdh.PrivateKey); ok {
+		return dh, ed25519.PublicKey(dh.PublicKey().Bytes()) // see Leaf
+	}
+	return key, key.(crypto.Signer).Public()
+}
