@@ -1,0 +1,189 @@
+package identity
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/mldsa"
+	"crypto/sha3"
+	"crypto/x509"
+	"fmt"
+	"slices"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/mailseal/mailseal/internal/ber"
+	"github.com/mailseal/mailseal/internal/oid"
+)
+
+// ParsePrivateKey reads one unencrypted private key: PKCS #8 (RFC 5958), PKCS #1
+// (RFC 8017, Appendix A.1.2) or SEC 1 (RFC 5915), in DER or BER. For the types
+// that it returns see [Identity].
+func ParsePrivateKey(der []byte) (crypto.PrivateKey, error) {
+	if len(der) > MaxSize {
+		return nil, fmt.Errorf("private key: %w: %d bytes", ErrLimit, len(der))
+	}
+	der, err := ber.DER(der)
+	if err != nil {
+		return nil, fmt.Errorf("private key: %w: %w", ErrMalformed, err)
+	}
+	switch formOf(der) {
+	case formPKCS8:
+		return parsePKCS8(der)
+	case formPKCS1:
+		key, err := x509.ParsePKCS1PrivateKey(der)
+		return parsed(key, err)
+	case formSEC1:
+		key, err := x509.ParseECPrivateKey(der)
+		return parsed(key, err)
+	case formEncryptedPKCS8:
+		return nil, fmt.Errorf("private key: %w: it is encrypted", ErrPassphrase)
+	}
+	return nil, fmt.Errorf("private key: %w: neither PKCS #8 nor PKCS #1 nor SEC 1", ErrMalformed)
+}
+
+func parsed(key crypto.PrivateKey, err error) (crypto.PrivateKey, error) {
+	if err != nil {
+		return nil, fmt.Errorf("private key: %w: %w", ErrMalformed, err)
+	}
+	return key, nil
+}
+
+// parsePKCS8 reads OneAsymmetricKey (RFC 5958, Section 2).
+func parsePKCS8(der []byte) (crypto.PrivateKey, error) {
+	s := cryptobyte.String(der)
+	var seq, private cryptobyte.String
+	var version int
+	var alg oid.AlgorithmIdentifier
+	if !s.ReadASN1(&seq, asn1.SEQUENCE) || !seq.ReadASN1Integer(&version) ||
+		!oid.ReadAlgorithm(&seq, &alg) || !seq.ReadASN1(&private, asn1.OCTET_STRING) {
+		return nil, fmt.Errorf("private key: %w: PKCS #8", ErrMalformed)
+	}
+	switch alg.Algorithm {
+	case oid.RSASSAPSS, oid.RSAESOAEP:
+		// RFC 4055, Sections 1.2 and 3.1: the key itself is a PKCS #1 key.
+		key, err := x509.ParsePKCS1PrivateKey(private)
+		return parsed(key, err)
+	case oid.MLDSA44, oid.MLDSA65, oid.MLDSA87:
+		return parseMLDSA(alg.Algorithm, private)
+	case oid.RSAEncryption, oid.ECPublicKey, oid.Ed25519, oid.X25519:
+		key, err := x509.ParsePKCS8PrivateKey(der)
+		return parsed(key, err)
+	}
+	return nil, fmt.Errorf("private key: %w: %s", ErrUnsupported, alg.Algorithm.Name())
+}
+
+// parseMLDSA reads ML-DSA-*-PrivateKey (RFC 9881, Section 6): the seed, or the
+// seed beside the expanded key, which OpenSSL writes. The expanded key alone
+// is of no use here: it cannot be checked, and no seed comes of it.
+func parseMLDSA(id oid.OID, private cryptobyte.String) (crypto.PrivateKey, error) {
+	seedTag := asn1.Tag(0).ContextSpecific()
+	var seed, expanded, both cryptobyte.String
+	switch {
+	case private.PeekASN1Tag(seedTag):
+		if !private.ReadASN1(&seed, seedTag) || !private.Empty() {
+			return nil, fmt.Errorf("private key: %w: ML-DSA seed", ErrMalformed)
+		}
+	case private.PeekASN1Tag(asn1.SEQUENCE):
+		if !private.ReadASN1(&both, asn1.SEQUENCE) || !private.Empty() ||
+			!both.ReadASN1(&seed, asn1.OCTET_STRING) || !both.ReadASN1(&expanded, asn1.OCTET_STRING) || !both.Empty() {
+			return nil, fmt.Errorf("private key: %w: ML-DSA seed and expanded key", ErrMalformed)
+		}
+	default:
+		return nil, fmt.Errorf("private key: %w: ML-DSA key without its seed", ErrUnsupported)
+	}
+	params := mldsaParameters(id)
+	key, err := mldsa.NewPrivateKey(params.Parameters, seed)
+	if err != nil {
+		return nil, fmt.Errorf("private key: %w: %w", ErrMalformed, err)
+	}
+	if expanded != nil && !params.consistent(key, expanded) {
+		// RFC 9881, Section 8.2: a key whose two forms differ is refused.
+		return nil, fmt.Errorf("private key: %w: ML-DSA seed and expanded key differ", ErrMalformed)
+	}
+	return key, nil
+}
+
+// mldsaSet is a parameter set of FIPS 204, Table 1, with the size of its
+// expanded private key.
+type mldsaSet struct {
+	mldsa.Parameters
+	k, l     byte
+	expanded int
+}
+
+func mldsaParameters(id oid.OID) mldsaSet {
+	switch id {
+	case oid.MLDSA44:
+		return mldsaSet{mldsa.MLDSA44(), 4, 4, 2560}
+	case oid.MLDSA65:
+		return mldsaSet{mldsa.MLDSA65(), 6, 5, 4032}
+	}
+	return mldsaSet{mldsa.MLDSA87(), 8, 7, 4896}
+}
+
+// consistent compares the fields of the expanded key, rho || K || tr || ... (FIPS
+// 204, Algorithm 24), that show which seed and which public key it belongs to.
+// The rest is not used.
+func (set mldsaSet) consistent(key *mldsa.PrivateKey, expanded []byte) bool {
+	if len(expanded) != set.expanded {
+		return false
+	}
+	// FIPS 204, Algorithm 6: rho, rho', K = H(seed || k || l, 128).
+	h := sha3.SumSHAKE256(append(key.Bytes(), set.k, set.l), 128)
+	tr := sha3.SumSHAKE256(key.PublicKey().Bytes(), 64)
+	want := slices.Concat(h[:32], h[96:128], tr)
+	return bytes.Equal(expanded[:len(want)], want)
+}
+
+// MarshalPrivateKey writes a private key as PKCS #8 (RFC 5958), ML-DSA as its
+// seed (RFC 9881, Section 6). It takes the types that [Identity] names.
+func MarshalPrivateKey(key crypto.PrivateKey) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("private key: %w: %w", ErrUnsupported, err)
+	}
+	return der, nil
+}
+
+// form is what a file holds, as far as its outermost tags tell.
+type form int
+
+const (
+	formUnknown form = iota
+	formPKCS1
+	formSEC1
+	formPKCS8
+	formEncryptedPKCS8
+	formPKCS12
+)
+
+// formOf tells the forms apart by what follows the outer SEQUENCE.
+func formOf(der []byte) form {
+	s := cryptobyte.String(der)
+	var seq, element cryptobyte.String
+	if !s.ReadASN1(&seq, asn1.SEQUENCE) || !s.Empty() {
+		return formUnknown
+	}
+	if seq.PeekASN1Tag(asn1.SEQUENCE) {
+		if seq.ReadASN1(&element, asn1.SEQUENCE) && seq.PeekASN1Tag(asn1.OCTET_STRING) {
+			return formEncryptedPKCS8
+		}
+		return formUnknown
+	}
+	var version int
+	if !seq.ReadASN1Integer(&version) {
+		return formUnknown
+	}
+	switch {
+	case seq.PeekASN1Tag(asn1.INTEGER):
+		return formPKCS1
+	case seq.PeekASN1Tag(asn1.OCTET_STRING):
+		return formSEC1
+	case seq.PeekASN1Tag(asn1.SEQUENCE) && version < 2:
+		return formPKCS8
+	case seq.PeekASN1Tag(asn1.SEQUENCE):
+		return formPKCS12
+	}
+	return formUnknown
+}

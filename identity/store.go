@@ -1,0 +1,328 @@
+package identity
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/mailbox"
+)
+
+// ErrNotFound means that the store has nothing for an address.
+var ErrNotFound = errors.New("not in the key store")
+
+// idLength is the number of hex digits that tell the files of one address
+// apart: half of a SHA-256 fingerprint's first 128 bits.
+const idLength = 16
+
+// Store is a person's key store: a folder that only its owner can read, with a
+// PKCS #12 file for each identity, old ones included, because old mail is
+// encrypted to them. The private keys are under a passphrase; the certificates
+// are in clear text, under the MAC, so that they can be listed without it.
+//
+// A file appears complete or not at all, so several programs may use one store
+// at a time.
+type Store struct {
+	dir string
+}
+
+// OpenStore opens the key store in dir and makes the folder when it is not there.
+func OpenStore(dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("key store: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("key store: %w", err)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("key store: others may enter %s: chmod 700 it", dir)
+	}
+	return &Store{dir: dir}, nil
+}
+
+// Entry is one file of a store.
+type Entry struct {
+	// Address is the mailbox that the file is named by.
+	Address mailbox.Mailbox
+	// Certificate and Chain are as the file has them in clear text: listed, not
+	// proven before [Entry.Open]. Certificate is nil for a pending key and for a
+	// file from elsewhere whose certificates are encrypted.
+	Certificate *cert.Certificate
+	Chain       []*cert.Certificate
+	// Pending tells that the key waits for its certificate.
+	Pending bool
+
+	path string
+}
+
+// Put stores an identity under an address with a passphrase, beside the older
+// ones of that address. It replaces the file of the same certificate, if any.
+func (s *Store) Put(address mailbox.Mailbox, id *Identity, passphrase []byte) error {
+	if id.Certificate == nil {
+		return fmt.Errorf("key store: identity without a certificate; PutPending keeps it")
+	}
+	data, err := EncodePKCS12([]*Identity{id}, passphrase, &PKCS12Options{PlainCertificates: true})
+	if err != nil {
+		return fmt.Errorf("key store: %w", err)
+	}
+	return s.put(address, id.Certificate.SHA256()[:idLength], identityExt, data)
+}
+
+// PutPending stores a key under an address until its certificate comes; see
+// [Store.Complete].
+func (s *Store) PutPending(address mailbox.Mailbox, key crypto.PrivateKey, passphrase []byte) error {
+	der, err := EncryptPKCS8(rand.Reader, key, passphrase)
+	if err != nil {
+		return fmt.Errorf("key store: %w", err)
+	}
+	id, err := keyID(Public(key))
+	if err != nil {
+		return fmt.Errorf("key store: %w", err)
+	}
+	return s.put(address, id, pendingExt, pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: der}))
+}
+
+// Complete joins a pending key with its certificate, found by its public key
+// among certs, whose other members become the chain, and stores the identity in
+// the place of the pending key. The error is [ErrNotFound] when no key waits for
+// any of them.
+func (s *Store) Complete(certs []*cert.Certificate, passphrase func() ([]byte, error)) (*Identity, error) {
+	entries, err := s.List()
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if e.Pending && slices.ContainsFunc(certs, e.awaits) {
+			return s.complete(e, certs, passphrase)
+		}
+	}
+	return nil, fmt.Errorf("%w: no key waits for this certificate", ErrNotFound)
+}
+
+func (s *Store) complete(e *Entry, certs []*cert.Certificate, passphrase func() ([]byte, error)) (*Identity, error) {
+	pass, err := passphrase()
+	if err != nil {
+		return nil, err
+	}
+	waiting, err := e.Open(func() ([]byte, error) { return slices.Clone(pass), nil })
+	if err != nil {
+		return nil, err
+	}
+	id, err := Join(waiting.Key, certs)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Put(e.Address, id, pass); err != nil {
+		return nil, err
+	}
+	return id, s.Remove(e)
+}
+
+// awaits tells whether c is for the key of a pending entry.
+func (e *Entry) awaits(c *cert.Certificate) bool {
+	id, err := keyID(c.PublicKey)
+	return err == nil && strings.HasSuffix(e.path, "~"+id+pendingExt)
+}
+
+// keyID names a public key by its SubjectPublicKeyInfo.
+func keyID(pub crypto.PublicKey) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return "", fmt.Errorf("public key: %w: %w", ErrUnsupported, err)
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])[:idLength], nil
+}
+
+// List returns all entries, ordered by address, the certificate that ends last
+// first, pending ones at the end of their address. Files that are not the
+// store's are passed over; one that is and cannot be read is an error.
+func (s *Store) List() ([]*Entry, error) {
+	files, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("key store: %w", err)
+	}
+	var all []*Entry
+	for _, f := range files {
+		address, _, ext, ok := parseFileName(f.Name())
+		if !ok {
+			continue
+		}
+		e := &Entry{Address: address, Pending: ext == pendingExt, path: filepath.Join(s.dir, f.Name())}
+		switch err := e.load(); {
+		case errors.Is(err, fs.ErrNotExist): // removed meanwhile
+		case err != nil:
+			return nil, fmt.Errorf("key store: %s: %w", f.Name(), err)
+		default:
+			all = append(all, e)
+		}
+	}
+	slices.SortStableFunc(all, compareEntries)
+	return all, nil
+}
+
+func compareEntries(a, b *Entry) int {
+	if n := strings.Compare(a.Address.Key(), b.Address.Key()); n != 0 {
+		return n
+	}
+	switch {
+	case a.Certificate == nil && b.Certificate == nil:
+		return 0
+	case a.Certificate == nil:
+		return 1
+	case b.Certificate == nil:
+		return -1
+	}
+	return b.Certificate.NotAfter.Compare(a.Certificate.NotAfter)
+}
+
+// load reads what the file shows without its passphrase.
+func (e *Entry) load() error {
+	if e.Pending {
+		return nil
+	}
+	data, err := readFileLimited(e.path)
+	if err != nil {
+		return err
+	}
+	d := &pkcs12Decoder{locked: true}
+	if err := d.decode(data); err != nil {
+		return fmt.Errorf("PKCS #12: %w", err)
+	}
+	var certs []*cert.Certificate
+	for _, c := range d.certs {
+		certs = append(certs, c.certificate)
+	}
+	for _, c := range d.certs {
+		if c.localKeyID != nil { // RFC 7292, Section 4.2: of a key in the file
+			e.Certificate, e.Chain = c.certificate, chain(c.certificate, certs)
+			break
+		}
+	}
+	return nil
+}
+
+// Find returns the entries of an address: those filed under it, and those whose
+// certificate names it. Order as in [Store.List], [ErrNotFound] when there is none.
+func (s *Store) Find(address mailbox.Mailbox) ([]*Entry, error) {
+	all, err := s.List()
+	if err != nil {
+		return nil, err
+	}
+	found := slices.DeleteFunc(all, func(e *Entry) bool { return !e.names(address) })
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%s: %w", address, ErrNotFound)
+	}
+	slices.SortStableFunc(found, func(a, b *Entry) int {
+		return compareEntries(&Entry{Certificate: a.Certificate}, &Entry{Certificate: b.Certificate})
+	})
+	return found, nil
+}
+
+func (e *Entry) names(address mailbox.Mailbox) bool {
+	if e.Address.Equal(address) {
+		return true
+	}
+	return e.Certificate != nil && slices.ContainsFunc(e.Certificate.Emails(), func(s string) bool {
+		m, err := mailbox.Parse(s)
+		return err == nil && m.Equal(address)
+	})
+}
+
+// Get opens every identity of an address, the certificate that ends last first:
+// an expired certificate never hides a good one, and old keys open old mail.
+// Identities under another passphrase are left out, unless all are: then the
+// error is [ErrPassphrase]. Pending keys are not among them.
+func (s *Store) Get(address mailbox.Mailbox, passphrase func() ([]byte, error)) ([]*Identity, error) {
+	entries, err := s.Find(address)
+	if err != nil {
+		return nil, err
+	}
+	entries = slices.DeleteFunc(entries, func(e *Entry) bool { return e.Pending })
+	if len(entries) == 0 {
+		return nil, fmt.Errorf("%s: %w: its key waits for a certificate", address, ErrNotFound)
+	}
+	pass, err := passphrase()
+	if err != nil {
+		return nil, err
+	}
+	var ids []*Identity
+	var refused error
+	for _, e := range entries {
+		id, err := e.Open(func() ([]byte, error) { return slices.Clone(pass), nil })
+		switch {
+		case errors.Is(err, ErrPassphrase):
+			refused = err
+		case err != nil:
+			return nil, err
+		default:
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, refused
+	}
+	return ids, nil
+}
+
+// Certificates returns the certificates of an address, the one that ends last
+// first, without a passphrase.
+func (s *Store) Certificates(address mailbox.Mailbox) ([]*cert.Certificate, error) {
+	entries, err := s.Find(address)
+	if err != nil {
+		return nil, err
+	}
+	var certs []*cert.Certificate
+	for _, e := range entries {
+		if e.Certificate != nil {
+			certs = append(certs, e.Certificate)
+		}
+	}
+	if len(certs) == 0 {
+		return nil, fmt.Errorf("%s: %w: its key waits for a certificate", address, ErrNotFound)
+	}
+	return certs, nil
+}
+
+// Open decrypts the entry. The identity of a pending key has no certificate.
+func (e *Entry) Open(passphrase func() ([]byte, error)) (*Identity, error) {
+	data, err := readFileLimited(e.path)
+	if err != nil {
+		return nil, fmt.Errorf("key store: %w", err)
+	}
+	ids, err := Read(data, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("key store: %s: %w", filepath.Base(e.path), err)
+	}
+	if e.Certificate == nil {
+		return ids[0], nil
+	}
+	for _, id := range ids {
+		if id.Certificate.Equal(e.Certificate) {
+			return id, nil
+		}
+	}
+	return nil, fmt.Errorf("key store: %s: %w for the certificate that it shows", filepath.Base(e.path), ErrNoKey)
+}
+
+// Remove deletes the entry's file for good. Mail that was encrypted to its
+// certificate alone cannot be read any more.
+func (s *Store) Remove(e *Entry) error {
+	if err := os.Remove(e.path); err != nil {
+		return fmt.Errorf("key store: %w", err)
+	}
+	return syncDir(s.dir)
+}
