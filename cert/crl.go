@@ -92,8 +92,11 @@ func parseCRL(raw []byte) (*CRL, error) {
 func (l *CRL) parseTBS(tbs cryptobyte.String) error {
 	if tbs.PeekASN1Tag(asn1.INTEGER) {
 		var version cryptobyte.String
-		if !tbs.ReadASN1(&version, asn1.INTEGER) || !bytes.Equal(version, []byte{1}) {
-			return errors.New("version is not 2")
+		if !tbs.ReadASN1(&version, asn1.INTEGER) {
+			return malformed("version")
+		}
+		if !bytes.Equal(version, []byte{1}) {
+			l.defect("version", errors.New("not 2")) // RFC 5280 §5.1.2.1
 		}
 	}
 	var inner oid.AlgorithmIdentifier
@@ -179,10 +182,7 @@ func (l *CRL) Entries() iter.Seq[Entry] {
 			if !raw.read(&s) {
 				return // checkEntries has read them all before
 			}
-			e, err := raw.entry(issuer)
-			if err != nil {
-				return
-			}
+			e, _ := raw.entry(issuer) // what is wrong is in Defects
 			issuer = e.Issuer
 			if !yield(e) {
 				return
@@ -206,10 +206,7 @@ func (l *CRL) Lookup(issuer Name, serial *big.Int) (Entry, bool) {
 		if !hit && (!indirect || len(raw.extensions) == 0) {
 			continue
 		}
-		e, err := raw.entry(current)
-		if err != nil {
-			return Entry{}, false
-		}
+		e, _ := raw.entry(current)
 		current = e.Issuer
 		if hit && current.Equal(issuer) {
 			return e, true

@@ -2,6 +2,7 @@ package cert
 
 import (
 	"errors"
+	"fmt"
 	"math/big"
 	"time"
 
@@ -98,7 +99,8 @@ func (r *rawEntry) hasSerial(serial *big.Int) bool {
 }
 
 // entry decodes r. issuer is the one of the entry before, which holds on
-// until another is named (RFC 5280 §5.3.3).
+// until another is named (RFC 5280 §5.3.3). Beside an error, the entry has what
+// could be read: whatever is wrong with it, its certificate is listed.
 func (r *rawEntry) entry(issuer Name) (Entry, error) {
 	e := Entry{Serial: integer(r.serial), Issuer: issuer}
 	rest := r.rest
@@ -112,7 +114,10 @@ func (r *rawEntry) entry(issuer Name) (Entry, error) {
 	if err != nil {
 		return e, within("entry extensions", err)
 	}
-	for _, x := range list {
+	for i, x := range list {
+		if _, repeated := findExtension(list[:i], x.ID); repeated {
+			return e, fmt.Errorf("entry extension %s: repeated", x.ID.Name())
+		}
 		if err := e.parseExtension(x); err != nil {
 			return e, within("entry extension "+x.ID.Name(), err)
 		}
@@ -159,16 +164,36 @@ func (l *CRL) checkEntries() error {
 		if !raw.read(&s) {
 			return malformed("revokedCertificates entry")
 		}
-		if len(raw.extensions) > 0 {
-			if _, err := raw.entry(l.Issuer); err != nil {
-				return err
-			}
-		} else {
-			var t time.Time
-			if !readTime(&raw.rest, &t) {
-				return malformed("revocationDate")
-			}
+		if len(raw.extensions) == 0 && raw.datePlausible() {
+			continue
+		}
+		if _, err := raw.entry(l.Issuer); err != nil && l.Defects == nil {
+			l.defect("revokedCertificates", err)
 		}
 	}
 	return nil
+}
+
+// datePlausible passes DER's forms without decoding them: nearly all the time
+// of reading a long list would go there.
+func (r *rawEntry) datePlausible() bool {
+	rest := r.rest
+	var content cryptobyte.String
+	var tag asn1.Tag
+	if !rest.ReadAnyASN1(&content, &tag) {
+		return false
+	}
+	digits := 12
+	if tag == asn1.GeneralizedTime {
+		digits = 14
+	}
+	if len(content) != digits+1 || content[digits] != 'Z' {
+		return false
+	}
+	for _, c := range content[:digits] {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
 }

@@ -71,17 +71,16 @@ func parseRequest(raw []byte) (*Request, error) {
 	if err := keyAllows(r.SPKIAlgorithm, r.SignatureAlgorithm); err != nil {
 		return nil, err
 	}
-	if err := signature.Verify(r.PublicKey, r.SignatureAlgorithm, oid.AlgorithmIdentifier{}, r.RawTBS, r.Signature); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
+	if err := verify(r.PublicKey, r.SignatureAlgorithm, r.RawTBS, r.Signature); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
 
 // parseInfo reads the content of CertificationRequestInfo (RFC 2986 §4.1).
 func (r *Request) parseInfo(info cryptobyte.String) error {
-	var version int
-	if !info.ReadASN1Integer(&version) || version != 0 {
-		return errors.New("version is not 1")
+	if !info.SkipASN1(asn1.INTEGER) { // always 0 by RFC 2986, and 2 from some
+		return malformed("version")
 	}
 	var err error
 	if r.RawSubject, r.Subject, err = readName(&info); err != nil {

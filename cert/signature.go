@@ -2,6 +2,7 @@ package cert
 
 import (
 	"bytes"
+	"crypto"
 	"errors"
 	"fmt"
 
@@ -43,14 +44,22 @@ func (c *Certificate) checkSignature(alg oid.AlgorithmIdentifier, message, sig [
 	if c.PublicKey == nil {
 		return fmt.Errorf("%w: key of type %s", ErrUnsupported, c.SPKIAlgorithm.Algorithm.Name())
 	}
-	err := signature.Verify(c.PublicKey, alg, oid.AlgorithmIdentifier{}, message, sig)
+	return verify(c.PublicKey, alg, message, sig)
+}
+
+// verify checks a signature and translates the error to this package's.
+func verify(key crypto.PublicKey, alg oid.AlgorithmIdentifier, message, sig []byte) error {
+	scheme, err := signature.Read(alg, oid.AlgorithmIdentifier{})
+	if err == nil {
+		err = scheme.Verify(key, message, sig)
+	}
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, signature.ErrUnsupported):
-		return fmt.Errorf("%w: %w", ErrUnsupported, err)
+		return fmt.Errorf("%w: %s", ErrUnsupported, signature.Name(alg, oid.AlgorithmIdentifier{}))
 	}
-	return fmt.Errorf("%w: %w", ErrSignature, err)
+	return fmt.Errorf("%w: %s", ErrSignature, scheme)
 }
 
 // keyAllows holds a key to the use that its own identifier allows (RFC 4055
