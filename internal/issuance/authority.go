@@ -1,0 +1,128 @@
+package issuance
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/oid"
+)
+
+// Subject names an authority (S/MIME BR §7.1.4.3): all three are required.
+type Subject struct {
+	Country      string // ISO 3166-1, XX where none fits
+	Organization string
+	CommonName   string
+}
+
+func (s Subject) name() ([]byte, error) {
+	if len(s.Country) != 2 || s.Organization == "" || s.CommonName == "" {
+		return nil, errors.New("an authority's name needs a country of two letters, an organization and a common name")
+	}
+	return name(attribute{oid.Country, s.Country}, attribute{oid.Organization, s.Organization},
+		attribute{oid.CommonName, s.CommonName})
+}
+
+// AuthorityRequest describes an authority's certificate.
+type AuthorityRequest struct {
+	Subject             Subject
+	Key                 crypto.PublicKey // of the new authority
+	Serial              *big.Int
+	NotBefore, NotAfter time.Time // whole seconds
+}
+
+// NewRoot makes the certificate of a root with its own key. The root says that
+// it is for no host: critical name constraints exclude every DNS name and IP
+// address. It has neither policies nor key purposes (S/MIME BR §7.1.2.1).
+func NewRoot(key crypto.Signer, r AuthorityRequest) (*cert.Certificate, error) {
+	self, err := newSigner(key)
+	if err != nil {
+		return nil, fmt.Errorf("make root: %w", err)
+	}
+	r.Key = key.Public()
+	t, err := r.begin(-1)
+	if err != nil {
+		return nil, fmt.Errorf("make root: %w", err)
+	}
+	t.issuer, t.algorithm = t.subject, self.scheme.Algorithm
+	t.extensions = append(t.extensions, noHosts())
+	c, err := self.finish(t)
+	if err != nil {
+		return nil, fmt.Errorf("make root: %w", err)
+	}
+	return c, nil
+}
+
+// IssueAuthority makes the certificate of an issuing authority below this one.
+// It can certify mail and client authentication only, no further authorities,
+// and carries the root's name constraints itself, because a trust anchor's own
+// constraints are not part of path validation (RFC 5280 §6.2).
+func (is *Issuer) IssueAuthority(r AuthorityRequest) (*cert.Certificate, error) {
+	t, err := r.begin(0)
+	if err != nil {
+		return nil, fmt.Errorf("make authority: %w", err)
+	}
+	if r.NotAfter.After(is.certificate.NotAfter) || r.NotBefore.Before(is.certificate.NotBefore) {
+		return nil, errors.New("make authority: valid outside the validity of its issuer")
+	}
+	t.issuer, t.algorithm = is.certificate.RawSubject, is.scheme.Algorithm
+	t.extensions = append(t.extensions,
+		extKeyUsage(oid.EmailProtection, oid.ClientAuth),
+		noHosts(),
+		authorityKeyID(is.certificate.SubjectKeyID),
+		certificatePolicies(oid.AnyPolicy),
+		crlDistributionPoint(is.crlURL),
+		caIssuers(is.certificateURL),
+	)
+	c, err := is.signer.finish(t)
+	if err != nil {
+		return nil, fmt.Errorf("make authority: %w", err)
+	}
+	return c, nil
+}
+
+// begin fills in what all authorities have; pathLen below 0 is absent.
+func (r AuthorityRequest) begin(pathLen int) (*tbsCertificate, error) {
+	subject, err := r.Subject.name()
+	if err != nil {
+		return nil, err
+	}
+	if r.Serial == nil || r.Serial.Sign() <= 0 || r.Serial.BitLen() < minSerialBits || r.Serial.BitLen() > maxSerialBits {
+		return nil, errors.New("no usable serial number")
+	}
+	if !r.NotAfter.After(r.NotBefore) {
+		return nil, errors.New("ends before it begins")
+	}
+	if err := CheckKey(r.Key); err != nil {
+		return nil, err
+	}
+	spki, err := encodeKey(r.Key)
+	if err != nil {
+		return nil, err
+	}
+	id, err := keyID(spki)
+	if err != nil {
+		return nil, err
+	}
+	return &tbsCertificate{
+		serial: r.Serial, subject: subject, notBefore: r.NotBefore, notAfter: r.NotAfter, spki: spki,
+		extensions: []extension{
+			basicConstraints(pathLen), keyUsage(cert.KeyUsageCertSign | cert.KeyUsageCRLSign), subjectKeyID(id),
+		},
+	}, nil
+}
+
+func (s signer) finish(t *tbsCertificate) (*cert.Certificate, error) {
+	tbs, err := t.der()
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.sign(tbs)
+	if err != nil {
+		return nil, err
+	}
+	return c, errors.Join(c.Defects...)
+}

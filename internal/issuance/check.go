@@ -1,0 +1,221 @@
+package issuance
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/internal/oid"
+)
+
+// Serial numbers: S/MIME BR §7.1 asks for 64 random bits, a positive number
+// below 2^159. Ours have 127 random bits.
+const (
+	minSerialBits = 64
+	maxSerialBits = 159
+)
+
+// check holds a certificate, read back from its bytes, against the profile.
+// Every rule that it breaks is named.
+func (p *Profile) check(is *Issuer, c *cert.Certificate, mailboxes []mailbox.Mailbox) error {
+	rules := []func(*Profile, *Issuer, *cert.Certificate) error{
+		checkFrame, checkSerial, checkValidity, checkPublicKey, checkUsages,
+		checkIdentifiers, checkPolicies, checkAddresses, checkCapabilities, checkExtensionList,
+	}
+	var wrong []error
+	for _, rule := range rules {
+		wrong = append(wrong, rule(p, is, c))
+	}
+	return errors.Join(append(wrong, checkNames(c, mailboxes))...)
+}
+
+// checkFrame: version 3, the issuer's name byte for byte (RFC 5280 §4.1.2.4),
+// its algorithm inside as outside (§4.1.1.2), and nothing that breaks DER.
+func checkFrame(_ *Profile, is *Issuer, c *cert.Certificate) error {
+	switch {
+	case c.Version != 3:
+		return fmt.Errorf("version %d, not 3", c.Version)
+	case !bytes.Equal(c.RawIssuer, is.certificate.RawSubject):
+		return errors.New("issuer is not the authority's subject")
+	case len(c.Defects) > 0:
+		return errors.Join(c.Defects...)
+	}
+	return nil
+}
+
+func checkSerial(_ *Profile, _ *Issuer, c *cert.Certificate) error {
+	if bits := c.Serial.BitLen(); c.Serial.Sign() <= 0 || bits < minSerialBits || bits > maxSerialBits {
+		return fmt.Errorf("serial number of %d bits, not a positive one of %d to %d (S/MIME BR §7.1)",
+			bits, minSerialBits, maxSerialBits)
+	}
+	return nil
+}
+
+// checkValidity: S/MIME BR §6.3.2 counts both ends, and nothing outlives the
+// authority.
+func checkValidity(p *Profile, is *Issuer, c *cert.Certificate) error {
+	length := c.NotAfter.Sub(c.NotBefore) + time.Second
+	switch {
+	case length != time.Duration(p.config.ValidityDays)*24*time.Hour:
+		return fmt.Errorf("valid for %v, not for the %d days of the profile", length, p.config.ValidityDays)
+	case c.NotBefore.Before(is.certificate.NotBefore) || c.NotAfter.After(is.certificate.NotAfter):
+		return errors.New("valid outside the validity of the authority")
+	}
+	return nil
+}
+
+func checkPublicKey(_ *Profile, _ *Issuer, c *cert.Certificate) error {
+	if err := CheckKey(c.PublicKey); err != nil {
+		return err
+	}
+	canonical, err := encodeKey(c.PublicKey)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(canonical, c.RawSPKI) {
+		return errors.New("public key is not in its canonical form (S/MIME BR §7.1.3.1)")
+	}
+	return nil
+}
+
+// checkUsages: S/MIME BR §7.1.2.3 (e) and (f); basicConstraints stays out, a
+// subscriber is no authority.
+func checkUsages(p *Profile, _ *Issuer, c *cert.Certificate) error {
+	want, err := p.keyUsage(c.PublicKey)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.KeyUsage != want:
+		return fmt.Errorf("keyUsage %v, not %v", c.KeyUsage, want)
+	case !slices.Equal(c.ExtKeyUsage, p.extKeyUsage()):
+		return fmt.Errorf("extKeyUsage %v, not %v", c.ExtKeyUsage, p.extKeyUsage())
+	case c.BasicConstraints.Present:
+		return errors.New("basicConstraints in a subscriber's certificate")
+	}
+	return nil
+}
+
+func checkIdentifiers(_ *Profile, is *Issuer, c *cert.Certificate) error {
+	id, err := keyID(c.RawSPKI)
+	switch {
+	case err != nil:
+		return err
+	case !bytes.Equal(c.SubjectKeyID, id):
+		return errors.New("subjectKeyIdentifier is not that of the key")
+	case !bytes.Equal(c.AuthorityKeyID, is.certificate.SubjectKeyID):
+		return errors.New("authorityKeyIdentifier is not the authority's")
+	}
+	return nil
+}
+
+// checkPolicies: exactly one, the profile's (S/MIME BR §7.1.2.3 (a)).
+func checkPolicies(p *Profile, _ *Issuer, c *cert.Certificate) error {
+	if len(c.Policies) != 1 || c.Policies[0].ID != p.config.Policy || c.Policies[0].Qualifiers != nil {
+		return fmt.Errorf("certificatePolicies is not %s alone", p.config.Policy)
+	}
+	return nil
+}
+
+// checkAddresses: one plain http address each for the CRL and the authority's
+// certificate (S/MIME BR §7.1.2.3 (b) and (c)).
+func checkAddresses(_ *Profile, is *Issuer, c *cert.Certificate) error {
+	points := c.DistributionPoints
+	switch {
+	case len(points) != 1 || len(points[0].FullName) != 1 || points[0].Reasons != 0 || points[0].CRLIssuer != nil ||
+		!slices.Equal(c.CRLDistributionPoints, []string{is.crlURL}):
+		return errors.New("cRLDistributionPoints is not the authority's one address")
+	case !slices.Equal(c.IssuingCertificateURL, []string{is.certificateURL}) || len(c.OCSPServer) != 0:
+		return errors.New("authorityInfoAccess is not the authority's one address")
+	}
+	return errors.Join(checkHTTP(is.crlURL), checkHTTP(is.certificateURL))
+}
+
+func checkHTTP(address string) error {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" || u.Host == "" || u.User != nil || u.Fragment != "" {
+		return fmt.Errorf("%q is not a plain http address", address)
+	}
+	return nil
+}
+
+// checkCapabilities: the SEQUENCE of the profile's algorithms, each without
+// parameters (RFC 8551 §2.5.2, RFC 3565 §4.1).
+func checkCapabilities(p *Profile, _ *Issuer, c *cert.Certificate) error {
+	e, present := c.Extension(oid.ExtSMIMECapabilities)
+	if !present {
+		if len(p.config.Capabilities) > 0 {
+			return errors.New("smimeCapabilities is missing")
+		}
+		return nil
+	}
+	var found []oid.OID
+	s := cryptobyte.String(e.Value)
+	var seq cryptobyte.String
+	if !s.ReadASN1(&seq, asn1.SEQUENCE) || !s.Empty() {
+		return errors.New("smimeCapabilities is malformed")
+	}
+	for !seq.Empty() {
+		var a oid.AlgorithmIdentifier
+		if !oid.ReadAlgorithm(&seq, &a) || a.Parameters != nil {
+			return errors.New("smimeCapabilities is malformed")
+		}
+		found = append(found, a.Algorithm)
+	}
+	if !slices.Equal(found, p.config.Capabilities) {
+		return fmt.Errorf("smimeCapabilities %v, not %v", found, p.config.Capabilities)
+	}
+	return nil
+}
+
+// checkExtensionList: nothing but what a profile of S/MIME BR §7.1.2.3 has,
+// critical where it must be.
+func checkExtensionList(_ *Profile, _ *Issuer, c *cert.Certificate) error {
+	critical := map[oid.OID]bool{
+		oid.ExtKeyUsage: true, oid.ExtExtKeyUsage: false, oid.ExtSubjectAltName: c.Subject.Empty(),
+		oid.ExtSubjectKeyID: false, oid.ExtAuthorityKeyID: false, oid.ExtCertificatePolicies: false,
+		oid.ExtCRLDistributionPoints: false, oid.ExtAuthorityInfoAccess: false, oid.ExtSMIMECapabilities: false,
+	}
+	var wrong []error
+	for _, e := range c.Extensions {
+		want, known := critical[e.ID]
+		if !known {
+			wrong = append(wrong, fmt.Errorf("extension %s has no place in the profile", e.ID.Name()))
+		} else if e.Critical != want {
+			wrong = append(wrong, fmt.Errorf("extension %s: critical is %v", e.ID.Name(), e.Critical))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// checkNames: the proven mailboxes and nothing else, byte for byte, in the
+// form that each needs; the subject is the first of them or empty (S/MIME BR
+// §7.1.4.2.1, §7.1.4.2.3).
+func checkNames(c *cert.Certificate, mailboxes []mailbox.Mailbox) error {
+	if len(c.AltNames) != len(mailboxes) || len(mailboxes) == 0 {
+		return fmt.Errorf("subjectAltName has %d names for %d mailboxes", len(c.AltNames), len(mailboxes))
+	}
+	for i, m := range mailboxes {
+		n := c.AltNames[i]
+		form := n.Kind == cert.RFC822Name && m.ASCII() || n.IsSmtpUTF8Mailbox() && !m.ASCII()
+		if again, err := mailbox.Parse(n.Text); !form || err != nil || again != m || n.Text != m.String() {
+			return errors.New("subjectAltName has a name that is not the proven mailbox")
+		}
+	}
+	subject, _, err := subjectName(mailboxes[0])
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(c.RawSubject, subject) {
+		return errors.New("subject is not the mailbox alone")
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+package issuance
+
+import (
+	"bytes"
+	"crypto"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/internal/oid"
+)
+
+// Request is all that differs between certificates of one profile.
+type Request struct {
+	Key       crypto.PublicKey  // all that a certification request gives
+	Mailboxes []mailbox.Mailbox // proven ones; the first stands in the subject too
+	Serial    *big.Int          // see internal/authority
+	NotBefore time.Time         // whole seconds
+}
+
+// MaxMailboxes limits the addresses of one certificate.
+const MaxMailboxes = 100
+
+// ErrProfile is wrapped when bytes break a rule of their profile. Such bytes
+// are never signed.
+var ErrProfile = errors.New("certificate does not meet its profile")
+
+// Prepared holds bytes that were checked and may be signed, by the issuer that
+// they were prepared for. Only [Prepare] and [Resume] make one.
+type Prepared struct {
+	issuer *Issuer
+	tbs    []byte
+}
+
+// TBS returns the bytes that will be signed.
+func (p *Prepared) TBS() []byte { return slices.Clone(p.tbs) }
+
+// Prepare builds a certificate from its profile and holds the result against
+// every rule of the profile.
+func Prepare(p *Profile, is *Issuer, r Request) (*Prepared, error) {
+	if err := CheckKey(r.Key); err != nil {
+		return nil, err
+	}
+	t, err := p.build(is, r)
+	if err != nil {
+		return nil, fmt.Errorf("prepare certificate: %w", err)
+	}
+	tbs, err := t.der()
+	if err != nil {
+		return nil, fmt.Errorf("prepare certificate: %w", err)
+	}
+	return admit(p, is, tbs, r.Mailboxes)
+}
+
+// Resume takes up bytes that were prepared before the process ended. They are
+// held against the same rules as new ones.
+func Resume(p *Profile, is *Issuer, tbs []byte, mailboxes []mailbox.Mailbox) (*Prepared, error) {
+	return admit(p, is, slices.Clone(tbs), mailboxes)
+}
+
+// admit is the one door to Prepared.
+func admit(p *Profile, is *Issuer, tbs []byte, mailboxes []mailbox.Mailbox) (*Prepared, error) {
+	// The parser reads whole certificates: an empty signature makes one.
+	unsigned, err := signed(tbs, is.scheme.Algorithm, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrProfile, err)
+	}
+	c, err := cert.Parse(unsigned)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrProfile, err)
+	}
+	if !bytes.Equal(c.RawTBS, tbs) {
+		return nil, fmt.Errorf("%w: the bytes are more than one tbsCertificate", ErrProfile)
+	}
+	if err := p.check(is, c, mailboxes); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrProfile, err)
+	}
+	return &Prepared{is, tbs}, nil
+}
+
+// build writes down the profile; check reads it again, so each rule is told
+// twice, in two ways.
+func (p *Profile) build(is *Issuer, r Request) (*tbsCertificate, error) {
+	spki, err := encodeKey(r.Key)
+	if err != nil {
+		return nil, err
+	}
+	id, err := keyID(spki)
+	if err != nil {
+		return nil, err
+	}
+	usage, err := p.keyUsage(r.Key)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.Mailboxes) == 0 || len(r.Mailboxes) > MaxMailboxes {
+		return nil, fmt.Errorf("%d mailboxes; 1 to %d", len(r.Mailboxes), MaxMailboxes)
+	}
+	subject, empty, err := subjectName(r.Mailboxes[0])
+	if err != nil {
+		return nil, err
+	}
+	if r.Serial == nil {
+		return nil, errors.New("no serial number")
+	}
+	t := &tbsCertificate{
+		serial: r.Serial, algorithm: is.scheme.Algorithm, issuer: is.certificate.RawSubject, subject: subject,
+		notBefore: r.NotBefore, notAfter: p.notAfter(r.NotBefore), spki: spki,
+		extensions: []extension{
+			keyUsage(usage),
+			extKeyUsage(p.extKeyUsage()...),
+			subjectAltName(r.Mailboxes, empty),
+			subjectKeyID(id),
+			authorityKeyID(is.certificate.SubjectKeyID),
+			certificatePolicies(p.config.Policy),
+			crlDistributionPoint(is.crlURL),
+			caIssuers(is.certificateURL),
+		},
+	}
+	if len(p.config.Capabilities) > 0 {
+		t.extensions = append(t.extensions, capabilities(p.config.Capabilities))
+	}
+	return t, nil
+}
+
+// maxCommonName is ub-common-name of RFC 5280 §A.1, in characters.
+const maxCommonName = 64
+
+// subjectName: commonName is the mailbox (S/MIME BR §7.1.4.2.2), never a
+// person's name. A mailbox that does not fit leaves the subject empty.
+func subjectName(m mailbox.Mailbox) (der []byte, empty bool, err error) {
+	if text := m.String(); utf8.RuneCountInString(text) <= maxCommonName {
+		der, err = name(attribute{oid.CommonName, text})
+		return der, false, err
+	}
+	der, err = name()
+	return der, true, err
+}
+
+// subjectAltName writes rfc822Name, or SmtpUTF8Mailbox where the local part
+// needs it (RFC 9598 §3). It is critical when the subject is empty (RFC 5280
+// §4.2.1.6).
+func subjectAltName(mailboxes []mailbox.Mailbox, critical bool) extension {
+	return extension{oid.ExtSubjectAltName, critical, func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			for _, m := range mailboxes {
+				addMailbox(b, m)
+			}
+		})
+	}}
+}
+
+func addMailbox(b *cryptobyte.Builder, m mailbox.Mailbox) {
+	text := []byte(m.String())
+	if m.ASCII() {
+		b.AddASN1(contextPrimitive(uint8(cert.RFC822Name)), func(b *cryptobyte.Builder) { b.AddBytes(text) })
+		return
+	}
+	b.AddASN1(contextTag(uint8(cert.OtherName)), func(b *cryptobyte.Builder) {
+		oid.Add(b, oid.SmtpUTF8Mailbox)
+		b.AddASN1(contextTag(0), func(b *cryptobyte.Builder) {
+			b.AddASN1(asn1.UTF8String, func(b *cryptobyte.Builder) { b.AddBytes(text) })
+		})
+	})
+}
