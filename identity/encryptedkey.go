@@ -66,20 +66,29 @@ func DecryptPKCS8(der, passphrase []byte) (crypto.PrivateKey, error) {
 }
 
 func decryptKeyInfo(p *pbe.Passphrase, der []byte) (crypto.PrivateKey, error) {
+	e, err := readEncryptedKeyInfo(der)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := p.Decrypt(e.algorithm, e.ciphertext)
+	if err != nil {
+		return nil, fmt.Errorf("encrypted private key: %w", err)
+	}
+	return ParsePrivateKey(plain)
+}
+
+func readEncryptedKeyInfo(der []byte) (*encryptedPart, error) {
 	der, err := ber.DER(der)
 	if err != nil {
 		return nil, fmt.Errorf("encrypted private key: %w: %w", ErrMalformed, err)
 	}
 	s := cryptobyte.String(der)
 	var seq, ciphertext cryptobyte.String
-	var alg oid.AlgorithmIdentifier
+	e := &encryptedPart{}
 	if !s.ReadASN1(&seq, asn1.SEQUENCE) || !s.Empty() ||
-		!oid.ReadAlgorithm(&seq, &alg) || !seq.ReadASN1(&ciphertext, asn1.OCTET_STRING) || !seq.Empty() {
+		!oid.ReadAlgorithm(&seq, &e.algorithm) || !seq.ReadASN1(&ciphertext, asn1.OCTET_STRING) || !seq.Empty() {
 		return nil, fmt.Errorf("encrypted private key: %w", ErrMalformed)
 	}
-	plain, err := p.Decrypt(alg, ciphertext)
-	if err != nil {
-		return nil, fmt.Errorf("encrypted private key: %w", err)
-	}
-	return ParsePrivateKey(plain)
+	e.ciphertext = ciphertext
+	return e, nil
 }

@@ -6,18 +6,10 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
-
 	"github.com/mailseal/mailseal/cert"
-	"github.com/mailseal/mailseal/internal/ber"
 	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/pbe"
 )
-
-// maxSafeDepth bounds SafeContents inside SafeContents (RFC 7292, Section
-// 4.2.6). Nothing in use nests them at all.
-const maxSafeDepth = 8
 
 // PKCS12 is the content of a PKCS #12 file.
 type PKCS12 struct {
@@ -71,7 +63,6 @@ func (a *asker) get() (*pbe.Passphrase, error) {
 		}
 	}
 	a.passphrase = pbe.NewPassphrase(text)
-	clear(text)
 	return a.passphrase, nil
 }
 
@@ -79,8 +70,6 @@ func (a *asker) get() (*pbe.Passphrase, error) {
 type pkcs12Decoder struct {
 	asker         *asker
 	authenticated bool
-	locked        bool // leave alone what needs a passphrase
-	items         int
 	keys          []keyBag
 	certs         []certBag
 	skipped       []error
@@ -110,18 +99,12 @@ func (d *pkcs12Decoder) label(k keyBag) string {
 	return ""
 }
 
-// pfx is PFX of RFC 7292, Section 4.
-type pfx struct {
-	content []byte // the AuthenticatedSafe, which the MAC covers
-	mac     *pbe.MAC
-}
-
 func (d *pkcs12Decoder) decode(data []byte) error {
 	p, err := parsePFX(data)
 	if err != nil {
 		return err
 	}
-	if p.mac != nil && !d.locked {
+	if p.mac != nil {
 		pass, err := d.asker.get()
 		if err != nil {
 			return err
@@ -131,168 +114,52 @@ func (d *pkcs12Decoder) decode(data []byte) error {
 		}
 		d.authenticated = true
 	}
-	return d.authenticatedSafe(p.content)
+	return walk(p.content, d)
 }
 
-func parsePFX(data []byte) (*pfx, error) {
-	if len(data) > MaxSize {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrLimit, len(data), MaxSize)
+// part decrypts what is encrypted.
+func (d *pkcs12Decoder) part(e *encryptedPart) ([]byte, error) {
+	switch {
+	case e == nil:
+		return nil, nil
+	case e.toPublicKey:
+		d.skipped = append(d.skipped, fmt.Errorf("%w: part encrypted to a public key", ErrUnsupported))
+		return nil, nil
 	}
-	der, err := ber.DER(data)
+	pass, err := d.asker.get()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return nil, err
 	}
-	s := cryptobyte.String(der)
-	var seq cryptobyte.String
-	var version int
-	if !s.ReadASN1(&seq, asn1.SEQUENCE) || !s.Empty() || !seq.ReadASN1Integer(&version) || version != 3 {
-		return nil, fmt.Errorf("%w: not a PFX of version 3", ErrMalformed)
-	}
-	contentType, content, err := readContentInfo(&seq)
-	if err != nil {
-		return nil, fmt.Errorf("authSafe: %w", err)
-	}
-	switch contentType {
-	case oid.Data:
-	case oid.SignedData:
-		// RFC 7292, Section 3.1: public-key integrity mode. Nobody writes it.
-		return nil, fmt.Errorf("%w: file authenticated by a signature", ErrUnsupported)
-	default:
-		return nil, fmt.Errorf("%w: authSafe of type %s", ErrMalformed, contentType.Name())
-	}
-	p := &pfx{}
-	if p.content, err = readOctets(content); err != nil {
-		return nil, fmt.Errorf("authSafe: %w", err)
-	}
-	if seq.Empty() {
-		return p, nil
-	}
-	p.mac, err = readMAC(&seq)
-	if err == nil && !seq.Empty() {
-		err = fmt.Errorf("%w: data after the MAC", ErrMalformed)
-	}
-	return p, err
+	return pass.Decrypt(e.algorithm, e.ciphertext)
 }
 
-// readContentInfo reads ContentInfo (RFC 5652, Section 3). An absent content is
-// an error here: every type that PKCS #12 knows has one.
-func readContentInfo(s *cryptobyte.String) (oid.OID, cryptobyte.String, error) {
-	var seq, content cryptobyte.String
-	var contentType oid.OID
-	if !s.ReadASN1(&seq, asn1.SEQUENCE) || !oid.Read(&seq, &contentType) ||
-		!seq.ReadASN1(&content, asn1.Tag(0).ContextSpecific().Constructed()) || !seq.Empty() {
-		return "", nil, fmt.Errorf("%w: ContentInfo", ErrMalformed)
-	}
-	return contentType, content, nil
-}
-
-func readOctets(s cryptobyte.String) ([]byte, error) {
-	var octets cryptobyte.String
-	if !s.ReadASN1(&octets, asn1.OCTET_STRING) || !s.Empty() {
-		return nil, fmt.Errorf("%w: content is not an octet string", ErrMalformed)
-	}
-	return octets, nil
-}
-
-// readMAC reads MacData (RFC 7292, Section 4).
-func readMAC(s *cryptobyte.String) (*pbe.MAC, error) {
-	var seq, digestInfo, value, salt cryptobyte.String
-	m := &pbe.MAC{Iterations: 1} // the DEFAULT
-	if !s.ReadASN1(&seq, asn1.SEQUENCE) || !seq.ReadASN1(&digestInfo, asn1.SEQUENCE) ||
-		!oid.ReadAlgorithm(&digestInfo, &m.Algorithm) ||
-		!digestInfo.ReadASN1(&value, asn1.OCTET_STRING) || !digestInfo.Empty() ||
-		!seq.ReadASN1(&salt, asn1.OCTET_STRING) {
-		return nil, fmt.Errorf("%w: MacData", ErrMalformed)
-	}
-	if !seq.Empty() && (!seq.ReadASN1Integer(&m.Iterations) || !seq.Empty()) {
-		return nil, fmt.Errorf("%w: MacData iterations", ErrMalformed)
-	}
-	m.Value, m.Salt = value, salt
-	return m, nil
-}
-
-// authenticatedSafe reads AuthenticatedSafe (RFC 7292, Section 4.1).
-func (d *pkcs12Decoder) authenticatedSafe(content []byte) error {
-	der, err := ber.DER(content)
-	if err != nil {
-		return fmt.Errorf("AuthenticatedSafe: %w: %w", ErrMalformed, err)
-	}
-	s := cryptobyte.String(der)
-	var safes cryptobyte.String
-	if !s.ReadASN1(&safes, asn1.SEQUENCE) || !s.Empty() {
-		return fmt.Errorf("AuthenticatedSafe: %w", ErrMalformed)
-	}
-	for n := 1; !safes.Empty(); n++ {
-		if err := d.count(); err != nil {
-			return err
-		}
-		contentType, content, err := readContentInfo(&safes)
-		if err == nil {
-			err = d.safe(contentType, content)
-		}
-		if err != nil {
-			return fmt.Errorf("part %d: %w", n, err)
-		}
-	}
-	return nil
-}
-
-func (d *pkcs12Decoder) safe(contentType oid.OID, content cryptobyte.String) error {
-	switch contentType {
-	case oid.Data:
-		octets, err := readOctets(content)
-		if err != nil {
-			return err
-		}
-		return d.safeContents(octets, 0)
-	case oid.EncryptedData:
-		alg, ciphertext, err := readEncryptedData(content)
-		if err != nil || d.locked {
-			return err
-		}
+func (d *pkcs12Decoder) bag(b *safeBag) error {
+	switch b.id {
+	case oid.BagKey:
+		return d.key(b, ParsePrivateKey)
+	case oid.BagShroudedKey:
 		pass, err := d.asker.get()
 		if err != nil {
 			return err
 		}
-		plain, err := pass.Decrypt(alg, ciphertext)
+		return d.key(b, func(der []byte) (crypto.PrivateKey, error) { return decryptKeyInfo(pass, der) })
+	case oid.BagCertificate:
+		c, err := readCertificate(b.value)
 		if err != nil {
-			return err
+			return d.skip(err)
 		}
-		return d.safeContents(plain, 0)
-	case oid.EnvelopedData:
-		d.skipped = append(d.skipped, fmt.Errorf("%w: part encrypted to a public key", ErrUnsupported))
-		return nil
+		d.certs = append(d.certs, certBag{c, b.attributes})
 	}
-	return fmt.Errorf("%w: content of type %s", ErrMalformed, contentType.Name())
+	// CRL and secret bags, and types made up since, hold no identity.
+	return nil
 }
 
-// readEncryptedData reads EncryptedData (RFC 5652, Section 8).
-func readEncryptedData(s cryptobyte.String) (alg oid.AlgorithmIdentifier, ciphertext []byte, err error) {
-	var seq, info, element cryptobyte.String
-	var version int
-	var contentType oid.OID
-	var tag asn1.Tag
-	if !s.ReadASN1(&seq, asn1.SEQUENCE) || !s.Empty() || !seq.ReadASN1Integer(&version) ||
-		!seq.ReadASN1(&info, asn1.SEQUENCE) || !oid.Read(&info, &contentType) || contentType != oid.Data ||
-		!oid.ReadAlgorithm(&info, &alg) ||
-		!info.ReadAnyASN1Element(&element, &tag) || !info.Empty() {
-		return alg, nil, fmt.Errorf("%w: EncryptedData", ErrMalformed)
+func (d *pkcs12Decoder) key(b *safeBag, parse func([]byte) (crypto.PrivateKey, error)) error {
+	key, err := parse(b.value)
+	if err != nil {
+		return d.skip(err)
 	}
-	// [0] IMPLICIT OCTET STRING, which BER may break into pieces.
-	if tag != asn1.Tag(0).ContextSpecific() && tag != asn1.Tag(0).ContextSpecific().Constructed() {
-		return alg, nil, fmt.Errorf("%w: EncryptedData without content", ErrMalformed)
-	}
-	if ciphertext, err = ber.Octets(element); err != nil {
-		return alg, nil, fmt.Errorf("%w: EncryptedData: %w", ErrMalformed, err)
-	}
-	return alg, ciphertext, nil
-}
-
-// count keeps the number of parts and bags within [MaxItems].
-func (d *pkcs12Decoder) count() error {
-	if d.items++; d.items > MaxItems {
-		return fmt.Errorf("%w: more than %d items", ErrLimit, MaxItems)
-	}
+	d.keys = append(d.keys, keyBag{key, b.attributes})
 	return nil
 }
 

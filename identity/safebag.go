@@ -9,38 +9,8 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/mailseal/mailseal/cert"
-	"github.com/mailseal/mailseal/internal/ber"
 	"github.com/mailseal/mailseal/internal/oid"
 )
-
-// safeContents reads SafeContents (RFC 7292, Section 4.2).
-func (d *pkcs12Decoder) safeContents(content []byte, depth int) error {
-	if depth > maxSafeDepth {
-		return fmt.Errorf("%w: SafeContents nested more than %d deep", ErrLimit, maxSafeDepth)
-	}
-	der, err := ber.DER(content)
-	if err != nil {
-		return fmt.Errorf("SafeContents: %w: %w", ErrMalformed, err)
-	}
-	s := cryptobyte.String(der)
-	var bags cryptobyte.String
-	if !s.ReadASN1(&bags, asn1.SEQUENCE) || !s.Empty() {
-		return fmt.Errorf("SafeContents: %w", ErrMalformed)
-	}
-	for n := 1; !bags.Empty(); n++ {
-		if err := d.count(); err != nil {
-			return err
-		}
-		b, err := readBag(&bags)
-		if err == nil {
-			err = d.bag(b, depth)
-		}
-		if err != nil {
-			return fmt.Errorf("bag %d: %w", n, err)
-		}
-	}
-	return nil
-}
 
 // safeBag is SafeBag of RFC 7292, Section 4.2.
 type safeBag struct {
@@ -108,48 +78,6 @@ func decodeBMP(b []byte) string {
 		units = units[:len(units)-1]
 	}
 	return string(utf16.Decode(units))
-}
-
-func (d *pkcs12Decoder) bag(b *safeBag, depth int) error {
-	switch b.id {
-	case oid.BagKey:
-		if d.locked {
-			return nil
-		}
-		key, err := ParsePrivateKey(b.value)
-		if err != nil {
-			return d.skip(err)
-		}
-		d.keys = append(d.keys, keyBag{key, b.attributes})
-	case oid.BagShroudedKey:
-		return d.shroudedKey(b)
-	case oid.BagCertificate:
-		c, err := readCertificate(b.value)
-		if err != nil {
-			return d.skip(err)
-		}
-		d.certs = append(d.certs, certBag{c, b.attributes})
-	case oid.BagSafeContents:
-		return d.safeContents(b.value, depth+1)
-	}
-	// CRL and secret bags, and types made up since, hold no identity.
-	return nil
-}
-
-func (d *pkcs12Decoder) shroudedKey(b *safeBag) error {
-	if d.locked {
-		return nil
-	}
-	pass, err := d.asker.get()
-	if err != nil {
-		return err
-	}
-	key, err := decryptKeyInfo(pass, b.value)
-	if err != nil {
-		return d.skip(err)
-	}
-	d.keys = append(d.keys, keyBag{key, b.attributes})
-	return nil
 }
 
 // readCertificate reads CertBag (RFC 7292, Section 4.2.3).

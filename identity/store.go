@@ -117,7 +117,7 @@ func (s *Store) complete(e *Entry, certs []*cert.Certificate, passphrase func() 
 	if err != nil {
 		return nil, err
 	}
-	waiting, err := e.Open(func() ([]byte, error) { return slices.Clone(pass), nil })
+	waiting, err := e.Open(func() ([]byte, error) { return pass, nil })
 	if err != nil {
 		return nil, err
 	}
@@ -198,15 +198,19 @@ func (e *Entry) load() error {
 	if err != nil {
 		return err
 	}
-	d := &pkcs12Decoder{locked: true}
-	if err := d.decode(data); err != nil {
+	p, err := parsePFX(data)
+	if err != nil {
+		return fmt.Errorf("PKCS #12: %w", err)
+	}
+	v := &certificateLister{}
+	if err := walk(p.content, v); err != nil {
 		return fmt.Errorf("PKCS #12: %w", err)
 	}
 	var certs []*cert.Certificate
-	for _, c := range d.certs {
+	for _, c := range v.certs {
 		certs = append(certs, c.certificate)
 	}
-	for _, c := range d.certs {
+	for _, c := range v.certs {
 		if c.localKeyID != nil { // RFC 7292, Section 4.2: of a key in the file
 			e.Certificate, e.Chain = c.certificate, chain(c.certificate, certs)
 			break
@@ -262,7 +266,7 @@ func (s *Store) Get(address mailbox.Mailbox, passphrase func() ([]byte, error)) 
 	var ids []*Identity
 	var refused error
 	for _, e := range entries {
-		id, err := e.Open(func() ([]byte, error) { return slices.Clone(pass), nil })
+		id, err := e.Open(func() ([]byte, error) { return pass, nil })
 		switch {
 		case errors.Is(err, ErrPassphrase):
 			refused = err
