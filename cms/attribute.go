@@ -1,0 +1,201 @@
+package cms
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/mailseal/mailseal/internal/oid"
+)
+
+// Attribute is RFC 5652 §5.3: a type and its values, each as DER.
+type Attribute struct {
+	Type   OID
+	Values [][]byte
+}
+
+// Attributes are the signed or unsigned attributes of one signer, in the order
+// of the message. Unknown ones are kept.
+type Attributes []Attribute
+
+// Values returns the values of all attributes of that type.
+func (a Attributes) Values(t OID) [][]byte {
+	var out [][]byte
+	for _, attr := range a {
+		if attr.Type == t {
+			out = append(out, attr.Values...)
+		}
+	}
+	return out
+}
+
+// single returns the only value of the only attribute of that type: content
+// type, message digest and signing time must not be there twice (RFC 5652
+// §11.1 to §11.3), nor others that decide something.
+func (a Attributes) single(t OID) (value []byte, present bool, err error) {
+	n := 0
+	for _, attr := range a {
+		if attr.Type == t {
+			n++
+		}
+	}
+	values := a.Values(t)
+	switch {
+	case n == 0:
+		return nil, false, nil
+	case n > 1 || len(values) != 1:
+		return nil, true, fmt.Errorf("%w: attribute %s has %d values in %d places, one is right", ErrSignature, t.Name(), len(values), n)
+	}
+	return values[0], true, nil
+}
+
+// parseAttributes reads the content of a SET OF Attribute. SETs may be empty:
+// Attribute demands one value at least, and real mail breaks that.
+func parseAttributes(content []byte) (Attributes, bool) {
+	var out Attributes
+	s := cryptobyte.String(content)
+	for !s.Empty() {
+		var seq, values cryptobyte.String
+		var attr Attribute
+		if !s.ReadASN1(&seq, asn1.SEQUENCE) || !oid.Read(&seq, &attr.Type) || !seq.ReadASN1(&values, asn1.SET) || !seq.Empty() {
+			return nil, false
+		}
+		for !values.Empty() {
+			var v cryptobyte.String
+			var tag asn1.Tag
+			if !values.ReadAnyASN1Element(&v, &tag) {
+				return nil, false
+			}
+			attr.Values = append(attr.Values, v)
+		}
+		out = append(out, attr)
+	}
+	return out, true
+}
+
+// der encodes a with one value per attribute as the DER SET OF of RFC 5652
+// §5.4, sorted.
+func (a Attributes) der() ([]byte, error) {
+	elements := make([][]byte, 0, len(a))
+	for _, attr := range a {
+		var b cryptobyte.Builder
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			oid.Add(b, attr.Type)
+			b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
+				for _, v := range sortedSet(attr.Values) {
+					b.AddBytes(v)
+				}
+			})
+		})
+		e, err := b.Bytes()
+		if err != nil {
+			return nil, fmt.Errorf("encode attribute %s: %w", attr.Type.Name(), err)
+		}
+		elements = append(elements, e)
+	}
+	var b cryptobyte.Builder
+	b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
+		for _, e := range sortedSet(elements) {
+			b.AddBytes(e)
+		}
+	})
+	return b.Bytes()
+}
+
+// sortedSet orders the encodings of a SET OF as DER wants them (X.690 §11.6).
+func sortedSet(elements [][]byte) [][]byte {
+	out := slices.Clone(elements)
+	slices.SortFunc(out, bytes.Compare)
+	return out
+}
+
+// setElements splits the content of a SET into its elements.
+func setElements(content []byte) ([][]byte, bool) {
+	var out [][]byte
+	s := cryptobyte.String(content)
+	for !s.Empty() {
+		var e cryptobyte.String
+		var tag asn1.Tag
+		if !s.ReadAnyASN1Element(&e, &tag) {
+			return nil, false
+		}
+		out = append(out, e)
+	}
+	return out, true
+}
+
+// parseTime reads the Time of RFC 5652 §11.3 (UTCTime to 2049, GeneralizedTime
+// beyond), and the UTCTime without seconds of old clients.
+func parseTime(der []byte) (time.Time, bool) {
+	s := cryptobyte.String(der)
+	var content cryptobyte.String
+	var tag asn1.Tag
+	if !s.ReadAnyASN1(&content, &tag) || !s.Empty() {
+		return time.Time{}, false
+	}
+	var layouts []string
+	switch tag {
+	case asn1.UTCTime:
+		layouts = []string{"060102150405Z0700", "0601021504Z0700"}
+	case asn1.GeneralizedTime:
+		layouts = []string{"20060102150405Z0700", "200601021504Z0700"}
+	}
+	for _, layout := range layouts {
+		t, err := time.Parse(layout, string(content))
+		if err != nil {
+			continue
+		}
+		if tag == asn1.UTCTime && t.Year() >= 2050 { // Go's pivot is 69, RFC 5280's is 50
+			t = t.AddDate(-100, 0, 0)
+		}
+		return t.UTC(), true
+	}
+	return time.Time{}, false
+}
+
+func timeDER(t time.Time) ([]byte, error) {
+	t = t.UTC()
+	var b cryptobyte.Builder
+	if t.Year() >= 1950 && t.Year() < 2050 {
+		b.AddASN1UTCTime(t)
+	} else {
+		b.AddASN1GeneralizedTime(t)
+	}
+	return b.Bytes()
+}
+
+// Capability is one SMIMECapability (RFC 8551 §2.5.2): an algorithm that the
+// signer can read, in order of preference.
+type Capability = AlgorithmIdentifier
+
+// parseCapabilities reads the SMIMECapabilities attribute's value.
+func parseCapabilities(der []byte) ([]Capability, bool) {
+	s := cryptobyte.String(der)
+	var seq cryptobyte.String
+	if !s.ReadASN1(&seq, asn1.SEQUENCE) || !s.Empty() {
+		return nil, false
+	}
+	var out []Capability
+	for !seq.Empty() {
+		var c Capability
+		if !oid.ReadAlgorithm(&seq, &c) {
+			return nil, false
+		}
+		out = append(out, c)
+	}
+	return out, true
+}
+
+func capabilitiesDER(caps []Capability) ([]byte, error) {
+	var b cryptobyte.Builder
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		for _, c := range caps {
+			c.Add(b)
+		}
+	})
+	return b.Bytes()
+}

@@ -1,0 +1,180 @@
+package cms
+
+import (
+	"io"
+
+	"github.com/mailseal/mailseal/internal/ber"
+)
+
+const (
+	// holdSize is how much content of unknown length is held so that the
+	// message can be written in DER; beyond, it is written with indefinite
+	// lengths. All but the largest mails are below.
+	holdSize = 1 << 20
+	// pieceSize is the length of the pieces of an octet string that is written
+	// with indefinite length.
+	pieceSize = 64 << 10
+)
+
+// framing writes the content octets of an octet string that is nested in
+// constructed elements, with what stands before and behind it in each: in DER
+// when the length is known or the content small, else with indefinite lengths.
+type framing struct {
+	dst    io.Writer
+	layers []layer // outermost first
+	// class and number are the octet string's own tag.
+	class  ber.Class
+	number int
+
+	state   state
+	length  int64  // announced, in stateDefinite
+	written int64  // of it
+	held    []byte // in stateHolding; in stateIndefinite, a piece in the making
+}
+
+// layer is one constructed element around the octet string; before stands in
+// it ahead of the next layer.
+type layer struct {
+	class  ber.Class
+	number int
+	before []byte
+}
+
+type state int
+
+const (
+	stateHolding state = iota
+	stateDefinite
+	stateIndefinite
+)
+
+// begin fixes the form. With length >= 0, tail is the length of what will
+// stand behind the octet string, over all layers.
+func (f *framing) begin(length, tail int64, indefinite bool) error {
+	switch {
+	case indefinite:
+		return f.beginIndefinite()
+	case length >= 0:
+		f.state, f.length = stateDefinite, length
+		_, err := f.dst.Write(f.head(length, tail))
+		return err
+	}
+	return nil
+}
+
+// head is everything ahead of the content octets, in DER.
+func (f *framing) head(length, tail int64) []byte {
+	size := ber.HeaderSize(length) + length
+	sizes := make([]int64, len(f.layers))
+	for i := len(f.layers) - 1; i >= 0; i-- {
+		if i == tailLayer {
+			size += tail
+		}
+		size += int64(len(f.layers[i].before))
+		sizes[i] = size
+		size += ber.HeaderSize(size)
+	}
+	var out []byte
+	for i, l := range f.layers {
+		out = ber.AppendHeader(out, l.class, true, l.number, sizes[i])
+		out = append(out, l.before...)
+	}
+	return ber.AppendHeader(out, f.class, false, f.number, length)
+}
+
+// tailLayer is the layer at whose end the tail stands: the type's SEQUENCE,
+// third from outside in every message (ContentInfo, content [0], type).
+const tailLayer = 2
+
+func (f *framing) beginIndefinite() error {
+	f.state = stateIndefinite
+	var out []byte
+	for _, l := range f.layers {
+		out = ber.AppendHeader(out, l.class, true, l.number, ber.Indefinite)
+		out = append(out, l.before...)
+	}
+	out = ber.AppendHeader(out, f.class, true, f.number, ber.Indefinite)
+	_, err := f.dst.Write(out)
+	return err
+}
+
+// Write implements io.Writer for the content octets.
+func (f *framing) Write(p []byte) (int, error) {
+	total := len(p)
+	switch f.state {
+	case stateDefinite:
+		f.written += int64(len(p))
+		if f.written > f.length {
+			return 0, errLength
+		}
+		return f.dst.Write(p)
+	case stateHolding:
+		f.held = append(f.held, p...)
+		if len(f.held) <= holdSize {
+			return total, nil
+		}
+		if err := f.beginIndefinite(); err != nil {
+			return 0, err
+		}
+		p, f.held = f.held, nil
+	}
+	for len(p) > 0 {
+		if len(f.held) == 0 && len(p) >= pieceSize {
+			if err := f.piece(p[:pieceSize]); err != nil {
+				return 0, err
+			}
+			p = p[pieceSize:]
+			continue
+		}
+		n := min(pieceSize-len(f.held), len(p))
+		f.held = append(f.held, p[:n]...)
+		p = p[n:]
+		if len(f.held) == pieceSize {
+			if err := f.piece(f.held); err != nil {
+				return 0, err
+			}
+			f.held = f.held[:0]
+		}
+	}
+	return total, nil
+}
+
+func (f *framing) piece(p []byte) error {
+	var header [6]byte
+	if _, err := f.dst.Write(ber.AppendHeader(header[:0], ber.Universal, false, ber.TagOctetString, int64(len(p)))); err != nil {
+		return err
+	}
+	_, err := f.dst.Write(p)
+	return err
+}
+
+// finish ends the octet string and the layers, with tail behind it.
+func (f *framing) finish(tail []byte) error {
+	switch f.state {
+	case stateDefinite:
+		if f.written != f.length {
+			return errLength
+		}
+		_, err := f.dst.Write(tail)
+		return err
+	case stateHolding:
+		out := f.head(int64(len(f.held)), int64(len(tail)))
+		out = append(append(out, f.held...), tail...)
+		_, err := f.dst.Write(out)
+		return err
+	}
+	if len(f.held) > 0 {
+		if err := f.piece(f.held); err != nil {
+			return err
+		}
+	}
+	var out []byte
+	for i := len(f.layers); i >= 0; i-- { // the octet string itself is the innermost
+		if i == tailLayer {
+			out = append(out, tail...)
+		}
+		out = append(out, 0, 0)
+	}
+	_, err := f.dst.Write(out)
+	return err
+}

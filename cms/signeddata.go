@@ -1,0 +1,392 @@
+package cms
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"runtime"
+
+	"golang.org/x/crypto/cryptobyte"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/ber"
+	"github.com/mailseal/mailseal/internal/oid"
+	"github.com/mailseal/mailseal/internal/signature"
+)
+
+// SignedOptions are what [Reader.SignedData] needs beside the message.
+type SignedOptions struct {
+	// Content is the content of a detached signature. It must be nil for a
+	// message that has its own: which one would be shown?
+	Content io.Reader
+	// Certificates are further ones among which signers are looked for.
+	Certificates []*cert.Certificate
+	// WithoutAttributes takes signatures over the content alone, without
+	// signed attributes. Old mail has them; they let the attributes of one
+	// message pass as the content of another, which is looked for and refused.
+	WithoutAttributes bool
+}
+
+// SignedReader reads a SignedData (RFC 5652 §5). What Read gives is not
+// verified before the end: the last Read returns io.EOF only if every
+// signature is right, and otherwise an error that wraps the first failing
+// signer's. A message without signers reads to io.EOF: it proves nothing.
+type SignedReader struct {
+	r            *Reader
+	contentType  OID
+	content      io.Reader // nil once read
+	detached     bool
+	digests      map[crypto.Hash]hash.Hash
+	head         []byte // of the content: enough to see attributes in it
+	size         int64
+	certificates []*cert.Certificate
+	extra        []*cert.Certificate
+	unreadable   int
+	crls         [][]byte
+	ocsp         [][]byte
+	infos        []*SignerInfo
+	bare         bool
+	results      []SignerResult
+	err          error
+}
+
+// headSize is how much content is kept to tell whether it is a set of signed
+// attributes; those of real messages are far below.
+const headSize = 64 << 10
+
+// SignedData continues with the body of a message of type oid.SignedData.
+func (r *Reader) SignedData(o *SignedOptions) (*SignedReader, error) {
+	if r.contentType != oid.SignedData {
+		return nil, fmt.Errorf("%w: %s where signedData is wanted", ErrMalformed, r.contentType.Name())
+	}
+	if o == nil {
+		o = &SignedOptions{}
+	}
+	s := &SignedReader{r: r, extra: o.Certificates, bare: o.WithoutAttributes, digests: map[crypto.Hash]hash.Hash{}}
+	if err := s.readHead(); err != nil {
+		return nil, err
+	}
+	if !s.detached {
+		if o.Content != nil {
+			return nil, fmt.Errorf("%w: content inside a detached signature", ErrMalformed)
+		}
+		return s, nil
+	}
+	// What follows is small, and names the digests that are needed.
+	if err := s.readTail(); err != nil {
+		return nil, err
+	}
+	for _, si := range s.infos {
+		s.addDigest(si.DigestAlgorithm)
+	}
+	s.content = o.Content
+	if s.content == nil && len(s.infos) > 0 {
+		return nil, fmt.Errorf("%w: detached signature without its content", ErrMalformed)
+	}
+	return s, nil
+}
+
+func (s *SignedReader) addDigest(a AlgorithmIdentifier) {
+	if h, ok := signature.Hash(a); ok && s.digests[h] == nil {
+		s.digests[h] = h.New()
+	}
+}
+
+func (s *SignedReader) readHead() error {
+	r := s.r
+	if err := r.enter("SignedData"); err != nil {
+		return err
+	}
+	if err := r.readVersion("SignedData version"); err != nil {
+		return err
+	}
+	err := r.elements("digestAlgorithms", ber.Universal, ber.TagSet, maxDigests, func(der []byte) error {
+		in := cryptobyte.String(der)
+		var a AlgorithmIdentifier
+		if !oid.ReadAlgorithm(&in, &a) {
+			return malformed("digestAlgorithms", nil)
+		}
+		s.addDigest(a)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.enter("encapContentInfo"); err != nil {
+		return err
+	}
+	if s.contentType, err = r.readOID("eContentType"); err != nil {
+		return err
+	}
+	present, err := r.next("eContent", 0)
+	if err != nil {
+		return err
+	}
+	if !present {
+		s.detached = true
+		return r.leave("encapContentInfo")
+	}
+	return s.openContent()
+}
+
+// openContent steps to the octets of eContent. PKCS #7 had content of any type
+// there, and where it is not an octet string its content octets are what is
+// hashed (RFC 2315 §9.3); such messages are not mail and not read.
+func (s *SignedReader) openContent() error {
+	if err := s.r.enterTagged("eContent", 0); err != nil {
+		return err
+	}
+	h, err := s.r.ber.Peek()
+	if err != nil {
+		return malformed("eContent", err)
+	}
+	if !h.Is(ber.Universal, ber.TagOctetString) {
+		return fmt.Errorf("%w: eContent is %s, not an OCTET STRING", ErrUnsupported, h)
+	}
+	octets, err := s.r.ber.Octets()
+	if err != nil {
+		return malformed("eContent", err)
+	}
+	s.content = octets
+	return nil
+}
+
+// readTail reads what stands behind the content.
+func (s *SignedReader) readTail() error {
+	r := s.r
+	if present, err := r.next("certificates", 0); err != nil {
+		return err
+	} else if present {
+		if err := s.readCertificates(); err != nil {
+			return err
+		}
+	}
+	if present, err := r.next("crls", 1); err != nil {
+		return err
+	} else if present {
+		if err := r.elements("crls", ber.ContextSpecific, 1, r.limits.Certificates, s.addRevocation); err != nil {
+			return err
+		}
+	}
+	err := r.elements("signerInfos", ber.Universal, ber.TagSet, r.limits.Signers, func(der []byte) error {
+		si, err := parseSignerInfo(der)
+		if err != nil {
+			return fmt.Errorf("signer %d: %w", len(s.infos)+1, err)
+		}
+		s.infos = append(s.infos, si)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return r.end("SignedData")
+}
+
+// readCertificates keeps each certificate octet for octet. One that does not
+// parse is of no use and no harm; other kinds (RFC 5652 §10.2.2) are skipped.
+func (s *SignedReader) readCertificates() error {
+	r := s.r
+	if _, err := r.ber.Enter(); err != nil {
+		return malformed("certificates", err)
+	}
+	for n := 0; ; n++ {
+		h, err := r.ber.Peek()
+		if errors.Is(err, io.EOF) {
+			return r.leave("certificates")
+		}
+		if err != nil {
+			return malformed("certificates", err)
+		}
+		if n == r.limits.Certificates {
+			return malformed(fmt.Sprintf("more than %d certificates", n), nil)
+		}
+		raw, err := r.ber.Raw(r.limits.Metadata - r.metadata)
+		if err != nil {
+			return malformed(fmt.Sprintf("certificate %d", n+1), err)
+		}
+		r.metadata += len(raw)
+		if !h.Is(ber.Universal, ber.TagSequence) {
+			continue
+		}
+		if c, err := cert.Parse(raw); err == nil {
+			s.certificates = append(s.certificates, c)
+		} else {
+			s.unreadable++
+		}
+	}
+}
+
+// addRevocation sorts a RevocationInfoChoice (RFC 5652 §10.2.1): a CRL, or in
+// [1] another format, of which OCSP responses are known (RFC 5940 §2.1).
+func (s *SignedReader) addRevocation(der []byte) error {
+	in := cryptobyte.String(der)
+	var other cryptobyte.String
+	if !in.ReadASN1(&other, context1.Constructed()) {
+		s.crls = append(s.crls, der)
+		return nil
+	}
+	var format OID
+	if oid.Read(&other, &format) && format == oid.RevocationOCSP {
+		s.ocsp = append(s.ocsp, other)
+	}
+	return nil
+}
+
+// Read implements io.Reader; see [SignedReader].
+func (s *SignedReader) Read(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	if s.content == nil {
+		return 0, s.finish()
+	}
+	n, err := s.content.Read(p)
+	s.hash(p[:n])
+	if errors.Is(err, io.EOF) {
+		s.content = nil
+		if n == 0 {
+			return 0, s.finish()
+		}
+		return n, nil
+	}
+	if err != nil {
+		if !s.detached {
+			err = malformed("eContent", err)
+		}
+		s.err = err
+	}
+	return n, err
+}
+
+// WriteTo implements io.WriterTo, so that io.Copy uses a buffer of the size
+// that suits the digests.
+func (s *SignedReader) WriteTo(w io.Writer) (int64, error) { return copyAll(w, s) }
+
+func (s *SignedReader) hash(p []byte) {
+	for _, h := range s.digests {
+		h.Write(p)
+	}
+	if room := headSize - len(s.head); room > 0 {
+		s.head = append(s.head, p[:min(room, len(p))]...)
+	}
+	s.size += int64(len(p))
+}
+
+// finish reads the rest and checks the signers; it returns io.EOF or what the
+// last Read is to fail with.
+func (s *SignedReader) finish() error {
+	if !s.detached {
+		for _, place := range []string{"eContent", "encapContentInfo"} {
+			if s.err = s.r.leave(place); s.err != nil {
+				return s.err
+			}
+		}
+		if s.err = s.readTail(); s.err != nil {
+			return s.err
+		}
+	}
+	c := checker{contentType: s.contentType, bare: s.bare, digests: map[crypto.Hash][]byte{}}
+	c.certificates = append(append(c.certificates, s.certificates...), s.extra...)
+	for algorithm, h := range s.digests {
+		c.digests[algorithm] = h.Sum(nil)
+	}
+	c.attributes = s.size == int64(len(s.head)) && isSignedAttributes(s.head)
+	s.results = make([]SignerResult, len(s.infos))
+	parallel(len(s.infos), func(i int) { s.results[i] = c.check(s.infos[i]) })
+	s.err = io.EOF
+	for i, r := range s.results {
+		if r.Err != nil {
+			s.err = fmt.Errorf("signer %d: %w", i+1, r.Err)
+			break
+		}
+	}
+	return s.err
+}
+
+// isSignedAttributes reports whether content could have been signed as the
+// attributes of another message: a SET OF Attribute with content type and
+// message digest.
+func isSignedAttributes(content []byte) bool {
+	der, err := ber.DER(content)
+	if err != nil || len(der) == 0 || der[0] != 0x31 {
+		return false
+	}
+	s := cryptobyte.String(der)
+	var set cryptobyte.String
+	s.ReadASN1(&set, 0x31)
+	attrs, ok := parseAttributes(set)
+	return ok && len(attrs.Values(oid.AttrContentType)) > 0 && len(attrs.Values(oid.AttrMessageDigest)) > 0
+}
+
+// Signers returns what each SignerInfo proves, once the content has been read
+// to its end; nil before.
+func (s *SignedReader) Signers() []SignerResult { return s.results }
+
+// Detached reports whether the content is outside the message.
+func (s *SignedReader) Detached() bool { return s.detached }
+
+// ContentType returns the type of the content: oid.Data for mail.
+func (s *SignedReader) ContentType() OID { return s.contentType }
+
+// Certificates returns those of the message, unverified. They stand behind
+// encapsulated content and are there once it has been read.
+func (s *SignedReader) Certificates() []*cert.Certificate { return s.certificates }
+
+// CRLs returns the certificate revocation lists of the message as DER.
+func (s *SignedReader) CRLs() [][]byte { return s.crls }
+
+// OCSPResponses returns the OCSP responses of the message as DER (RFC 5940).
+func (s *SignedReader) OCSPResponses() [][]byte { return s.ocsp }
+
+// copyAll is io.Copy with a large buffer.
+func copyAll(w io.Writer, r io.Reader) (n int64, err error) {
+	buf := make([]byte, 256<<10)
+	for {
+		m, err := r.Read(buf)
+		if m > 0 {
+			written, werr := w.Write(buf[:m])
+			n += int64(written)
+			if werr != nil {
+				return n, werr
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// parallel runs f(0) to f(n-1) on the cores at hand.
+func parallel(n int, f func(int)) {
+	workers := min(n, runtime.GOMAXPROCS(0))
+	if workers <= 1 {
+		for i := range n {
+			f(i)
+		}
+		return
+	}
+	next := make(chan int)
+	done := make(chan struct{})
+	for range workers {
+		go func() {
+			for i := range next {
+				f(i)
+			}
+			done <- struct{}{}
+		}()
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	for range workers {
+		<-done
+	}
+}
+
+var _ io.WriterTo = (*SignedReader)(nil)

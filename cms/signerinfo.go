@@ -1,0 +1,364 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/ber"
+	"github.com/mailseal/mailseal/internal/oid"
+	"github.com/mailseal/mailseal/internal/signature"
+)
+
+// Identifier names a certificate: by issuer and serial number or by subject
+// key identifier (RFC 5652 §5.3, §6.2.1).
+type Identifier struct {
+	RawIssuer    []byte   // Name, DER; nil when the key identifier is used
+	Serial       *big.Int // with RawIssuer
+	SubjectKeyID []byte   // when RawIssuer is nil
+}
+
+// Matches tells whether the identifier names c.
+func (id Identifier) Matches(c *cert.Certificate) bool {
+	if id.RawIssuer == nil {
+		return len(id.SubjectKeyID) > 0 && bytes.Equal(id.SubjectKeyID, c.SubjectKeyID)
+	}
+	return id.Serial.Cmp(c.Serial) == 0 && bytes.Equal(id.RawIssuer, c.RawIssuer)
+}
+
+// String describes the identifier for people.
+func (id Identifier) String() string {
+	if id.RawIssuer == nil {
+		return fmt.Sprintf("subject key identifier %x", id.SubjectKeyID)
+	}
+	return "serial number " + id.Serial.Text(16)
+}
+
+// SignerInfo is RFC 5652 §5.3 as it stands in the message.
+type SignerInfo struct {
+	SID                Identifier
+	DigestAlgorithm    AlgorithmIdentifier
+	SignatureAlgorithm AlgorithmIdentifier
+	Signature          []byte
+	HasSignedAttrs     bool
+	SignedAttrs        Attributes
+	UnsignedAttrs      Attributes
+
+	signedAttrs []byte // SET OF Attribute in the order of the message, DER otherwise
+}
+
+var (
+	context0 = asn1.Tag(0).ContextSpecific()
+	context1 = asn1.Tag(1).ContextSpecific()
+	context2 = asn1.Tag(2).ContextSpecific()
+)
+
+func parseSignerInfo(der []byte) (*SignerInfo, error) {
+	in := cryptobyte.String(der)
+	var s cryptobyte.String
+	var version int64
+	si := &SignerInfo{}
+	if !in.ReadASN1(&s, asn1.SEQUENCE) || !s.ReadASN1Integer(&version) {
+		return nil, malformed("SignerInfo", nil)
+	}
+	if err := readIdentifier(&s, &si.SID); err != nil {
+		return nil, err
+	}
+	var set cryptobyte.String
+	ok := oid.ReadAlgorithm(&s, &si.DigestAlgorithm) &&
+		s.ReadOptionalASN1(&set, &si.HasSignedAttrs, context0.Constructed()) &&
+		si.readSigned(set) &&
+		oid.ReadAlgorithm(&s, &si.SignatureAlgorithm) &&
+		s.ReadASN1((*cryptobyte.String)(&si.Signature), asn1.OCTET_STRING)
+	var present bool
+	ok = ok && s.ReadOptionalASN1(&set, &present, context1.Constructed()) && s.Empty()
+	if ok && present {
+		si.UnsignedAttrs, ok = parseAttributes(set)
+	}
+	if !ok {
+		return nil, malformed("SignerInfo", nil)
+	}
+	return si, nil
+}
+
+// readSigned keeps the signed attributes under the tag of SET OF, which is
+// what their signature covers instead of [0] (RFC 5652 §5.4).
+func (si *SignerInfo) readSigned(content []byte) (ok bool) {
+	if !si.HasSignedAttrs {
+		return true
+	}
+	si.signedAttrs = append(ber.AppendHeader(nil, ber.Universal, true, ber.TagSet, int64(len(content))), content...)
+	si.SignedAttrs, ok = parseAttributes(content)
+	return ok && len(si.SignedAttrs) > 0
+}
+
+// readIdentifier reads SignerIdentifier or RecipientIdentifier.
+func readIdentifier(s *cryptobyte.String, id *Identifier) error {
+	if s.PeekASN1Tag(asn1.SEQUENCE) {
+		return readIssuerAndSerial(s, asn1.SEQUENCE, id)
+	}
+	var element cryptobyte.String
+	var tag asn1.Tag
+	if !s.ReadAnyASN1Element(&element, &tag) || tag&^0x20 != context0 {
+		return malformed("identifier of a certificate", nil)
+	}
+	var err error
+	id.SubjectKeyID, err = ber.Octets(element)
+	if err != nil || len(id.SubjectKeyID) == 0 {
+		return malformed("subject key identifier", err)
+	}
+	return nil
+}
+
+func readIssuerAndSerial(s *cryptobyte.String, tag asn1.Tag, id *Identifier) error {
+	var seq, name cryptobyte.String
+	id.Serial = new(big.Int)
+	if !s.ReadASN1(&seq, tag) || !seq.ReadASN1Element(&name, asn1.SEQUENCE) || !seq.ReadASN1Integer(id.Serial) || !seq.Empty() {
+		return malformed("issuer and serial number", nil)
+	}
+	id.RawIssuer = name
+	return nil
+}
+
+// SignerResult is what one SignerInfo proves. With Err nil, the private key of
+// Certificate signed exactly this content and SignedAttrs.
+type SignerResult struct {
+	*SignerInfo
+	// Certificate is the signer's, nil when none fits. It comes from the
+	// message or the caller and is not yet trusted.
+	Certificate *cert.Certificate
+	// Err wraps ErrSignature, ErrUnsupported or ErrNoCertificate.
+	Err error
+	// Algorithm names signature and digest for people: "RSA with SHA-256".
+	Algorithm string
+	// Weak: the signature or the content's digest rests on MD5 or SHA-1.
+	Weak bool
+	// SigningTime is the time that the signer claims; zero when it claims none.
+	SigningTime time.Time
+	// Capabilities are what the signer says it can read; see [Capability].
+	Capabilities []Capability
+	// Notes are departures from the standards that leave the signature valid.
+	Notes []string
+}
+
+// checker is what all signers of a message share.
+type checker struct {
+	contentType  OID
+	certificates []*cert.Certificate
+	digests      map[crypto.Hash][]byte // of the content
+	bare         bool                   // signatures without signed attributes are taken
+	attributes   bool                   // the content is itself a set of signed attributes
+}
+
+func (c *checker) check(si *SignerInfo) SignerResult {
+	r := SignerResult{SignerInfo: si, Algorithm: signature.Name(si.SignatureAlgorithm, si.DigestAlgorithm)}
+	r.Err = c.verify(&r)
+	return r
+}
+
+func (c *checker) verify(r *SignerResult) error {
+	scheme, err := signature.Read(r.SignatureAlgorithm, r.DigestAlgorithm)
+	if err != nil {
+		return classify(err)
+	}
+	r.Weak = scheme.Weak()
+	if err := r.readClaims(); err != nil {
+		return err
+	}
+	content, ok := c.content(r.DigestAlgorithm)
+	if !ok {
+		return fmt.Errorf("%w: the message does not announce digest algorithm %s", ErrSignature, r.DigestAlgorithm.Algorithm.Name())
+	}
+	if content == nil {
+		return fmt.Errorf("%w: digest algorithm %s", ErrUnsupported, r.DigestAlgorithm.Algorithm.Name())
+	}
+	if err := c.checkAttributes(r, content); err != nil {
+		return err
+	}
+	return c.verifyWithCandidates(r, scheme, content)
+}
+
+// content returns the content's digest by a; nil when the algorithm is not
+// known, false when the content was not hashed with it.
+func (c *checker) content(a AlgorithmIdentifier) (digest []byte, ok bool) {
+	h, known := signature.Hash(a)
+	if !known {
+		return nil, true
+	}
+	digest, ok = c.digests[h]
+	return digest, ok
+}
+
+// checkAttributes holds the signed attributes to the content (RFC 5652 §5.6)
+// and to the SignerInfo around them (RFC 6211 §3).
+func (c *checker) checkAttributes(r *SignerResult, content []byte) error {
+	if !r.HasSignedAttrs {
+		// RFC 5652 §5.3: required unless the content is data. Without them,
+		// the signature of another message's attributes is one of a content
+		// that consists of these (draft-ietf-lamps-cms-euf-cma-signeddata).
+		switch {
+		case c.contentType != oid.Data:
+			return fmt.Errorf("%w: signed attributes are missing for content type %s", ErrSignature, c.contentType.Name())
+		case !c.bare:
+			return fmt.Errorf("%w: signed attributes are missing", ErrSignature)
+		case c.attributes:
+			return fmt.Errorf("%w: the content is the signed attributes of another message", ErrSignature)
+		}
+		return nil
+	}
+	if v, present, err := r.SignedAttrs.single(oid.AttrContentType); err != nil {
+		return err
+	} else if !present {
+		return fmt.Errorf("%w: attribute contentType is missing", ErrSignature)
+	} else if s := cryptobyte.String(v); !readEqualOID(&s, c.contentType) {
+		return fmt.Errorf("%w: attribute contentType names another type", ErrSignature)
+	}
+	v, present, err := r.SignedAttrs.single(oid.AttrMessageDigest)
+	if err != nil {
+		return err
+	}
+	s := cryptobyte.String(v)
+	var digest cryptobyte.String
+	if !present || !s.ReadASN1(&digest, asn1.OCTET_STRING) || !s.Empty() {
+		return fmt.Errorf("%w: attribute messageDigest is missing or malformed", ErrSignature)
+	}
+	if !bytes.Equal(digest, content) {
+		return fmt.Errorf("%w: the content was changed after signing", ErrSignature)
+	}
+	if len(r.SignedAttrs.Values(oid.AttrCountersignature)) > 0 { // RFC 5652 §11.4
+		return fmt.Errorf("%w: countersignature among the signed attributes", ErrSignature)
+	}
+	return r.checkProtection()
+}
+
+func readEqualOID(s *cryptobyte.String, want OID) bool {
+	var o OID
+	return oid.Read(s, &o) && s.Empty() && o == want
+}
+
+// checkProtection compares CMSAlgorithmProtection (RFC 6211 §2) with the
+// algorithms outside, which no signature covers.
+func (r *SignerResult) checkProtection() error {
+	v, present, err := r.SignedAttrs.single(oid.AttrAlgorithmProtection)
+	if !present || err != nil {
+		return err
+	}
+	in := cryptobyte.String(v)
+	var s cryptobyte.String
+	var digest, sig AlgorithmIdentifier
+	if !in.ReadASN1(&s, asn1.SEQUENCE) || !in.Empty() || !oid.ReadAlgorithm(&s, &digest) ||
+		!oid.ReadTaggedAlgorithm(&s, &sig, context1.Constructed()) || !s.Empty() {
+		return fmt.Errorf("%w: attribute cmsAlgorithmProtection is malformed", ErrSignature)
+	}
+	if !digest.Same(r.DigestAlgorithm) || !sig.Same(r.SignatureAlgorithm) {
+		return fmt.Errorf("%w: the algorithms were changed after signing", ErrSignature)
+	}
+	return nil
+}
+
+// readClaims reads what the signer says about itself. A signing time that is
+// malformed or there twice makes the signature wrong (RFC 5652 §11.3); so do
+// capabilities that are (RFC 8551 §2.5.2).
+func (r *SignerResult) readClaims() error {
+	v, present, err := r.SignedAttrs.single(oid.AttrSigningTime)
+	if err != nil {
+		return err
+	}
+	if present {
+		t, ok := parseTime(v)
+		if !ok {
+			return fmt.Errorf("%w: attribute signingTime is malformed", ErrSignature)
+		}
+		r.SigningTime = t
+	}
+	v, present, err = r.SignedAttrs.single(oid.AttrSMIMECapabilities)
+	if err != nil {
+		return err
+	}
+	if present {
+		caps, ok := parseCapabilities(v)
+		if !ok {
+			return fmt.Errorf("%w: attribute smimeCapabilities is malformed", ErrSignature)
+		}
+		r.Capabilities = caps
+	}
+	return nil
+}
+
+// verifyWithCandidates tries each certificate that the signer identifier fits:
+// a key identifier may be shared (RFC 8551 §2.6).
+func (c *checker) verifyWithCandidates(r *SignerResult, scheme signature.Scheme, content []byte) error {
+	result := fmt.Errorf("%w: %s", ErrNoCertificate, r.SID)
+	for _, candidate := range c.certificates {
+		if !r.SID.Matches(candidate) {
+			continue
+		}
+		err := r.verifyKey(scheme, candidate.PublicKey, content)
+		if err == nil {
+			err = r.checkSigningCertificate(candidate)
+		}
+		if r.Certificate == nil || err == nil {
+			r.Certificate, result = candidate, err
+		}
+		if err == nil {
+			return nil
+		}
+	}
+	return result
+}
+
+func (r *SignerResult) verifyKey(scheme signature.Scheme, key crypto.PublicKey, content []byte) error {
+	if !r.HasSignedAttrs {
+		return classify(scheme.VerifyDigest(key, content, r.Signature))
+	}
+	der, err := sortedAttributes(r.signedAttrs)
+	if err != nil {
+		return err
+	}
+	err = scheme.Verify(key, der, r.Signature)
+	if errors.Is(err, signature.ErrInvalid) && !bytes.Equal(der, r.signedAttrs) {
+		// QUIRK: some signers hash the attributes in the order in which they
+		// send them, where RFC 5652 §5.4 has them sorted. What is verified is
+		// what is read, in either order.
+		if err = scheme.Verify(key, r.signedAttrs, r.Signature); err == nil {
+			r.Notes = append(r.Notes, "signed attributes are not in DER order")
+		}
+	}
+	return classify(err)
+}
+
+// sortedAttributes brings a SET OF into DER order (RFC 5652 §5.4).
+func sortedAttributes(set []byte) ([]byte, error) {
+	s := cryptobyte.String(set)
+	var content cryptobyte.String
+	if !s.ReadASN1(&content, asn1.SET) {
+		return nil, malformed("signed attributes", nil)
+	}
+	elements, ok := setElements(content)
+	if !ok {
+		return nil, malformed("signed attributes", nil)
+	}
+	out := ber.AppendHeader(make([]byte, 0, len(set)), ber.Universal, true, ber.TagSet, int64(len(content)))
+	for _, e := range sortedSet(elements) {
+		out = append(out, e...)
+	}
+	return out, nil
+}
+
+// classify turns errors of package signature into this package's.
+func classify(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, signature.ErrInvalid):
+		return fmt.Errorf("%w: %w", ErrSignature, err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnsupported, err)
+}
