@@ -3,6 +3,7 @@ package issuance
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/big"
@@ -38,10 +39,34 @@ var ErrProfile = errors.New("certificate does not meet its profile")
 type Prepared struct {
 	issuer *Issuer
 	tbs    []byte
+	read   *cert.Certificate // tbs as another parser reads it; not signed
 }
 
 // TBS returns the bytes that will be signed.
 func (p *Prepared) TBS() []byte { return slices.Clone(p.tbs) }
+
+// Serial returns the serial number in the bytes.
+func (p *Prepared) Serial() *big.Int { return p.read.Serial }
+
+// NotAfter returns the end of validity in the bytes.
+func (p *Prepared) NotAfter() time.Time { return p.read.NotAfter }
+
+// KeyHash returns the SHA-256 of the SubjectPublicKeyInfo in the bytes.
+func (p *Prepared) KeyHash() []byte {
+	sum := sha256.Sum256(p.read.RawSPKI)
+	return sum[:]
+}
+
+// KeyHash returns the SHA-256 of a key's SubjectPublicKeyInfo in the form that
+// certificates carry it.
+func KeyHash(key crypto.PublicKey) ([]byte, error) {
+	spki, err := encodeKey(key)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(spki)
+	return sum[:], nil
+}
 
 // Prepare builds a certificate from its profile and holds the result against
 // every rule of the profile.
@@ -83,7 +108,7 @@ func admit(p *Profile, is *Issuer, tbs []byte, mailboxes []mailbox.Mailbox) (*Pr
 	if err := p.check(is, c, mailboxes); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProfile, err)
 	}
-	return &Prepared{is, tbs}, nil
+	return &Prepared{is, tbs, c}, nil
 }
 
 // build writes down the profile; check reads it again, so each rule is told

@@ -119,3 +119,8 @@ func (tx *Tx) InsertProfile(hash []byte, config string, now time.Time) error {
 func (tx *Tx) Profile(hash []byte) (config string, err error) {
 	return one(tx, "profile", scanString, `SELECT config FROM profiles WHERE hash = $1`, hash)
 }
+
+// ExtendOrder gives an applied order more time, because a new mail was sent.
+func (tx *Tx) ExtendOrder(id string, expires time.Time) error {
+	return tx.exec("extend order", `UPDATE orders SET expires_at = $2 WHERE id = $1 AND state = 'applied'`, id, unix(expires))
+}

@@ -1,0 +1,209 @@
+// Package authority runs the operator's own authorities: it makes them at the
+// first start, issues certificates so that none is ever lost or unknown, and
+// keeps their revocation lists fresh.
+//
+// # Order of issuing
+//
+// Each step is on the disk before the next one begins: the serial number is
+// taken; the bytes to be signed are stored; they are signed; certificate and
+// state of the order are stored in one transaction. Whatever stops the process
+// in between leaves a row that [Authority.Recover] finishes or refuses at the
+// next start. Nothing leaves the process before the last step.
+//
+// What a certificate looks like is decided in internal/issuance, who may have
+// one in internal/registration: here it takes proofs of validation to get one.
+//
+// Start at [Found] for a new installation and [Open] for an old one.
+package authority
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/issuance"
+	"github.com/mailseal/mailseal/internal/keys"
+	"github.com/mailseal/mailseal/internal/oid"
+	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/validation"
+)
+
+// Errors that a caller may want to tell apart.
+var (
+	// ErrNone: no authority was founded in this store.
+	ErrNone = errors.New("authority: there is none yet")
+	// ErrFounded: there is one already.
+	ErrFounded = errors.New("authority: founded already")
+	// ErrUnknown: no authority or certificate of that name.
+	ErrUnknown = errors.New("authority: not known")
+	// ErrOtherKey: the order's certificate belongs to another key.
+	ErrOtherKey = errors.New("authority: the order belongs to another key")
+	// ErrNotAllowed: the order's state, key or proofs do not allow to issue.
+	ErrNotAllowed = errors.New("authority: not allowed to issue")
+)
+
+// Options are what an [Authority] needs.
+type Options struct {
+	Store      *store.DB
+	Keys       *keys.Keys
+	Validation *validation.Validator
+	Clock      func() time.Time
+	Log        *slog.Logger
+	Rand       io.Reader // of serial numbers; nil: crypto/rand
+
+	// GenerateKey makes the key of a new authority; nil: RSA-4096, which S/MIME
+	// BR §6.1.5 ask of authorities' RSA keys made since 2026-09-15.
+	GenerateKey func() (crypto.Signer, error)
+
+	// Stop is called after each durable step with its name, for tests: an
+	// error ends the operation there, as a crash would.
+	Stop func(step string) error
+}
+
+func (o Options) withDefaults() Options {
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	if o.GenerateKey == nil {
+		o.GenerateKey = generateRSA4096
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Stop == nil {
+		o.Stop = func(string) error { return nil }
+	}
+	return o
+}
+
+// Authority is a root and the issuing authority below it.
+type Authority struct {
+	o       Options
+	profile *issuance.Profile
+	root    *member
+	issuing *member
+}
+
+// member is one authority and its row.
+type member struct {
+	id     string
+	name   string
+	issuer *issuance.Issuer
+	life   time.Duration // of a CRL
+	fresh  time.Duration // until a CRL is signed anew
+}
+
+// validityDays of subscribers' certificates: two years.
+const validityDays = 730
+
+// Open opens the authorities of the store. It does not finish what a crash
+// left behind: call [Authority.Recover] before serving.
+func Open(ctx context.Context, o Options) (*Authority, error) {
+	o = o.withDefaults()
+	var operator store.Operator
+	var rows []store.Authority
+	err := o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		if operator, err = tx.Operator(); err != nil {
+			return err
+		}
+		rows, err = tx.Authorities()
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, ErrNone
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open authority: %w", err)
+	}
+	a := &Authority{o: o}
+	for _, row := range rows {
+		if err := a.add(row, operator.BaseURL); err != nil {
+			return nil, fmt.Errorf("open authority %s: %w", row.Name, err)
+		}
+	}
+	if a.root == nil || a.issuing == nil {
+		return nil, errors.New("open authority: the store has no root or no issuing authority")
+	}
+	if a.profile, err = mailboxProfile(oid.OID(operator.PolicyArc)); err != nil {
+		return nil, fmt.Errorf("open authority: %w", err)
+	}
+	return a, nil
+}
+
+// add opens one authority. A certificate names where its issuer's CRL and
+// certificate are, so each member has the addresses for what it issues.
+func (a *Authority) add(row store.Authority, base string) error {
+	c, err := cert.Parse(row.Certificate)
+	if err != nil {
+		return err
+	}
+	key, err := a.o.Keys.Signer(row.KeyURI)
+	if err != nil {
+		return err
+	}
+	issuer, err := issuance.NewIssuer(c, key, crlURL(base, row.Name), certificateURL(base, row.Name))
+	if err != nil {
+		return err
+	}
+	m := &member{id: row.ID, name: row.Name, issuer: issuer}
+	switch row.Kind {
+	case "root":
+		m.life, m.fresh = rootCRLLife, rootCRLFresh
+		a.root = m
+	case "issuing":
+		m.life, m.fresh = crlLife, crlFresh
+		a.issuing = m
+	}
+	return nil
+}
+
+func crlURL(base, name string) string         { return base + "/crl/" + name + ".crl" }
+func certificateURL(base, name string) string { return base + "/ca/" + name + ".cer" }
+
+// mailboxProfile is the one product so far: Basic, mailbox-validated,
+// multipurpose. Capabilities name CBC only: a GCM mail is a blank page in
+// today's Thunderbird ESR.
+func mailboxProfile(arc oid.OID) (*issuance.Profile, error) {
+	return issuance.NewProfile(issuance.ProfileConfig{
+		Name: "basic", Type: issuance.MailboxValidated, Generation: issuance.Multipurpose,
+		Policy:       issuance.OperatorPolicy(arc, issuance.MailboxValidated, issuance.Multipurpose),
+		ValidityDays: validityDays,
+		Capabilities: []oid.OID{oid.AES256CBC, oid.AES128CBC},
+	})
+}
+
+// Root returns the root's certificate.
+func (a *Authority) Root() *cert.Certificate { return a.root.issuer.Certificate() }
+
+// Chain returns the certificates above a subscriber's, without the root.
+func (a *Authority) Chain() []*cert.Certificate {
+	return []*cert.Certificate{a.issuing.issuer.Certificate()}
+}
+
+// Profile returns the profile that new orders get.
+func (a *Authority) Profile() *issuance.Profile { return a.profile }
+
+// Certificate returns the certificate of the authority of that name ("root",
+// "issuing"), or [ErrUnknown].
+func (a *Authority) Certificate(name string) (*cert.Certificate, error) {
+	m, err := a.member(name)
+	if err != nil {
+		return nil, err
+	}
+	return m.issuer.Certificate(), nil
+}
+
+func (a *Authority) member(name string) (*member, error) {
+	for _, m := range []*member{a.root, a.issuing} {
+		if m.name == name {
+			return m, nil
+		}
+	}
+	return nil, ErrUnknown
+}

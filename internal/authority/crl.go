@@ -1,0 +1,139 @@
+package authority
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/mailseal/mailseal/internal/issuance"
+	"github.com/mailseal/mailseal/internal/store"
+)
+
+// Lives of CRLs. S/MIME BR §4.9.7: for subscribers at least every 7 days, at
+// most 10 days valid; for authorities at most 12 months. Signed anew long
+// before, so that a day of trouble leaves nobody with a stale list.
+const (
+	crlLife      = 7 * 24 * time.Hour
+	crlFresh     = 24 * time.Hour
+	rootCRLLife  = 180 * 24 * time.Hour
+	rootCRLFresh = 30 * 24 * time.Hour
+)
+
+// CRL is a signed revocation list as it is served.
+type CRL struct {
+	DER        []byte
+	Number     int64
+	ThisUpdate time.Time
+	NextUpdate time.Time
+	Renewed    time.Time // when the next one is due
+}
+
+// CRL returns the newest list of the authority of that name, and signs it anew
+// when it is due.
+func (a *Authority) CRL(ctx context.Context, name string) (CRL, error) {
+	m, err := a.member(name)
+	if err != nil {
+		return CRL{}, err
+	}
+	var row store.CRL
+	err = a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		row, err = tx.LastCRL(m.id)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) || err == nil && m.due(row, a.now()) {
+		err = a.o.Store.Update(ctx, func(tx *store.Tx) (err error) {
+			// Somebody else may have been here in between.
+			if row, err = tx.LastCRL(m.id); err == nil && !m.due(row, a.now()) {
+				return nil
+			}
+			row, err = a.publish(tx, m)
+			return err
+		})
+	}
+	if err != nil {
+		return CRL{}, fmt.Errorf("CRL of %s: %w", name, err)
+	}
+	return CRL{row.DER, row.Number, row.ThisUpdate, row.NextUpdate, row.ThisUpdate.Add(m.fresh)}, nil
+}
+
+func (m *member) due(last store.CRL, now time.Time) bool {
+	return !now.Before(last.ThisUpdate.Add(m.fresh))
+}
+
+// publish signs the next list. Its number rises in the transaction that stores
+// it: a number is never used twice, and never without a list.
+func (a *Authority) publish(tx *store.Tx, m *member) (store.CRL, error) {
+	now := a.now()
+	last, err := tx.LastCRL(m.id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return store.CRL{}, err
+	}
+	// A clock that was set back must not make the list look older.
+	if now.Before(last.ThisUpdate) {
+		now = last.ThisUpdate
+	}
+	number, err := tx.NextCRLNumber(m.id)
+	if err != nil {
+		return store.CRL{}, err
+	}
+	revocations, err := tx.Revocations(m.id, last.ThisUpdate)
+	if err != nil {
+		return store.CRL{}, err
+	}
+	list := issuance.RevocationList{Number: number, ThisUpdate: now, NextUpdate: now.Add(m.life)}
+	for _, r := range revocations {
+		list.Revoked = append(list.Revoked, issuance.Revoked{
+			Serial: new(big.Int).SetBytes(r.Serial), At: r.At, Reason: issuance.Reason(r.Reason),
+		})
+	}
+	der, err := m.issuer.CRL(list)
+	if err != nil {
+		return store.CRL{}, err
+	}
+	row := store.CRL{AuthorityID: m.id, Number: number, ThisUpdate: now, NextUpdate: list.NextUpdate, DER: der}
+	return row, tx.InsertCRL(row)
+}
+
+// Revoke revokes a subscriber's certificate and publishes the list that says
+// so, in one transaction. [ErrUnknown]: not issued here, or revoked already.
+func (a *Authority) Revoke(ctx context.Context, serial *big.Int, reason issuance.Reason) error {
+	if !reason.Valid() || reason == issuance.CACompromise {
+		return fmt.Errorf("revoke: %d is not a reason for a subscriber's certificate", reason)
+	}
+	err := a.o.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.RevokeCertificate(a.issuing.id, serial.Bytes(), a.now(), int(reason)); err != nil {
+			return err
+		}
+		_, err := a.publish(tx, a.issuing)
+		return err
+	})
+	if errors.Is(err, store.ErrConflict) {
+		return ErrUnknown
+	}
+	if err != nil {
+		return fmt.Errorf("revoke %x: %w", serial, err)
+	}
+	a.o.Log.Info("certificate revoked", "serial", serial.Text(16), "reason", int(reason))
+	return nil
+}
+
+// Maintain keeps the lists fresh until ctx ends, also when nobody asks for
+// them. The server runs it in a goroutine of its own.
+func (a *Authority) Maintain(ctx context.Context) {
+	for {
+		for _, m := range []*member{a.root, a.issuing} {
+			if _, err := a.CRL(ctx, m.name); err != nil && ctx.Err() == nil {
+				a.o.Log.Error("CRL not renewed", "authority", m.name, "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(maintainEvery):
+		}
+	}
+}
+
+const maintainEvery = 10 * time.Minute

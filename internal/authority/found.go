@@ -1,0 +1,227 @@
+package authority
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/issuance"
+	"github.com/mailseal/mailseal/internal/store"
+)
+
+// Founding is what is fixed for good when the authorities are made.
+type Founding struct {
+	Organization string // of the operator; empty: "mailseal"
+	Country      string // ISO 3166-1; empty: XX
+	BaseURL      string // http address under which CRLs and certificates are served, no final slash
+
+	// Dev makes authorities for trying out: their names say so, and their keys
+	// are kept unencrypted. Other ones cannot be made yet.
+	Dev bool
+}
+
+// devMark stands in the names of authorities that nobody should trust.
+const devMark = "DEV, do not trust"
+
+const (
+	rootYears    = 20
+	issuingYears = 10
+	backdate     = time.Hour // notBefore lies back for clocks that run slow
+)
+
+// Found makes the operator, a root and an issuing authority, and opens them.
+// Until the last write, which is one transaction, nothing refers to anything
+// that was made; a first start that was interrupted is simply made again.
+func Found(ctx context.Context, o Options, f Founding) (*Authority, error) {
+	o = o.withDefaults()
+	if err := f.check(); err != nil {
+		return nil, fmt.Errorf("found authority: %w", err)
+	}
+	if _, err := Open(ctx, o); !errors.Is(err, ErrNone) {
+		if err == nil {
+			err = ErrFounded
+		}
+		return nil, err
+	}
+	made, err := f.make(o)
+	if err != nil {
+		return nil, fmt.Errorf("found authority: %w", err)
+	}
+	err = o.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.InsertOperator(made.operator); err != nil {
+			return err
+		}
+		return errors.Join(tx.InsertAuthority(made.root), tx.InsertAuthority(made.issuing))
+	})
+	if errors.Is(err, store.ErrConflict) {
+		return nil, ErrFounded
+	}
+	if err != nil {
+		return nil, fmt.Errorf("found authority: %w", err)
+	}
+	a, err := Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	o.Log.Info("authority founded", "root", a.Root().SHA256(), "issuing", a.Chain()[0].SHA256())
+	return a, nil
+}
+
+func (f *Founding) check() error {
+	if f.Organization == "" {
+		f.Organization = "mailseal"
+	}
+	if f.Country == "" {
+		f.Country = "XX"
+	}
+	if !f.Dev {
+		return errors.New("authorities can only be made with --dev so far")
+	}
+	u, err := url.Parse(f.BaseURL)
+	if err != nil || u.Scheme != "http" || u.Host == "" || strings.HasSuffix(f.BaseURL, "/") {
+		return fmt.Errorf("%q is not a plain http address without a final slash", f.BaseURL)
+	}
+	return nil
+}
+
+// founded is what Found stores.
+type founded struct {
+	operator      store.Operator
+	root, issuing store.Authority
+}
+
+func (f *Founding) make(o Options) (*founded, error) {
+	rootKey, issuingKey, err := twoKeys(o.GenerateKey)
+	if err != nil {
+		return nil, err
+	}
+	now := o.Clock().UTC().Truncate(time.Second)
+	root, err := f.makeRoot(o, rootKey, now)
+	if err != nil {
+		return nil, err
+	}
+	issuing, err := f.makeIssuing(o, root, rootKey, issuingKey.Public(), now)
+	if err != nil {
+		return nil, err
+	}
+	arc, err := policyArc(o.Rand)
+	if err != nil {
+		return nil, err
+	}
+	made := &founded{operator: store.Operator{Name: f.Organization, PolicyArc: arc, BaseURL: f.BaseURL, Created: now}}
+	if made.root, err = f.row(o, "root", "", root, rootKey, now); err != nil {
+		return nil, err
+	}
+	made.issuing, err = f.row(o, "issuing", made.root.ID, issuing, issuingKey, now)
+	return made, err
+}
+
+func (f *Founding) makeRoot(o Options, key crypto.Signer, now time.Time) (*cert.Certificate, error) {
+	serial, err := newSerial(o.Rand)
+	if err != nil {
+		return nil, err
+	}
+	return issuance.NewRoot(key, issuance.AuthorityRequest{
+		Subject: f.subject("Root"), Serial: serial,
+		NotBefore: now.Add(-backdate), NotAfter: now.AddDate(rootYears, 0, 0),
+	})
+}
+
+func (f *Founding) makeIssuing(o Options, root *cert.Certificate, rootKey crypto.Signer, key crypto.PublicKey, now time.Time) (*cert.Certificate, error) {
+	issuer, err := issuance.NewIssuer(root, rootKey, crlURL(f.BaseURL, "root"), certificateURL(f.BaseURL, "root"))
+	if err != nil {
+		return nil, err
+	}
+	serial, err := newSerial(o.Rand)
+	if err != nil {
+		return nil, err
+	}
+	return issuer.IssueAuthority(issuance.AuthorityRequest{
+		Subject: f.subject("Issuing"), Key: key, Serial: serial,
+		NotBefore: now.Add(-backdate), NotAfter: now.AddDate(issuingYears, 0, 0),
+	})
+}
+
+func (f *Founding) subject(what string) issuance.Subject {
+	return issuance.Subject{
+		Country: f.Country, Organization: f.Organization,
+		CommonName: f.Organization + " " + what + " (" + devMark + ")",
+	}
+}
+
+// row stores the key and describes the authority. The name of the key is new
+// each time, so that an interrupted first start is in nobody's way.
+func (f *Founding) row(o Options, name, parent string, c *cert.Certificate, key crypto.Signer, now time.Time) (store.Authority, error) {
+	id, err := newID(o.Rand)
+	if err != nil {
+		return store.Authority{}, err
+	}
+	uri, err := o.Keys.Create(name+"-"+id[:8], key)
+	if err != nil {
+		return store.Authority{}, err
+	}
+	return store.Authority{
+		ID: id, Name: name, Kind: name, ParentID: parent, KeyURI: uri, Certificate: c.Raw, Created: now,
+	}, nil
+}
+
+// twoKeys makes both keys at once: RSA-4096 takes seconds on one core.
+func twoKeys(generate func() (crypto.Signer, error)) (first, second crypto.Signer, err error) {
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		second, err = generate()
+		done <- err
+	}()
+	first, err = generate()
+	err = errors.Join(err, <-done)
+	return first, second, err
+}
+
+func generateRSA4096() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 4096) }
+
+// policyArc makes an arc of the operator's own out of a random UUID (X.667 §7,
+// RFC 9562 §5.4): 2.25 and the UUID as a number.
+func policyArc(random io.Reader) (string, error) {
+	var uuid [16]byte
+	if _, err := io.ReadFull(random, uuid[:]); err != nil {
+		return "", fmt.Errorf("randomness: %w", err)
+	}
+	uuid[6] = uuid[6]&0x0f | 0x40
+	uuid[8] = uuid[8]&0x3f | 0x80
+	return "2.25." + new(big.Int).SetBytes(uuid[:]).String(), nil
+}
+
+// newSerial draws a serial number: 127 random bits, positive, at most 16
+// octets (S/MIME BR §7.1 ask for 64 bits, RFC 5280 §4.1.2.2 for at most 20
+// octets).
+func newSerial(random io.Reader) (*big.Int, error) {
+	for {
+		var b [16]byte
+		if _, err := io.ReadFull(random, b[:]); err != nil {
+			return nil, fmt.Errorf("randomness: %w", err)
+		}
+		b[0] &= 0x7f
+		// One in 2^63 is too short to look random; draw again.
+		if n := new(big.Int).SetBytes(b[:]); n.BitLen() >= 64 {
+			return n, nil
+		}
+	}
+}
+
+func newID(random io.Reader) (string, error) {
+	var b [16]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
+		return "", fmt.Errorf("randomness: %w", err)
+	}
+	return fmt.Sprintf("%x", b), nil
+}

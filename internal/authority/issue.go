@@ -1,0 +1,275 @@
+package authority
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/issuance"
+	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/validation"
+)
+
+// The durable steps of issuing, in order, as [Options.Stop] hears of them.
+const (
+	StepReserved = "serial stored"
+	StepPrepared = "prepared bytes stored"
+	StepSigned   = "signed" // not durable: what is lost here is signed again
+	StepIssued   = "certificate stored"
+)
+
+// Steps lists them.
+func Steps() []string { return []string{StepReserved, StepPrepared, StepSigned, StepIssued} }
+
+// Issue gives the order that the proofs belong to its certificate for key. The
+// caller has bound the order to the key and lets only one call per order in at
+// a time. An order that has a certificate gets the same one again, one that
+// was interrupted is taken up where it stopped.
+func (a *Authority) Issue(ctx context.Context, proofs []validation.Proof, key crypto.PublicKey) (*cert.Certificate, error) {
+	order, mailboxes, err := a.proven(proofs)
+	if err != nil {
+		return nil, err
+	}
+	keyHash, err := issuance.KeyHash(key)
+	if err != nil {
+		return nil, fmt.Errorf("issue: %w", err)
+	}
+	row, err := a.begun(ctx, order)
+	if errors.Is(err, store.ErrNotFound) {
+		row, err = a.reserve(ctx, order, keyHash)
+	}
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("issue for order %s: %w", order, err)
+	case !bytes.Equal(row.KeyHash, keyHash):
+		return nil, ErrOtherKey
+	case row.State == "issued":
+		return cert.Parse(row.DER)
+	}
+	prepared, err := a.prepare(ctx, row, key, mailboxes)
+	if err != nil {
+		return nil, fmt.Errorf("issue for order %s: %w", order, err)
+	}
+	return a.finish(ctx, row, prepared)
+}
+
+// proven looks at the proofs: all valid now, all of one order.
+func (a *Authority) proven(proofs []validation.Proof) (order string, mailboxes []mailbox.Mailbox, err error) {
+	if len(proofs) == 0 {
+		return "", nil, fmt.Errorf("%w: no proof", ErrNotAllowed)
+	}
+	order = proofs[0].Order()
+	for _, p := range proofs {
+		if !p.Valid(a.o.Clock()) || p.Order() != order || order == "" {
+			return "", nil, fmt.Errorf("%w: a proof has expired or belongs to another order", ErrNotAllowed)
+		}
+		mailboxes = append(mailboxes, p.Address())
+	}
+	return order, mailboxes, nil
+}
+
+// begun reads what there is of the order's certificate.
+func (a *Authority) begun(ctx context.Context, order string) (row store.Certificate, err error) {
+	err = a.o.Store.View(ctx, func(tx *store.Tx) error {
+		row, err = tx.CertificateOf(order)
+		return err
+	})
+	return row, err
+}
+
+// serialTries bounds how often a serial number may turn out to be taken; with
+// 127 random bits once is a sign of broken randomness.
+const serialTries = 3
+
+// reserve is the first durable step: the serial number is taken.
+func (a *Authority) reserve(ctx context.Context, order string, keyHash []byte) (store.Certificate, error) {
+	for range serialTries {
+		serial, err := newSerial(a.o.Rand)
+		if err != nil {
+			return store.Certificate{}, err
+		}
+		id, err := newID(a.o.Rand)
+		if err != nil {
+			return store.Certificate{}, err
+		}
+		row := store.Certificate{
+			ID: id, AuthorityID: a.issuing.id, Serial: serial.Bytes(), State: "reserved", OrderID: order,
+			ProfileHash: a.profile.Hash(), KeyHash: keyHash, Reserved: a.now(),
+		}
+		err = a.o.Store.Update(ctx, func(tx *store.Tx) error {
+			if err := tx.InsertProfile(a.profile.Hash(), string(a.profile.Text()), row.Reserved); err != nil {
+				return err
+			}
+			return tx.ReserveCertificate(row)
+		})
+		if errors.Is(err, store.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return store.Certificate{}, err
+		}
+		return row, a.o.Stop(StepReserved)
+	}
+	return store.Certificate{}, errors.New("serial numbers are taken again and again, or the order is being served: is the randomness broken?")
+}
+
+// prepare is the second durable step. Bytes that do not meet the profile end
+// the row, so that the order may be tried again.
+func (a *Authority) prepare(ctx context.Context, row store.Certificate, key crypto.PublicKey, mailboxes []mailbox.Mailbox) (*issuance.Prepared, error) {
+	if row.State == "prepared" {
+		return a.resume(ctx, row, mailboxes)
+	}
+	prepared, err := issuance.Prepare(a.profile, a.issuing.issuer, issuance.Request{
+		Key: key, Mailboxes: mailboxes, Serial: new(big.Int).SetBytes(row.Serial),
+		NotBefore: a.now().Add(-backdate),
+	})
+	if err != nil {
+		return nil, errors.Join(err, a.refuse(ctx, row, err))
+	}
+	err = a.o.Store.Update(ctx, func(tx *store.Tx) error {
+		return tx.PrepareCertificate(row.ID, prepared.TBS())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return prepared, a.o.Stop(StepPrepared)
+}
+
+// resume takes up stored bytes under the profile that they were made for.
+func (a *Authority) resume(ctx context.Context, row store.Certificate, mailboxes []mailbox.Mailbox) (*issuance.Prepared, error) {
+	var text string
+	err := a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		text, err = tx.Profile(row.ProfileHash)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	prepared, err := a.admit(row, text, mailboxes)
+	if err != nil {
+		return nil, errors.Join(err, a.refuse(ctx, row, err))
+	}
+	return prepared, nil
+}
+
+func (a *Authority) admit(row store.Certificate, profileText string, mailboxes []mailbox.Mailbox) (*issuance.Prepared, error) {
+	profile, err := issuance.ParseProfile([]byte(profileText))
+	if err != nil {
+		return nil, err
+	}
+	prepared, err := issuance.Resume(profile, a.issuing.issuer, row.TBS, mailboxes)
+	switch {
+	case err != nil:
+		return nil, err
+	case row.AuthorityID != a.issuing.id:
+		return nil, fmt.Errorf("%w: prepared for an authority that no longer issues", ErrNotAllowed)
+	case !bytes.Equal(prepared.Serial().Bytes(), row.Serial) || !bytes.Equal(prepared.KeyHash(), row.KeyHash):
+		return nil, fmt.Errorf("%w: the prepared bytes have another serial number or key", ErrNotAllowed)
+	case !prepared.NotAfter().After(a.o.Clock()):
+		return nil, fmt.Errorf("%w: the prepared bytes have expired", ErrNotAllowed)
+	}
+	return prepared, nil
+}
+
+// finish signs and stores certificate and order in one transaction. Once the
+// bytes are prepared it no longer follows the caller's context: a visitor who
+// leaves must not leave half a certificate.
+func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared *issuance.Prepared) (*cert.Certificate, error) {
+	c, err := a.issuing.issuer.Issue(prepared)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.o.Stop(StepSigned); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(c.Raw)
+	err = a.o.Store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+		if err := tx.IssueCertificate(row.ID, c.Raw, sum[:], c.NotAfter, a.now()); err != nil {
+			return err
+		}
+		return tx.OrderIssued(row.OrderID)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store certificate: %w", err)
+	}
+	if err := a.o.Stop(StepIssued); err != nil {
+		return nil, err
+	}
+	a.o.Log.Info("certificate issued", "serial", c.SerialHex(), "order", row.OrderID, "profile", a.profile.Name())
+	return c, nil
+}
+
+// refuse ends a row that cannot become a certificate; its serial stays taken.
+func (a *Authority) refuse(ctx context.Context, row store.Certificate, why error) error {
+	a.o.Log.Warn("certificate refused", "serial", fmt.Sprintf("%x", row.Serial), "order", row.OrderID, "error", why)
+	return a.o.Store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+		return tx.RefuseCertificate(row.ID, why.Error())
+	})
+}
+
+// Recover finishes what the last process left behind: prepared bytes whose
+// order still may have them are signed, everything else is refused. It must
+// run before anything is issued.
+func (a *Authority) Recover(ctx context.Context) error {
+	var rows []store.Certificate
+	err := a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		rows, err = tx.UnfinishedCertificates()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("recover: %w", err)
+	}
+	for _, row := range rows {
+		if err := a.recover(ctx, row); err != nil {
+			return fmt.Errorf("recover certificate %x: %w", row.Serial, err)
+		}
+	}
+	return nil
+}
+
+func (a *Authority) recover(ctx context.Context, row store.Certificate) error {
+	if row.State != "prepared" {
+		return a.refuse(ctx, row, errors.New("interrupted before it was prepared"))
+	}
+	var order store.Order
+	var proofs []validation.Proof
+	var text string
+	err := a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		if order, err = tx.Order(row.OrderID); err != nil {
+			return err
+		}
+		if text, err = tx.Profile(row.ProfileHash); err != nil {
+			return err
+		}
+		proofs, err = a.o.Validation.Proofs(tx, order)
+		return err
+	})
+	if errors.Is(err, validation.ErrUnproven) {
+		return a.refuse(ctx, row, err)
+	}
+	if err != nil {
+		return err
+	}
+	if order.State != "proven" || !bytes.Equal(order.KeyHash, row.KeyHash) {
+		return a.refuse(ctx, row, fmt.Errorf("%w: the order is %s or has another key", ErrNotAllowed, order.State))
+	}
+	_, mailboxes, err := a.proven(proofs)
+	if err != nil {
+		return a.refuse(ctx, row, err)
+	}
+	prepared, err := a.admit(row, text, mailboxes)
+	if err != nil {
+		return a.refuse(ctx, row, err)
+	}
+	_, err = a.finish(ctx, row, prepared)
+	return err
+}
+
+func (a *Authority) now() time.Time { return a.o.Clock().UTC().Truncate(time.Second) }

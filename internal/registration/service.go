@@ -1,0 +1,365 @@
+package registration
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base32"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/issuance"
+	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/validation"
+)
+
+// Issuer makes certificates; internal/authority is the local one. It gives an
+// order that has a certificate the same one again.
+type Issuer interface {
+	Profile() *issuance.Profile
+	Issue(ctx context.Context, proofs []validation.Proof, key crypto.PublicKey) (*cert.Certificate, error)
+	Chain() []*cert.Certificate // above a subscriber's, without the root
+	Root() *cert.Certificate
+}
+
+// Options are what a [Service] needs.
+type Options struct {
+	Store      *store.DB
+	Validation *validation.Validator
+	Issuer     Issuer
+	Mailer     validation.Mailer
+	Clock      func() time.Time
+	Rand       io.Reader // nil: crypto/rand
+	Log        *slog.Logger
+
+	// UTF8 accepts mailboxes with other letters than ASCII before the at sign.
+	// The mailer must then speak SMTPUTF8 (RFC 6531).
+	UTF8 bool
+}
+
+// Service is the registration authority.
+type Service struct {
+	o     Options
+	turns turns
+}
+
+// New returns a Service.
+func New(o Options) *Service {
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{o: o}
+}
+
+// Limits of an order.
+const (
+	OrderLife = validation.CodeLife // from applying to proving, and from proving to enrolling
+	MaxName   = 200                 // characters
+)
+
+// Issued is a certificate with what a mail client needs beside it.
+type Issued struct {
+	Certificate *cert.Certificate
+	Chain       []*cert.Certificate // from the issuing authority up, without the root
+	Root        *cert.Certificate
+}
+
+// Apply opens an order and mails a code to the mailbox. The secret is the
+// token of the session that asked: nobody can go on with the order without it,
+// and it is returned only here. An error of [ErrMail] leaves nothing behind
+// that could be proven.
+func (s *Service) Apply(ctx context.Context, a Application) (Order, string, error) {
+	m, err := s.mailbox(a.Email)
+	if err != nil {
+		return Order{}, "", err
+	}
+	name, err := cleanName(a.Name)
+	if err != nil {
+		return Order{}, "", err
+	}
+	id, err := s.random(16)
+	if err != nil {
+		return Order{}, "", err
+	}
+	token, err := s.random(32)
+	if err != nil {
+		return Order{}, "", err
+	}
+	secret := base64.RawURLEncoding.EncodeToString(token)
+	now := s.now()
+	profile := s.o.Issuer.Profile()
+	row := store.Order{
+		ID: encodeID(id), State: string(StateApplied), Name: name, Language: language(a.Language),
+		SecretHash: hashSecret(secret), ProfileHash: profile.Hash(),
+		Created: now, Expires: now.Add(OrderLife), Addresses: []string{m.String()},
+	}
+	var mail validation.Mail
+	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.InsertProfile(profile.Hash(), string(profile.Text()), now); err != nil {
+			return err
+		}
+		if err := tx.InsertOrder(row); err != nil {
+			return err
+		}
+		mail, err = s.o.Validation.Challenge(tx, row, m, a.Client)
+		return err
+	})
+	if err != nil {
+		return Order{}, "", limited(err)
+	}
+	if err := s.send(ctx, row.ID, mail); err != nil {
+		return Order{}, "", err
+	}
+	return s.public(row), secret, nil
+}
+
+// Resend mails a new code for an order that nothing was proven for yet; the
+// one before it is void from then on.
+func (s *Service) Resend(ctx context.Context, orderID, secret string) (Order, error) {
+	var row store.Order
+	var mail validation.Mail
+	err := s.o.Store.Update(ctx, func(tx *store.Tx) error {
+		var err error
+		if row, err = s.authorized(tx, orderID, secret, StateApplied); err != nil {
+			return err
+		}
+		m, err := mailbox.Parse(row.Addresses[0])
+		if err != nil {
+			return err
+		}
+		row.Expires = s.now().Add(OrderLife)
+		if err := tx.ExtendOrder(row.ID, row.Expires); err != nil {
+			return err
+		}
+		mail, err = s.o.Validation.Challenge(tx, row, m, "")
+		return err
+	})
+	if err != nil {
+		return Order{}, limited(err)
+	}
+	if err := s.send(ctx, row.ID, mail); err != nil {
+		return Order{}, err
+	}
+	return s.public(row), nil
+}
+
+func (s *Service) send(ctx context.Context, orderID string, mail validation.Mail) error {
+	if err := s.o.Mailer.Send(ctx, mail); err != nil {
+		s.o.Log.Error("code not mailed", "order", orderID, "error", err)
+		return fmt.Errorf("%w: %w", ErrMail, err)
+	}
+	s.o.Log.Info("code mailed", "order", orderID)
+	return nil
+}
+
+// Prove takes the code that was mailed. It counts only from the session that
+// asked, once, within a day; too many wrong ones refuse the order.
+func (s *Service) Prove(ctx context.Context, orderID, secret, code string) (Order, error) {
+	var row store.Order
+	var refusal error // told after the transaction, which keeps the count
+	err := s.o.Store.Update(ctx, func(tx *store.Tx) error {
+		var err error
+		if row, err = s.authorized(tx, orderID, secret, StateApplied); err != nil {
+			return err
+		}
+		outcome, err := s.o.Validation.Answer(tx, row, code)
+		if err != nil {
+			return err
+		}
+		refusal, err = s.conclude(tx, &row, outcome)
+		return err
+	})
+	if errors.Is(err, validation.ErrNotACode) {
+		return Order{}, ErrNotACode
+	}
+	if err == nil {
+		err = refusal
+	}
+	if err != nil {
+		return Order{}, err
+	}
+	s.o.Log.Info("mailbox proven", "order", row.ID)
+	return s.public(row), nil
+}
+
+// conclude writes down what an entered code means for the order.
+func (s *Service) conclude(tx *store.Tx, row *store.Order, outcome validation.Outcome) (refusal, err error) {
+	switch outcome {
+	case validation.Right:
+		row.State, row.Expires = string(StateProven), s.now().Add(OrderLife)
+		if row.PersonID, err = s.person(tx, *row); err != nil {
+			return nil, err
+		}
+		return nil, tx.OrderProven(row.ID, row.PersonID, row.Expires)
+	case validation.Void:
+		s.o.Log.Warn("order refused: too many wrong codes", "order", row.ID)
+		return ErrWrongCode, tx.OrderRefused(row.ID, "too many wrong codes")
+	case validation.Wrong:
+		return ErrWrongCode, nil
+	}
+	return fmt.Errorf("%w: the code has expired", ErrState), nil
+}
+
+// person finds or makes the account of whoever holds the mailbox. Only after
+// the proof: an application alone changes nobody's name.
+func (s *Service) person(tx *store.Tx, row store.Order) (string, error) {
+	m, err := mailbox.Parse(row.Addresses[0])
+	if err != nil {
+		return "", err
+	}
+	holder, err := tx.HolderOf(m.Key())
+	if err == nil {
+		if row.Name == "" {
+			row.Name = holder.Name
+		}
+		return holder.ID, tx.RenamePerson(holder.ID, row.Name, row.Language)
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return "", err
+	}
+	id, err := s.random(16)
+	if err != nil {
+		return "", err
+	}
+	p := store.Person{ID: encodeID(id), Name: row.Name, Language: row.Language, Created: s.now()}
+	if err := tx.InsertPerson(p); err != nil {
+		return "", err
+	}
+	return p.ID, tx.HoldMailbox(m.Key(), m.String(), p.ID, p.Created)
+}
+
+// Order shows an order to the session that asked for it.
+func (s *Service) Order(ctx context.Context, orderID, secret string) (Order, error) {
+	var row store.Order
+	err := s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		row, err = s.own(tx, orderID, secret)
+		return err
+	})
+	if err != nil {
+		return Order{}, err
+	}
+	return s.public(row), nil
+}
+
+// own reads an order for the session whose secret it is.
+func (s *Service) own(tx *store.Tx, orderID, secret string) (store.Order, error) {
+	row, err := tx.Order(orderID)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Order{}, ErrNotFound
+	}
+	if err != nil {
+		return store.Order{}, err
+	}
+	if subtle.ConstantTimeCompare(row.SecretHash, hashSecret(secret)) != 1 {
+		return store.Order{}, ErrNotFound
+	}
+	return row, nil
+}
+
+// authorized is the one door to every change of an order: it lets in the
+// session that asked, in the state that the step needs, in time. Whatever is
+// not named is refused.
+func (s *Service) authorized(tx *store.Tx, orderID, secret string, needs ...State) (store.Order, error) {
+	row, err := s.own(tx, orderID, secret)
+	if err != nil {
+		return store.Order{}, err
+	}
+	state := s.state(row)
+	for _, allowed := range needs {
+		if state == allowed {
+			return row, nil
+		}
+	}
+	return store.Order{}, fmt.Errorf("%w: it is %s", ErrState, state)
+}
+
+// state is the stored one, or expired.
+func (s *Service) state(row store.Order) State {
+	state := State(row.State)
+	if (state == StateApplied || state == StateProven) && !s.now().Before(row.Expires) {
+		return StateExpired
+	}
+	return state
+}
+
+func (s *Service) public(row store.Order) Order {
+	return Order{
+		ID: row.ID, State: s.state(row), Email: row.Addresses[0], Name: row.Name, Language: row.Language,
+		Created: row.Created, Expires: row.Expires, Reason: row.Reason,
+	}
+}
+
+// mailbox takes what can be mailed to and certified: one address in plain
+// form, the same bytes in SMTP and in the certificate.
+func (s *Service) mailbox(typed string) (mailbox.Mailbox, error) {
+	m, err := mailbox.Parse(strings.Trim(typed, " \t\r\n\u3000"))
+	switch {
+	case err != nil:
+		return m, fmt.Errorf("%w: %w", ErrAddress, err)
+	case strings.HasPrefix(m.String(), `"`):
+		return m, fmt.Errorf("%w: quoted addresses are read in more than one way by mail software", ErrAddress)
+	case !m.ASCII() && !s.o.UTF8:
+		return m, fmt.Errorf("%w: only ASCII before the at sign", ErrAddress)
+	}
+	return m, nil
+}
+
+func cleanName(name string) (string, error) {
+	name = strings.TrimSpace(name)
+	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > MaxName {
+		return "", fmt.Errorf("%w: at most %d characters of UTF-8", ErrName, MaxName)
+	}
+	for _, r := range name {
+		if !unicode.IsPrint(r) && r != '\u3000' || unicode.In(r, unicode.Bidi_Control) {
+			return "", fmt.Errorf("%w: it has characters that cannot be seen", ErrName)
+		}
+	}
+	return name, nil
+}
+
+func language(l string) string {
+	if l == "ja" {
+		return "ja"
+	}
+	return "en"
+}
+
+func limited(err error) error {
+	if limit, ok := errors.AsType[*validation.LimitError](err); ok {
+		return &TooManyError{Retry: limit.Retry}
+	}
+	return err
+}
+
+func (s *Service) now() time.Time { return s.o.Clock().UTC().Truncate(time.Second) }
+
+func (s *Service) random(n int) ([]byte, error) {
+	b := make([]byte, n)
+	if _, err := io.ReadFull(s.o.Rand, b); err != nil {
+		return nil, fmt.Errorf("registration: randomness: %w", err)
+	}
+	return b, nil
+}
+
+func encodeID(b []byte) string {
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b))
+}
+
+func hashSecret(secret string) []byte {
+	sum := sha256.Sum256([]byte("order " + secret))
+	return sum[:]
+}
