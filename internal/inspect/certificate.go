@@ -213,3 +213,6 @@ func revoked(l *cert.CRL) []string {
 	}
 	return list
 }
+
+// Certificate explains a certificate.
+func Certificate(c *cert.Certificate) *Report { return certificate(c) }

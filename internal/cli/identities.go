@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/mailseal/mailseal/cms"
+	"github.com/mailseal/mailseal/identity"
+	"github.com/mailseal/mailseal/internal/mailbox"
+)
+
+const asHelp = "whose key: a PKCS#12 or PEM file, or an address in the key store (may be repeated)"
+
+// home is the folder of a person's keys, trusted roots and unfinished requests.
+func (p *program) home() (string, error) {
+	if dir, _ := p.env.LookupEnv("MAILSEAL_HOME"); dir != "" {
+		return dir, nil
+	}
+	dir, err := p.env.ConfigDir()
+	if err != nil {
+		return "", broken(err, "name a folder for your keys in MAILSEAL_HOME")
+	}
+	return filepath.Join(dir, "mailseal"), nil
+}
+
+// store opens the person's key store, making the folder if it is not there yet.
+func (p *program) store() (*identity.Store, error) {
+	home, err := p.home()
+	if err != nil {
+		return nil, err
+	}
+	return identity.OpenStore(filepath.Join(home, "identities"))
+}
+
+// identities reads what one --as names.
+func (p *program) identities(id string, pass *passphraseSource) ([]*identity.Identity, error) {
+	if strings.HasPrefix(id, "pkcs11:") {
+		return nil, usage(fmt.Errorf("%s: tokens are not supported in this version", id), "use a PKCS#12 or PEM file, or an address in the key store")
+	}
+	ask := func() ([]byte, error) { return pass.read(id) }
+	data, err := readSmall(id)
+	switch {
+	case err == nil:
+		found, err := identity.Read(data, ask)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", id, passphraseFault(err))
+		}
+		return found, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	address, parseErr := mailbox.Parse(id)
+	if parseErr != nil {
+		return nil, broken(fmt.Errorf("%s: no such file, and not an address", id), "--as takes a PKCS#12 or PEM file, or an address that `mailseal id list` shows")
+	}
+	store, err := p.store()
+	if err != nil {
+		return nil, err
+	}
+	found, err := store.Get(address, ask)
+	if errors.Is(err, identity.ErrNotFound) {
+		return nil, broken(fmt.Errorf("%s: no such file, and not in the key store", id), "see what is there: mailseal id list")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key store: %s: %w", id, passphraseFault(err))
+	}
+	return found, nil
+}
+
+func passphraseFault(err error) error {
+	if errors.Is(err, identity.ErrPassphrase) {
+		return broken(err, passphraseHint)
+	}
+	return err
+}
+
+// signers returns one signer for each --as.
+func (p *program) signers(ids []string, pass *passphraseSource) ([]*cms.Signer, error) {
+	if len(ids) == 0 {
+		return nil, usage(errors.New("nobody to sign as"), "name a PKCS#12 or PEM file, or an address in the key store, with --as")
+	}
+	var signers []*cms.Signer
+	for _, id := range ids {
+		found, err := p.identities(id, pass)
+		if err != nil {
+			return nil, err
+		}
+		s, err := signer(id, found)
+		if err != nil {
+			return nil, err
+		}
+		signers = append(signers, s)
+	}
+	return signers, nil
+}
+
+// signer picks the identity that may sign. A person with one key to sign and one to
+// decrypt has both in one file.
+func signer(id string, found []*identity.Identity) (*cms.Signer, error) {
+	for _, candidate := range found {
+		key, ok := candidate.Key.(crypto.Signer)
+		if !ok || candidate.Certificate == nil || !candidate.Certificate.CanSign() {
+			continue
+		}
+		return &cms.Signer{Key: key, Certificate: candidate.Certificate, Chain: candidate.Chain}, nil
+	}
+	return nil, usage(fmt.Errorf("%s: holds no key with a certificate that may sign", id), "see what it holds: mailseal inspect %s", id)
+}
+
+// decryptionKeys returns every key of every --as: which one a mail is for is
+// decided by the mail's own recipient entries.
+func (p *program) decryptionKeys(ids []string, pass *passphraseSource) ([]*cms.RecipientKey, error) {
+	var keys []*cms.RecipientKey
+	for _, id := range ids {
+		found, err := p.identities(id, pass)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range found {
+			keys = append(keys, &cms.RecipientKey{Key: i.Key, Certificate: i.Certificate})
+		}
+	}
+	return keys, nil
+}
+
+// makePrivate makes a folder that only its owner may enter.
+func makePrivate(dir string) error { return os.MkdirAll(dir, 0o700) }

@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mailseal/mailseal/smime"
+)
+
+type signOptions struct {
+	as     []string
+	opaque bool
+	output string
+	pass   passphraseSource
+}
+
+func (o *signOptions) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&o.as, "as", nil, asHelp)
+	cmd.Flags().BoolVar(&o.opaque, "opaque", false, "put the message inside the signature (application/pkcs7-mime) instead of beside it")
+	o.pass.addFlag(cmd)
+}
+
+func addOutputFlag(cmd *cobra.Command, path *string) {
+	cmd.Flags().StringVarP(path, "output", "o", "", "file to write; it appears only if all is well (default standard output)")
+}
+
+func newSignCommand(p *program) *cobra.Command {
+	o := &signOptions{pass: passphraseSource{p: p}}
+	cmd := &cobra.Command{
+		Use:   "sign --as ID [--as ID ...] [--opaque] [-o FILE] [FILE]",
+		Short: "sign a mail",
+		Long: `Sign a mail (RFC 8551). The signature lies beside the message, so that every mail
+program shows it; with --opaque the message lies inside the signature, which no
+relay can break and an old program cannot show.
+
+The From address of the mail should be one that the certificate names: whoever
+verifies it will ask for that.`,
+		Example: `  mailseal sign --as alice.p12 -o signed.eml letter.eml
+  mailseal sign --as alice@example.com < letter.eml > signed.eml`,
+		GroupID: groupMail,
+		Args:    oneFile,
+		RunE:    func(cmd *cobra.Command, args []string) error { return p.runSign(cmd.Context(), first(args), o) },
+	}
+	o.addFlags(cmd)
+	addOutputFlag(cmd, &o.output)
+	return cmd
+}
+
+func (p *program) runSign(ctx context.Context, file string, o *signOptions) error {
+	signers, err := p.signers(o.as, &o.pass)
+	if err != nil {
+		return err
+	}
+	so := &smime.SignOptions{Signers: signers, Opaque: o.opaque, Time: p.env.Now()}
+	return p.transform(ctx, file, o.output, func(dst io.Writer, in *input) error {
+		return smime.Sign(dst, in, in.size, so)
+	})
+}
+
+// transform runs one message through f, from file or standard input to path or
+// standard output.
+func (p *program) transform(ctx context.Context, file, path string, f func(dst io.Writer, in *input) error) error {
+	in, err := p.openInput(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := p.createOutput(path, modePublic, in)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	if err := f(out, in); err != nil {
+		return fmt.Errorf("%s: %w", in.name, err)
+	}
+	return out.commit()
+}

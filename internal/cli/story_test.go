@@ -1,0 +1,119 @@
+package cli_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/mailseal/mailseal/identity"
+	"github.com/mailseal/mailseal/internal/cli"
+	"github.com/mailseal/mailseal/internal/testca"
+)
+
+var update = flag.Bool("update", false, "rewrite the stories' expected output")
+
+// TestMain lets the stories call this test binary as mailseal, with a clock that
+// stands where the test certificates are valid.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"mailseal": func() {
+		os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, cli.Environment{
+			LookupEnv: os.LookupEnv,
+			ConfigDir: os.UserConfigDir,
+			Now:       func() time.Time { return testca.Now },
+			Version:   "v1.2.3",
+		}))
+	}})
+}
+
+// TestStories runs testdata/script: one story for each thing that a person wants to do.
+func TestStories(t *testing.T) {
+	files := fixtures(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("MAILSEAL_HOME", filepath.Join(e.WorkDir, "home"))
+			e.Setenv("MAILSEAL_PASSPHRASE", passphrase)
+			e.Setenv("TMPDIR", e.WorkDir)
+			for name, data := range files {
+				if err := os.WriteFile(filepath.Join(e.WorkDir, name), data, 0o600); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status},
+	})
+}
+
+// status runs a command and holds its exit status to the number: status 1 mailseal verify x
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N COMMAND [ARG ...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+const passphrase = "correct horse"
+
+// fixtures makes the files that every story finds in its folder: three people's keys
+// and certificates, the root they share, a stranger's root, and a letter.
+func fixtures(t *testing.T) map[string][]byte {
+	ca := testca.New(t)
+	stranger := testca.New(t)
+	files := map[string][]byte{
+		"root.pem":     ca.Root.Certificate.PEM(),
+		"stranger.pem": stranger.Root.Certificate.PEM(),
+		"pass":         []byte(passphrase + "\n"),
+		"letter.eml":   []byte(letter),
+	}
+	for name, leaf := range map[string]*testca.Leaf{
+		"alice": ca.Leaf("alice@example.com", testca.RSA2048),
+		"bob":   ca.Leaf("bob@example.com", testca.P256),
+		"carol": ca.Leaf("carol@example.org", testca.RSA2048),
+		"mal":   stranger.Leaf("alice@example.com", testca.P256),
+	} {
+		id := &identity.Identity{Key: leaf.Key, Certificate: leaf.Certificate, Chain: leaf.Chain, Label: name}
+		p12, err := identity.EncodePKCS12([]*identity.Identity{id}, []byte(passphrase), &identity.PKCS12Options{Iterations: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name+".p12"] = p12
+		files[name+".pem"] = leaf.Certificate.PEM()
+	}
+	return files
+}
+
+const letter = `From: Alice <alice@example.com>
+To: Bob <bob@example.com>
+Subject: Lunch
+Date: Mon, 01 Jun 2026 12:00:00 +0000
+MIME-Version: 1.0
+Content-Type: text/plain; charset=utf-8
+
+Dear Bob,
+
+let us meet at noon, at the fountain.
+`

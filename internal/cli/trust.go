@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/mailseal/mailseal/cert"
+)
+
+// anchors returns the certificates at which trust begins: the files that --trust
+// names, or else every PEM file in the trust folder of the person's home.
+func (p *program) anchors(files []string) ([]*cert.Certificate, error) {
+	if len(files) == 0 {
+		dir, err := p.trustFolder()
+		if err != nil {
+			return nil, err
+		}
+		if files, err = pemFiles(dir); err != nil {
+			return nil, err
+		}
+	}
+	return readCertificates(files)
+}
+
+func (p *program) trustFolder() (string, error) {
+	home, err := p.home()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(home, "trust"), nil
+}
+
+// pemFiles lists the PEM files of a folder, which need not be there.
+func pemFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".pem" {
+			files = append(files, filepath.Join(dir, e.Name()))
+		}
+	}
+	return files, nil
+}
+
+// trustRoot makes a root a default anchor and returns the file that does so.
+func (p *program) trustRoot(root *cert.Certificate) (string, error) {
+	dir, err := p.trustFolder()
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, root.SHA256()[:16]+".pem")
+	return path, writeFile(path, root.PEM(), modePublic)
+}
+
+// readCertificates reads every certificate of every file.
+func readCertificates(files []string) ([]*cert.Certificate, error) {
+	var all []*cert.Certificate
+	for _, file := range files {
+		data, err := readSmall(file)
+		if err != nil {
+			return nil, err
+		}
+		certs, err := cert.ParseAll(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		if len(certs) == 0 {
+			return nil, fmt.Errorf("%s: holds no certificate", file)
+		}
+		all = append(all, certs...)
+	}
+	return all, nil
+}
+
+func readCRLs(files []string) ([]*cert.CRL, error) {
+	var all []*cert.CRL
+	for _, file := range files {
+		data, err := readSmall(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, broken(err, "--crl takes a file; fetch the CRL first")
+		}
+		if err != nil {
+			return nil, err
+		}
+		crl, err := cert.ParseCRL(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		all = append(all, crl)
+	}
+	return all, nil
+}
+
+// fingerprint writes a certificate's SHA-256 as people compare it.
+func fingerprint(c *cert.Certificate) string {
+	hex := strings.ToUpper(c.SHA256())
+	var b strings.Builder
+	for i := 0; i < len(hex); i += 4 {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(hex[i:min(i+4, len(hex))])
+	}
+	return b.String()
+}

@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mailseal/mailseal/internal/inspect"
+	"github.com/mailseal/mailseal/smime"
+)
+
+// printVerdict writes what may be believed about a message: one word and one
+// sentence first, then who, through whom, over what, and what is wrong.
+func (p *program) printVerdict(w io.Writer, v smime.Verdict, asJSON bool) error {
+	if asJSON {
+		return p.printJSON(v)
+	}
+	paint := p.painter(w)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s\n\n", paint(v.Verdict, strings.ToUpper(string(v.Verdict))), headline(v))
+	row(&b, "From", strings.Join(v.From, ", "))
+	for i := range v.Signers {
+		writeSigner(&b, &v.Signers[i], v.Verdict, paint)
+	}
+	row(&b, "Covers", coverage(v.Coverage))
+	row(&b, "Encrypted", encryption(v))
+	for _, warning := range v.Warnings {
+		row(&b, "Note", warning)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// row writes one labelled line. The text comes from mails and certificates, so it
+// must not be able to act on the terminal.
+func row(b *strings.Builder, label, text string) {
+	if text != "" {
+		fmt.Fprintf(b, "  %-12s %s\n", label, inspect.Visible(text))
+	}
+}
+
+// headline says the verdict as a sentence.
+func headline(v smime.Verdict) string {
+	switch v.Verdict {
+	case smime.Valid:
+		return "signed by the address it comes from, and unaltered"
+	case smime.Invalid:
+		return "do not believe this mail: " + worst(v)
+	case smime.Untrusted:
+		return "unaltered, but nobody you trust says who signed it: " + worst(v)
+	case smime.Unknown:
+		return "it cannot be told here: " + worst(v)
+	}
+	if v.Coverage == smime.CoveragePart {
+		return "a signature covers only a part of what is shown; anyone may have written the rest"
+	}
+	return "nobody signed this mail; anyone may have written it"
+}
+
+// worst gives the first reason against the mail; each signer's own follows below.
+func worst(v smime.Verdict) string {
+	for _, s := range v.Signers {
+		if s.Status != smime.StatusValid && s.Reason != "" {
+			return inspect.Visible(s.Reason)
+		}
+	}
+	if len(v.Warnings) > 0 {
+		return inspect.Visible(v.Warnings[0])
+	}
+	return "a layer of it cannot be read"
+}
+
+func writeSigner(b *strings.Builder, s *smime.Signer, verdict smime.Conclusion, paint painter) {
+	who := strings.Join(s.Emails, ", ")
+	if who == "" {
+		who = s.Subject
+	}
+	if who == "" {
+		who = "somebody whose certificate is not here"
+	}
+	row(b, "Signed by", who)
+	if s.Status != smime.StatusValid {
+		fmt.Fprintf(b, "  %-12s %s\n", "", paint(verdict, string(s.Status))+reason(s.Reason))
+	}
+	row(b, "Issued by", s.Issuer)
+	row(b, "Validation", validation(s.Validation))
+	if !s.Timestamped.IsZero() {
+		row(b, "Stamped at", clock(s.Timestamped))
+	}
+	if !s.SigningTime.IsZero() {
+		row(b, "Signed at", clock(s.SigningTime)+" by the signer's own clock")
+	}
+	row(b, "Algorithm", s.Algorithm)
+}
+
+func reason(text string) string {
+	if text == "" {
+		return ""
+	}
+	return ": " + inspect.Visible(text)
+}
+
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+func coverage(c smime.Coverage) string {
+	switch c {
+	case smime.CoverageWhole:
+		return "the whole message"
+	case smime.CoveragePart:
+		return "a part of the message only"
+	}
+	return "nothing"
+}
+
+func encryption(v smime.Verdict) string {
+	if !v.Encrypted {
+		return "no"
+	}
+	i := slices.IndexFunc(v.Layers, func(l smime.Layer) bool { return l.Type == smime.LayerEncrypted })
+	if i < 0 {
+		return "yes"
+	}
+	l := v.Layers[i]
+	if l.Recipients == 1 {
+		return "yes, " + l.Algorithm + ", to one recipient"
+	}
+	return fmt.Sprintf("yes, %s, to %d recipients", l.Algorithm, l.Recipients)
+}
+
+// validation writes the CA/Browser Forum's types out.
+func validation(kind string) string {
+	switch kind {
+	case "MV":
+		return "the mailbox"
+	case "IV":
+		return "mailbox and person"
+	case "OV":
+		return "mailbox and organization"
+	case "SV":
+		return "mailbox, organization and person"
+	}
+	return ""
+}
+
+// painter colours a text by a conclusion.
+type painter func(smime.Conclusion, string) string
+
+// painter colours only for a person who wants colours: on a terminal, and without
+// NO_COLOR (no-color.org).
+func (p *program) painter(w io.Writer) painter {
+	if value, _ := p.env.LookupEnv("NO_COLOR"); value != "" || !p.isTerminal(w) {
+		return func(_ smime.Conclusion, text string) string { return text }
+	}
+	return func(c smime.Conclusion, text string) string {
+		colour := "33" // yellow
+		switch c {
+		case smime.Valid:
+			colour = "32" // green
+		case smime.Invalid:
+			colour = "31" // red
+		}
+		return "\x1b[1;" + colour + "m" + text + "\x1b[0m"
+	}
+}

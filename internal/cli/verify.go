@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/smime"
+)
+
+// judgeOptions are what verify and open have in common: whom to trust, and when.
+type judgeOptions struct {
+	trust         []string
+	intermediates []string
+	crls          []string
+	at            string
+	revocation    string
+	from          string
+	asJSON        bool
+}
+
+func (o *judgeOptions) addFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVar(&o.trust, "trust", nil, "file of trusted roots, instead of those in $MAILSEAL_HOME/trust (may be repeated)")
+	f.StringArrayVar(&o.intermediates, "intermediates", nil, "file of further certificates for the path (may be repeated)")
+	f.StringArrayVar(&o.crls, "crl", nil, "file of a certificate revocation list (may be repeated)")
+	f.StringVar(&o.at, "at", "", "judge as of this time, like 2026-11-23T14:00:00Z (default now)")
+	f.StringVar(&o.revocation, "revocation", "off", "off: ask no revocation source but the --crl files (online is not in this version)")
+	f.StringVar(&o.from, "from", "", "the address that the signer must have, instead of the one in the mail's From")
+	f.BoolVar(&o.asJSON, "json", false, "print the verdict as one JSON object")
+}
+
+// resolve reads every file that the flags name.
+func (o *judgeOptions) resolve(p *program) (*smime.OpenOptions, error) {
+	if o.revocation != "off" {
+		return nil, usage(fmt.Errorf("--revocation %s is not in this version", o.revocation), "give CRLs as files with --crl")
+	}
+	at := p.env.Now()
+	if o.at != "" {
+		var err error
+		if at, err = time.Parse(time.RFC3339, o.at); err != nil {
+			return nil, usage(fmt.Errorf("--at %q is not a time", o.at), "like 2026-11-23T14:00:00Z")
+		}
+	}
+	if o.from != "" {
+		if _, err := mailbox.Parse(o.from); err != nil {
+			return nil, usage(fmt.Errorf("--from: %w", err), "one plain address, like alice@example.com")
+		}
+	}
+	anchors, err := p.anchors(o.trust)
+	if err != nil {
+		return nil, fmt.Errorf("trusted roots: %w", err)
+	}
+	intermediates, err := readCertificates(o.intermediates)
+	if err != nil {
+		return nil, fmt.Errorf("intermediates: %w", err)
+	}
+	crls, err := readCRLs(o.crls)
+	if err != nil {
+		return nil, fmt.Errorf("revocation lists: %w", err)
+	}
+	return &smime.OpenOptions{
+		Anchors: anchors, Intermediates: intermediates, CRLs: crls, At: at, From: o.from,
+		Spool: func() (smime.Spool, error) { return newSpool(), nil },
+	}, nil
+}
+
+type verifyOptions struct {
+	judge   judgeOptions
+	content string
+}
+
+func newVerifyCommand(p *program) *cobra.Command {
+	o := &verifyOptions{}
+	cmd := &cobra.Command{
+		Use:   "verify [--trust ROOTS] [--from ADDR] [--at TIME] [--content FILE] [--json] [FILE]",
+		Short: "say who signed a mail, and whether that is worth something",
+		Long: `Say who signed a mail, and whether that is worth something. The verdict is "valid"
+only if a signature by a trusted, unexpired, unrevoked certificate covers the whole
+displayed message, and the certificate names the From address.
+
+Trusted are the roots in $MAILSEAL_HOME/trust, or those of --trust instead.
+--content writes what was signed to a file, and only for a valid mail.`,
+		Example: `  mailseal verify letter.eml
+  mailseal verify --trust root.pem --json letter.eml`,
+		GroupID: groupMail,
+		Args:    oneFile,
+		RunE:    func(cmd *cobra.Command, args []string) error { return p.runVerify(cmd.Context(), first(args), o) },
+	}
+	o.judge.addFlags(cmd)
+	cmd.Flags().StringVar(&o.content, "content", "", "file for the signed content, written only if the verdict is valid")
+	return cmd
+}
+
+func (p *program) runVerify(ctx context.Context, file string, o *verifyOptions) error {
+	oo, err := o.judge.resolve(p)
+	if err != nil {
+		return err
+	}
+	in, err := p.openInput(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	m, err := p.judge(in, oo)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if o.content != "" && m.Verdict.Verdict == smime.Valid {
+		if err := p.writeContent(o.content, in, m); err != nil {
+			return err
+		}
+	}
+	if err := p.printVerdict(p.stdout, m.Verdict, o.judge.asJSON); err != nil {
+		return err
+	}
+	return answer(m)
+}
+
+// judge opens a message and translates the ways in which that can fail.
+func (p *program) judge(in *input, oo *smime.OpenOptions) (*smime.Message, error) {
+	m, err := smime.Open(in, in.size, oo)
+	switch {
+	case err == nil:
+		return m, nil
+	case errors.Is(err, smime.ErrNoKey):
+		hint := "name the identity that it was encrypted to with --as"
+		if len(oo.Keys) > 0 {
+			hint = "it was encrypted to other keys than these"
+		}
+		return nil, no(fmt.Errorf("%s: %w", in.name, err), "%s", hint)
+	case errors.Is(err, smime.ErrDecrypt):
+		return nil, no(fmt.Errorf("%s: %w", in.name, err), "the mail was altered or damaged on its way; nothing of it is shown")
+	}
+	return nil, fmt.Errorf("%s: %w", in.name, err)
+}
+
+// writeContent writes what a message says, without its layers.
+func (p *program) writeContent(path string, in *input, m *smime.Message) error {
+	out, err := p.createOutput(path, modeSecret, in)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	if err := m.WriteContent(out); err != nil {
+		return err
+	}
+	return out.commit()
+}
+
+// answer is the exit status of a verdict.
+func answer(m *smime.Message) error {
+	if m.Verdict.Verdict == smime.Valid {
+		return nil
+	}
+	return errAnsweredNo
+}
