@@ -1,0 +1,91 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/mailseal/mailseal/internal/registration"
+)
+
+// What this door refuses by itself.
+var (
+	errNoSuchPage = errors.New("no such page")
+	errNoToken    = errors.New("no bearer token")
+	errMediaType  = errors.New("media type not accepted")
+	errJSON       = errors.New("not the JSON object that is expected")
+)
+
+// problem is RFC 9457 §3 with one member of our own.
+type problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Code   string `json:"code"`             // stable, for programs
+	Detail string `json:"detail,omitempty"` // for people
+}
+
+// problems translates errors, the first match counts. Only where shown is true
+// does the text of the error itself go out.
+var problems = []struct {
+	err   error
+	shown bool
+	problem
+}{
+	{errNoSuchPage, false, problem{"There is nothing here.", http.StatusNotFound, "not-found", ""}},
+	{errNoToken, false, problem{"The order's token is missing.", http.StatusUnauthorized, "no-token", "Send `Authorization: Bearer TOKEN` with the token that opening the order returned."}},
+	{errMediaType, true, problem{"The media type is not accepted.", http.StatusUnsupportedMediaType, "media-type", ""}},
+	{errJSON, true, problem{"The request is not the JSON object that is expected.", http.StatusBadRequest, "json", ""}},
+	{registration.ErrAddress, true, problem{"The address is not accepted.", http.StatusBadRequest, "address", ""}},
+	{registration.ErrName, true, problem{"The name is not accepted.", http.StatusBadRequest, "name", ""}},
+	{registration.ErrNotFound, false, problem{"There is no such order for this token.", http.StatusNotFound, "not-found", ""}},
+	{registration.ErrNotACode, false, problem{"That is not a code.", http.StatusBadRequest, "not-a-code", "Copy the whole line from the mail: six groups of five letters and digits."}},
+	{registration.ErrWrongCode, false, problem{"That is not the code of this order.", http.StatusForbidden, "wrong-code", "Only the last mail counts, and after five wrong codes the order is over."}},
+	{registration.ErrState, true, problem{"The order does not allow this now.", http.StatusConflict, "state", ""}},
+	{registration.ErrOtherKey, false, problem{"The order belongs to another key.", http.StatusConflict, "other-key", "Send the request with the key that was sent first, or open a new order."}},
+	{registration.ErrRequest, true, problem{"The certification request is not accepted.", http.StatusBadRequest, "request", ""}},
+	{registration.ErrMail, false, problem{"The mail could not be sent.", http.StatusServiceUnavailable, "mail", "Nothing was ordered. Try again later."}},
+}
+
+// refuse answers with the problem that err is.
+func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p := h.problem(w, r, err)
+	body, err := json.Marshal(p)
+	if err != nil {
+		h.log.Error("problem not encoded", "error", err)
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(append(body, '\n')) // whoever asked may have gone
+}
+
+func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) problem {
+	if many, ok := errors.AsType[*registration.TooManyError](err); ok {
+		w.Header().Set("Retry-After", strconv.Itoa(int(many.Retry.Seconds())+1))
+		return problem{"Too many mails were asked for.", http.StatusTooManyRequests, "too-many", ""}
+	}
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return problem{"The request is too large.", http.StatusRequestEntityTooLarge, "too-large",
+			"At most " + strconv.FormatInt(large.Limit, 10) + " bytes are read."}
+	}
+	for _, known := range problems {
+		if !errors.Is(err, known.err) {
+			continue
+		}
+		p := known.problem
+		if known.shown {
+			p.Detail = strings.TrimPrefix(err.Error(), "registration: ")
+		}
+		if p.Status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+		}
+		return p
+	}
+	if errors.Is(err, context.Canceled) {
+		return problem{"The request was given up.", 499, "canceled", ""}
+	}
+	h.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	return problem{"Something went wrong here.", http.StatusInternalServerError, "internal", "The server's log has more."}
+}
