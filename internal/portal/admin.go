@@ -1,0 +1,145 @@
+package portal
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/mailseal/mailseal/internal/auth"
+)
+
+// credentialsView is the form of claiming or of signing in, as it was filled
+// in, without passwords.
+type credentialsView struct {
+	Name, Email string
+	Error       string // key of the text that says what is wrong, or ""
+	Field       string // the field that it is about, "" for the form
+}
+
+// administrator is who is signed in; auth.ErrNoSession when nobody is.
+func (p *portal) administrator(r *http.Request) (auth.Session, string, error) {
+	cookie, err := r.Cookie(p.cookieName(adminCookie))
+	if err != nil {
+		return auth.Session{}, "", auth.ErrNoSession
+	}
+	session, err := p.Administrators.Session(r.Context(), cookie.Value)
+	return session, cookie.Value, err
+}
+
+type overviewView struct {
+	Session auth.Session
+	Overview
+}
+
+// overview is the administrator's first page. Whoever is not signed in is sent
+// to do so, or to claim the place where nobody has yet.
+func (p *portal) overview(w http.ResponseWriter, r *http.Request) error {
+	session, _, err := p.administrator(r)
+	if errors.Is(err, auth.ErrNoSession) {
+		return p.toSignIn(w, r)
+	}
+	if err != nil {
+		return err
+	}
+	overview, err := p.Authority.Overview(r.Context())
+	if err != nil {
+		return err
+	}
+	return p.render(w, r, http.StatusOK, "overview", overviewView{session, overview})
+}
+
+func (p *portal) toSignIn(w http.ResponseWriter, r *http.Request) error {
+	claimed, err := p.Administrators.Claimed(r.Context())
+	if err != nil {
+		return err
+	}
+	place := "/admin/claim"
+	if claimed {
+		place = "/admin/sign-in"
+	}
+	http.Redirect(w, r, place, http.StatusSeeOther)
+	return nil
+}
+
+func (p *portal) signInForm(w http.ResponseWriter, r *http.Request) error {
+	return p.render(w, r, http.StatusOK, "signin", credentialsView{})
+}
+
+func (p *portal) signIn(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	entered := credentialsView{Email: r.PostFormValue("email")}
+	status := http.StatusUnprocessableEntity
+	session, token, err := p.Administrators.SignIn(r.Context(), entered.Email, r.PostFormValue("password"))
+	switch {
+	case errors.Is(err, auth.ErrCredentials):
+		entered.Error = "signin.error"
+	case errors.Is(err, auth.ErrTooMany):
+		entered.Error, status = "signin.toomany", http.StatusTooManyRequests
+	case err != nil:
+		return err
+	default:
+		p.enter(w, r, session, token)
+		return nil
+	}
+	return p.render(w, r, status, "signin", entered)
+}
+
+// enter gives the browser its session. Each sign-in has a new token, so that
+// one which somebody planted before is worth nothing. The cookie is Strict: no
+// other site leads into the administrator's pages signed in.
+func (p *portal) enter(w http.ResponseWriter, r *http.Request, s auth.Session, token string) {
+	p.setCookie(w, adminCookie, token, s.Expires.Sub(p.Now()), http.SameSiteStrictMode)
+	http.Redirect(w, r, "/admin", http.StatusSeeOther)
+}
+
+func (p *portal) signOut(w http.ResponseWriter, r *http.Request) error {
+	if _, token, err := p.administrator(r); err == nil {
+		if err := p.Administrators.SignOut(r.Context(), token); err != nil {
+			return err
+		}
+	}
+	p.dropCookie(w, adminCookie)
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+	return nil
+}
+
+func (p *portal) claimForm(w http.ResponseWriter, r *http.Request) error {
+	claimed, err := p.Administrators.Claimed(r.Context())
+	if err != nil {
+		return err
+	}
+	if claimed {
+		return auth.ErrClaimed
+	}
+	return p.render(w, r, http.StatusOK, "claim", credentialsView{})
+}
+
+// claim makes the first administrator of whoever has the one-time code that
+// the server printed, and signs them in.
+func (p *portal) claim(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	entered := credentialsView{Name: r.PostFormValue("name"), Email: r.PostFormValue("email")}
+	if r.PostFormValue("password") != r.PostFormValue("again") {
+		entered.Error, entered.Field = "claim.error.differ", "again"
+		return p.render(w, r, http.StatusUnprocessableEntity, "claim", entered)
+	}
+	session, token, err := p.Administrators.ClaimFirstAdministrator(r.Context(),
+		r.PostFormValue("code"), entered.Email, entered.Name, r.PostFormValue("password"))
+	switch {
+	case errors.Is(err, auth.ErrCode):
+		entered.Error, entered.Field = "claim.error.code", "code"
+	case errors.Is(err, auth.ErrEmail):
+		entered.Error, entered.Field = "claim.error.email", "email"
+	case errors.Is(err, auth.ErrPassword):
+		entered.Error, entered.Field = "claim.error.password", "password"
+	case err != nil:
+		return err
+	default:
+		p.enter(w, r, session, token)
+		return nil
+	}
+	return p.render(w, r, http.StatusUnprocessableEntity, "claim", entered)
+}

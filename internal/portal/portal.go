@@ -1,0 +1,126 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/registration"
+)
+
+// Config is what the portal is made of. Every field is needed unless it says
+// otherwise.
+type Config struct {
+	Orders         Orders
+	Administrators Administrators
+	Authority      Authority
+	Mail           CaughtMail // nil: there is no /dev/mail
+	Dev            bool       // tells on every page that nothing here is to be trusted
+	Secure         bool       // the portal is reached over https
+	Now            func() time.Time
+	Log            *slog.Logger
+}
+
+// Orders is what the portal needs of registration.Service.
+type Orders interface {
+	Apply(ctx context.Context, a registration.Application) (registration.Order, string, error)
+	Resend(ctx context.Context, orderID, secret string) (registration.Order, error)
+	Prove(ctx context.Context, orderID, secret, code string) (registration.Order, error)
+	Order(ctx context.Context, orderID, secret string) (registration.Order, error)
+	Enroll(ctx context.Context, orderID, secret string, request []byte) (registration.Issued, error)
+}
+
+// Administrators is what the portal needs of auth.Service.
+type Administrators interface {
+	Claimed(ctx context.Context) (bool, error)
+	ClaimFirstAdministrator(ctx context.Context, code, email, name, password string) (s auth.Session, token string, err error)
+	SignIn(ctx context.Context, email, password string) (s auth.Session, token string, err error)
+	Session(ctx context.Context, token string) (auth.Session, error)
+	SignOut(ctx context.Context, token string) error
+}
+
+// Authority is what the pages show of the certificate authority.
+type Authority interface {
+	Root(ctx context.Context) (AuthorityCertificate, error)
+	Overview(ctx context.Context) (Overview, error)
+}
+
+// Overview is the administrator's first page.
+type Overview struct {
+	Root         AuthorityCertificate
+	Issuing      []AuthorityCertificate
+	Orders       []registration.Order // newest first
+	Certificates []IssuedCertificate  // newest first
+}
+
+// AuthorityCertificate is one certificate of the authority itself.
+type AuthorityCertificate struct {
+	Name     string // common name
+	SHA256   string // fingerprint, lower-case hex
+	NotAfter time.Time
+	Download string // path of the DER file
+}
+
+// IssuedCertificate is one certificate of a person.
+type IssuedCertificate struct {
+	Serial    string // lower-case hex
+	Email     string
+	NotBefore time.Time
+	NotAfter  time.Time
+	Revoked   bool
+}
+
+type portal struct {
+	Config
+	tongues   []*tongue // the first is the default
+	assets    assets
+}
+
+// New checks the embedded texts and templates and returns the portal's handler.
+func New(c Config) (http.Handler, error) {
+	if c.Orders == nil || c.Administrators == nil || c.Authority == nil || c.Now == nil || c.Log == nil {
+		return nil, errors.New("portal: configuration is not complete")
+	}
+	p := &portal{Config: c}
+	var err error
+	if p.assets, err = loadAssets(); err != nil {
+		return nil, err
+	}
+	if p.tongues, err = loadTongues(p.assets); err != nil {
+		return nil, err
+	}
+	var protection http.CrossOriginProtection // refuses state-changing requests of other sites
+	return protection.Handler(headers(p.routes())), nil
+}
+
+func (p *portal) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	handle := func(pattern string, h handler) { mux.Handle(pattern, p.serve(h)) }
+	handle("GET /{$}", p.start)
+	handle("GET /apply", p.applyForm)
+	handle("POST /apply", p.apply)
+	handle("GET /code", p.codeForm)
+	handle("POST /code", p.prove)
+	handle("POST /code/resend", p.resend)
+	handle("GET /key", p.keyPage)
+	handle("POST /key", p.enroll)
+	handle("GET /install", p.install)
+	handle("POST /language", p.chooseLanguage)
+	handle("GET /admin", p.overview)
+	handle("GET /admin/sign-in", p.signInForm)
+	handle("POST /admin/sign-in", p.signIn)
+	handle("POST /admin/sign-out", p.signOut)
+	handle("GET /admin/claim", p.claimForm)
+	handle("POST /admin/claim", p.claim)
+	if p.Mail != nil {
+		handle("GET /dev/mail", p.mailList)
+		handle("GET /dev/mail/{id}", p.mailDetail)
+		handle("GET /dev/mail/{id}/raw", p.mailRaw)
+	}
+	mux.Handle("GET /static/{name}", p.assets)
+	handle("/", func(http.ResponseWriter, *http.Request) error { return errNoPage })
+	return mux
+}

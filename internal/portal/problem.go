@@ -1,0 +1,117 @@
+package portal
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/mailout/catcher"
+	"github.com/mailseal/mailseal/internal/registration"
+)
+
+var (
+	errNoPage    = errors.New("no such page")
+	errNoSession = errors.New("this browser has asked for nothing")
+)
+
+// problem is an error as a person meets it: what happened and the way out.
+type problem struct {
+	status int
+	key    string // "<key>.title" and "<key>.text" in text/*.json
+	action string // "<action>" is the button's text
+	href   string
+	retry  int // minutes, for {minutes}
+}
+
+// Title, Text, Action, Href and Minutes are for the template.
+func (p problem) Title() string   { return p.key + ".title" }
+func (p problem) Text() string    { return p.key + ".text" }
+func (p problem) Action() string  { return p.action }
+func (p problem) Href() string    { return p.href }
+func (p problem) Minutes() string { return strconv.Itoa(p.retry) }
+
+// problems translates errors of the rooms below, once, at this edge.
+var problems = []struct {
+	err error
+	problem
+}{
+	{errNoPage, problem{http.StatusNotFound, "problem.page", "action.start", "/", 0}},
+	{catcher.ErrNotFound, problem{http.StatusNotFound, "problem.mail", "action.mails", "/dev/mail", 0}},
+	{errNoSession, problem{http.StatusForbidden, "problem.session", "action.apply", "/apply", 0}},
+	{registration.ErrNotFound, problem{http.StatusForbidden, "problem.session", "action.apply", "/apply", 0}},
+	{registration.ErrState, problem{http.StatusConflict, "problem.state", "action.apply", "/apply", 0}},
+	{registration.ErrMail, problem{http.StatusBadGateway, "problem.relay", "action.apply", "/apply", 0}},
+	{registration.ErrRequest, problem{http.StatusUnprocessableEntity, "problem.request", "action.apply", "/apply", 0}},
+	{registration.ErrOtherKey, problem{http.StatusConflict, "problem.otherkey", "action.apply", "/apply", 0}},
+	{auth.ErrClaimed, problem{http.StatusConflict, "problem.claimed", "action.signin", "/admin/sign-in", 0}},
+}
+
+func problemOf(err error) problem {
+	for _, known := range problems {
+		if errors.Is(err, known.err) {
+			return known.problem
+		}
+	}
+	var tooMany *registration.TooManyError
+	if errors.As(err, &tooMany) {
+		minutes := int(math.Ceil(tooMany.Retry.Minutes()))
+		return problem{http.StatusTooManyRequests, "problem.toomany", "action.start", "/", max(minutes, 1)}
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return problem{http.StatusRequestEntityTooLarge, "problem.large", "action.start", "/", 0}
+	}
+	return problem{http.StatusInternalServerError, "problem.internal", "action.start", "/", 0}
+}
+
+// serveProblem is the one place where an error becomes an answer: a page, or
+// problem+json (RFC 9457) for the page's own script. What went wrong inside is
+// for the log.
+func (p *portal) serveProblem(w http.ResponseWriter, r *http.Request, err error) {
+	what := problemOf(err)
+	if what.status >= http.StatusInternalServerError {
+		p.Log.Error("page failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	if what.retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(what.retry*60))
+	}
+	if strings.Contains(r.Header.Get("Accept"), "application/json") {
+		err = p.writeProblem(w, r, what)
+	} else {
+		err = p.render(w, r, what.status, "problem", what)
+	}
+	if err != nil {
+		p.Log.Error("problem page failed", "path", r.URL.Path, "error", err)
+		http.Error(w, "mailseal: internal error", http.StatusInternalServerError)
+	}
+}
+
+func (p *portal) writeProblem(w http.ResponseWriter, r *http.Request, what problem) error {
+	t := p.tongueOf(r)
+	title, err := t.plain(what.Title())
+	if err != nil {
+		return err
+	}
+	detail, err := t.plain(what.Text(), "minutes", what.Minutes())
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, "application/problem+json", what.status, map[string]any{
+		"title": title, "detail": detail, "status": what.status,
+	})
+}
+
+func writeJSON(w http.ResponseWriter, contentType string, status int, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // the client is gone: nobody left to tell
+	return nil
+}

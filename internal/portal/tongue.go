@@ -1,0 +1,197 @@
+package portal
+
+import (
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"html/template"
+	"regexp"
+	"strings"
+	"time"
+)
+
+//go:embed text/*.json
+var textFiles embed.FS
+
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+// tags are the languages of the portal (BCP 47); the first is the default.
+var tags = []string{"en", "ja"}
+
+// tongue is one language: its texts, and the pages that are bound to them.
+type tongue struct {
+	tag   string
+	texts map[string]text
+	pages map[string]*template.Template
+}
+
+// text is one entry of text/*.json: a sentence, or a list of them. In it,
+// {name} is filled in, **word** is strong and `word` is something to type.
+type text []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *text) UnmarshalJSON(data []byte) error {
+	var one string
+	if json.Unmarshal(data, &one) == nil {
+		*t = text{one}
+		return nil
+	}
+	var list []string
+	if err := json.Unmarshal(data, &list); err != nil {
+		return errors.New("a text is a string or a list of strings")
+	}
+	*t = list
+	return nil
+}
+
+func loadTongues(a assets) ([]*tongue, error) {
+	var all []*tongue
+	for _, tag := range tags {
+		t, err := loadTongue(tag, a)
+		if err != nil {
+			return nil, fmt.Errorf("portal: language %s: %w", tag, err)
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+func loadTongue(tag string, a assets) (*tongue, error) {
+	data, err := textFiles.ReadFile("text/" + tag + ".json")
+	if err != nil {
+		return nil, err
+	}
+	t := &tongue{tag: tag, pages: map[string]*template.Template{}}
+	if err := json.Unmarshal(data, &t.texts); err != nil {
+		return nil, err
+	}
+	layout, err := template.New("layout.html").Funcs(t.functions(a)).ParseFS(pageFiles, "pages/layout.html")
+	if err != nil {
+		return nil, err
+	}
+	entries, err := pageFiles.ReadDir("pages")
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		if entry.Name() == "layout.html" {
+			continue
+		}
+		page, err := layout.Clone()
+		if err != nil {
+			return nil, err
+		}
+		if _, err := page.ParseFS(pageFiles, "pages/"+entry.Name()); err != nil {
+			return nil, err
+		}
+		t.pages[strings.TrimSuffix(entry.Name(), ".html")] = page
+	}
+	return t, nil
+}
+
+// functions are what the pages call: t for a text, ts for a list of texts, and
+// the rest for values whose form depends on the language.
+func (t *tongue) functions(a assets) template.FuncMap {
+	return template.FuncMap{
+		"t":        t.say,
+		"ts":       t.list,
+		"plain":    t.plain,
+		"asset":    a.url,
+		"lang":     func() string { return t.tag },
+		"tags":     func() []string { return tags },
+		"steps":    func() []string { return steps },
+		"before":   before,
+		"date":     t.date,
+		"datetime": t.dateTime,
+		"group":    group,
+	}
+}
+
+// say is the text of a key with names filled in: say("code.sent", "email", e).
+func (t *tongue) say(key string, pairs ...string) (template.HTML, error) {
+	entry, err := t.entry(key)
+	if err != nil {
+		return "", err
+	}
+	return fill(entry[0], pairs), nil
+}
+
+// plain is say without marks, for attributes and for JSON.
+func (t *tongue) plain(key string, pairs ...string) (string, error) {
+	entry, err := t.entry(key)
+	if err != nil {
+		return "", err
+	}
+	return replacer(pairs, func(s string) string { return s }).Replace(entry[0]), nil
+}
+
+func (t *tongue) list(key string, pairs ...string) ([]template.HTML, error) {
+	entry, err := t.entry(key)
+	if err != nil {
+		return nil, err
+	}
+	var lines []template.HTML
+	for _, line := range entry {
+		lines = append(lines, fill(line, pairs))
+	}
+	return lines, nil
+}
+
+func (t *tongue) entry(key string) (text, error) {
+	entry, ok := t.texts[key]
+	if !ok || len(entry) == 0 {
+		return nil, fmt.Errorf("no text %q in %s", key, t.tag)
+	}
+	return entry, nil
+}
+
+var (
+	strong = regexp.MustCompile(`\*\*(.+?)\*\*`)
+	typed  = regexp.MustCompile("`(.+?)`")
+)
+
+// fill marks up first and fills in afterwards, each value escaped, so that what
+// a person entered never becomes markup.
+func fill(line string, pairs []string) template.HTML {
+	marked := html.EscapeString(line)
+	marked = strong.ReplaceAllString(marked, "<strong>$1</strong>")
+	marked = typed.ReplaceAllString(marked, "<code>$1</code>")
+	return template.HTML(replacer(pairs, html.EscapeString).Replace(marked)) //nolint:gosec // escaped just above
+}
+
+func replacer(pairs []string, escape func(string) string) *strings.Replacer {
+	var list []string
+	for i := 0; i+1 < len(pairs); i += 2 {
+		list = append(list, "{"+pairs[i]+"}", escape(pairs[i+1]))
+	}
+	return strings.NewReplacer(list...)
+}
+
+func (t *tongue) date(at time.Time) string {
+	if t.tag == "ja" {
+		return at.UTC().Format("2006年1月2日")
+	}
+	return at.UTC().Format("2 January 2006")
+}
+
+func (t *tongue) dateTime(at time.Time) string {
+	return t.date(at) + at.UTC().Format(" 15:04 UTC")
+}
+
+const groupSize = 4
+
+// group puts a space after every fourth character of a fingerprint or serial
+// number, so that it can be compared and wraps on small screens.
+func group(s string) string {
+	var b strings.Builder
+	for i, r := range s {
+		if i > 0 && i%groupSize == 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

@@ -1,0 +1,168 @@
+// The key page: makes the key pair, sends the certification request, packs the
+// answer with the private key into a PKCS #12 file and offers it. What is sent
+// to the server is the request alone.
+
+import { generateKeyPair } from "./keypair.js";
+import { makeRequest } from "./request.js";
+import { makePKCS12 } from "./pkcs12.js";
+import { decodePEM } from "./pem.js";
+import { chosenIterations, generatedIterations, generatePassphrase, minimumLength, strength } from "./passphrase.js";
+
+const page = (id) => document.getElementById(id);
+const form = page("enroll");
+const { email, label } = form.dataset;
+
+// What was made so far stays here until the page is closed, so that pressing
+// the button again after an interruption goes on with the same key.
+const made = { kind: "", keys: null, issued: null };
+
+class Failure extends Error {
+  constructor(kind, detail = "") {
+    super(kind);
+    this.kind = kind;
+    this.detail = detail;
+  }
+}
+
+function chosenPassphrase() {
+  const { value } = page("passphrase");
+  if (Array.from(value).length < minimumLength) throw new Failure("short");
+  if (value !== page("passphrase-again").value) throw new Failure("differ");
+  return { passphrase: value, iterations: chosenIterations };
+}
+
+function passphraseOfForm() {
+  if (form.elements.mode.value === "own") return chosenPassphrase();
+  return { passphrase: generatePassphrase(), iterations: generatedIterations };
+}
+
+async function makeKeys(kind) {
+  if (made.kind !== kind) Object.assign(made, { kind, keys: await generateKeyPair(kind), issued: null });
+  return made.keys;
+}
+
+async function requestCertificate(keys) {
+  made.issued ??= await send(await makeRequest(keys, email));
+  return made.issued;
+}
+
+async function send(request) {
+  const answer = await fetch(form.action, {
+    method: "POST",
+    headers: { "Content-Type": "application/pkcs10", Accept: "application/json" },
+    body: request,
+  }).catch(() => { throw new Failure("network"); });
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Failure("refused", body.detail);
+  return body;
+}
+
+async function enroll() {
+  const { passphrase, iterations } = passphraseOfForm();
+  show("progress");
+  await step("key");
+  const keys = await makeKeys(form.elements.kind.value);
+  await step("certificate");
+  const issued = await requestCertificate(keys);
+  await step("file");
+  const file = await makePKCS12({
+    privateKey: keys.privateKey,
+    certificate: decodePEM(issued.certificate),
+    chain: issued.chain.map(decodePEM),
+    label,
+    passphrase,
+    iterations,
+  });
+  await step("done");
+  offer(file, form.elements.mode.value === "own" ? "" : passphrase);
+}
+
+// step marks the steps before name as done and name as under way, and lets the
+// browser paint that: what follows may keep it busy for a second.
+async function step(name) {
+  let state = "done";
+  for (const item of page("progress").querySelectorAll("[data-step]")) {
+    if (item.dataset.step === name) state = "now";
+    item.dataset.state = state;
+    if (state === "now") {
+      item.setAttribute("aria-current", "step");
+      page("step").textContent = item.textContent;
+      state = "next";
+    } else {
+      item.removeAttribute("aria-current");
+    }
+  }
+  // A timer beside the frame: a page in the background paints no frames.
+  await new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); setTimeout(resolve, 100); });
+}
+
+function show(...ids) {
+  for (const id of ["enroll", "progress", "failure", "result"]) page(id).hidden = !ids.includes(id);
+}
+
+function offer(file, generated) {
+  window.addEventListener("beforeunload", keepOpen);
+  page("generated").hidden = generated === "";
+  page("own").hidden = generated !== "";
+  page("generated-passphrase").textContent = generated;
+  const link = page("download");
+  link.href = URL.createObjectURL(new Blob([file], { type: "application/x-pkcs12" }));
+  link.download = `${email.replace(/[^\p{L}\p{N}@._+-]/gu, "_")}.p12`;
+  link.addEventListener("click", () => {
+    window.removeEventListener("beforeunload", keepOpen);
+    page("next").hidden = false;
+  });
+  show("result");
+  page("result").querySelector("h2").focus();
+}
+
+// keepOpen makes the browser ask before the page, and with it the only copy of
+// the private key, is gone.
+function keepOpen(event) {
+  event.preventDefault();
+}
+
+function fail(error) {
+  const kind = error instanceof Failure ? error.kind : "unexpected";
+  for (const text of page("failure").querySelectorAll("[data-failure]")) text.hidden = text.dataset.failure !== kind;
+  page("failure-detail").textContent = error instanceof Failure ? error.detail ?? "" : String(error);
+  show("failure", "enroll");
+  page("failure").focus();
+}
+
+function showMode() {
+  const own = form.elements.mode.value === "own";
+  page("own-passphrase").hidden = !own;
+  for (const input of page("own-passphrase").querySelectorAll("input")) input.disabled = !own;
+}
+
+function showKind() {
+  page("kind-warning").hidden = form.elements.kind.value !== "p-256";
+}
+
+function showStrength() {
+  const now = strength(page("passphrase").value, [email, label]);
+  for (const text of page("strength").querySelectorAll("[data-strength]")) text.hidden = text.dataset.strength !== now;
+  page("strength").dataset.strength = page("passphrase").value === "" ? "" : now;
+}
+
+function start() {
+  // Browsers give WebCrypto to secure contexts only: https, or loopback.
+  if (!globalThis.crypto?.subtle) {
+    fail(new Failure("insecure"));
+    show("failure");
+    return;
+  }
+  form.addEventListener("change", () => { showMode(); showKind(); });
+  page("passphrase").addEventListener("input", showStrength);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    enroll().catch(fail);
+  });
+  showMode();
+  showKind();
+  showStrength();
+  show("enroll");
+}
+
+start();

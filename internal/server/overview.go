@@ -1,0 +1,87 @@
+package server
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/authority"
+	"github.com/mailseal/mailseal/internal/oid"
+	"github.com/mailseal/mailseal/internal/portal"
+	"github.com/mailseal/mailseal/internal/registration"
+	"github.com/mailseal/mailseal/internal/store"
+)
+
+// recent is how many orders and certificates the administrator's page shows.
+const recent = 50
+
+// overview is the portal.Authority of the rooms below.
+type overview struct {
+	db        *store.DB
+	authority *authority.Authority
+	orders    *registration.Service
+}
+
+func (o overview) Root(context.Context) (portal.AuthorityCertificate, error) {
+	return o.certificate("root")
+}
+
+func (o overview) Overview(ctx context.Context) (portal.Overview, error) {
+	root, err := o.certificate("root")
+	if err != nil {
+		return portal.Overview{}, err
+	}
+	issuing, err := o.certificate("issuing")
+	if err != nil {
+		return portal.Overview{}, err
+	}
+	orders, err := o.orders.Recent(ctx, recent)
+	if err != nil {
+		return portal.Overview{}, fmt.Errorf("read recent orders: %w", err)
+	}
+	issued, err := o.issued(ctx)
+	if err != nil {
+		return portal.Overview{}, fmt.Errorf("read recent certificates: %w", err)
+	}
+	return portal.Overview{
+		Root: root, Issuing: []portal.AuthorityCertificate{issuing}, Orders: orders, Certificates: issued,
+	}, nil
+}
+
+func (o overview) certificate(name string) (portal.AuthorityCertificate, error) {
+	c, err := o.authority.Certificate(name)
+	if err != nil {
+		return portal.AuthorityCertificate{}, err
+	}
+	shown := c.Subject.String()
+	if names := c.Subject.Get(oid.CommonName); len(names) > 0 {
+		shown = names[0]
+	}
+	return portal.AuthorityCertificate{
+		Name: shown, SHA256: c.SHA256(), NotAfter: c.NotAfter, Download: "/ca/" + name + ".cer",
+	}, nil
+}
+
+func (o overview) issued(ctx context.Context) ([]portal.IssuedCertificate, error) {
+	var rows []store.Certificate
+	err := o.db.View(ctx, func(tx *store.Tx) (err error) {
+		rows, err = tx.RecentCertificates(recent)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var list []portal.IssuedCertificate
+	for _, row := range rows {
+		c, err := cert.Parse(row.DER)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %s: %w", row.ID, err)
+		}
+		for _, email := range c.Emails() {
+			list = append(list, portal.IssuedCertificate{
+				Serial: c.Serial.Text(16), Email: email, NotBefore: c.NotBefore, NotAfter: c.NotAfter, Revoked: !row.Revoked.IsZero(),
+			})
+		}
+	}
+	return list, nil
+}
