@@ -1,11 +1,11 @@
 package cert
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -24,6 +24,8 @@ const MaxNameAttributes = 10000
 type Name struct {
 	Raw  []byte // DER of the Name
 	RDNs []RDN  // in the order of the certificate: the broadest first
+
+	key string // see foldName
 }
 
 // RDN is a relative distinguished name: a set of attributes, most often one.
@@ -48,8 +50,11 @@ func readName(s *cryptobyte.String) (raw []byte, n Name, err error) {
 	if !element.ReadASN1(&seq, asn1.SEQUENCE) {
 		return nil, Name{}, malformed("name")
 	}
-	n.RDNs, err = readRDNs(seq)
-	return n.Raw, n, err
+	if n.RDNs, err = readRDNs(seq); err != nil {
+		return nil, Name{}, err
+	}
+	n.key = foldName(n.RDNs)
+	return n.Raw, n, nil
 }
 
 func readRDNs(seq cryptobyte.String) (list []RDN, err error) {
@@ -157,52 +162,34 @@ func (n Name) Get(id oid.OID) []string {
 
 // Equal compares as RFC 5280 §7.1: the same bytes, or the same attributes
 // after folding case, normalizing and collapsing white space.
-func (n Name) Equal(o Name) bool {
-	if bytes.Equal(n.Raw, o.Raw) {
-		return true
-	}
-	return len(n.RDNs) == len(o.RDNs) && n.HasPrefix(o)
-}
+func (n Name) Equal(o Name) bool { return n.key == o.key }
 
 // HasPrefix tells whether n lies in the subtree of base: base's relative
 // distinguished names are the first of n (RFC 5280 §4.2.1.10, directoryName).
-func (n Name) HasPrefix(base Name) bool {
-	if len(base.RDNs) > len(n.RDNs) {
-		return false
-	}
-	for i, rdn := range base.RDNs {
-		if !rdn.equal(n.RDNs[i]) {
-			return false
+func (n Name) HasPrefix(base Name) bool { return strings.HasPrefix(n.key, base.key) }
+
+// foldName writes a name so that equal names have equal keys, and a name in a
+// subtree begins with the subtree's key: relative names in order, the
+// attributes in each sorted, everything with its length before it.
+func foldName(list []RDN) string {
+	var key []byte
+	for _, rdn := range list {
+		parts := make([]string, len(rdn))
+		for i, a := range rdn {
+			parts[i] = a.fold()
 		}
-	}
-	return true
-}
-
-// equal compares two sets of attributes.
-func (r RDN) equal(o RDN) bool {
-	if len(r) != len(o) {
-		return false
-	}
-	if len(r) == 1 {
-		return r[0].equal(o[0])
-	}
-	keys := func(r RDN) []string {
-		var k []string
-		for _, a := range r {
-			k = append(k, a.key())
+		slices.Sort(parts)
+		key = strconv.AppendInt(key, int64(len(parts)), 10)
+		for _, p := range parts {
+			key = append(strconv.AppendInt(append(key, ':'), int64(len(p)), 10), ':')
+			key = append(key, p...)
 		}
-		slices.Sort(k)
-		return k
+		key = append(key, ';')
 	}
-	return slices.Equal(keys(r), keys(o))
+	return string(key)
 }
 
-func (a Attribute) equal(o Attribute) bool {
-	return a.Type == o.Type && (bytes.Equal(a.Raw, o.Raw) || a.key() == o.key())
-}
-
-// key is equal for attributes that are equal.
-func (a Attribute) key() string {
+func (a Attribute) fold() string {
 	if !a.Text {
 		return string(a.Type) + "#" + string(a.Raw)
 	}

@@ -15,6 +15,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"math/big"
 	"strings"
 	"testing"
@@ -204,4 +205,22 @@ func serial() *big.Int {
 	rand.Read(b)
 	b[0] = b[0]&0x3f | 0x40
 	return new(big.Int).SetBytes(b)
+}
+
+// As makes an authority of a leaf that was never meant to be one.
+func As(t testing.TB, l *Leaf) *Authority {
+	return &Authority{Certificate: l.Certificate, Key: l.Signer(), Chain: append([]*cert.Certificate{l.Certificate}, l.Chain...), t: t}
+}
+
+// Renamed returns a as if its certificate had another subject, for CrossSign.
+func Renamed(a *Authority, n pkix.Name) *Authority {
+	raw, err := asn1.Marshal(n.ToRDNSequence())
+	if err != nil {
+		a.t.Fatalf("testca: %v", err)
+	}
+	renamed := *a
+	c := *a.Certificate
+	c.RawSubject = raw
+	renamed.Certificate = &c
+	return &renamed
 }

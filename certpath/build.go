@@ -1,0 +1,242 @@
+package certpath
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"errors"
+	"slices"
+
+	"github.com/mailseal/mailseal/cert"
+)
+
+// search is the work for one leaf: a depth-first walk from the leaf up, twice
+// if need be. The first walk is strict and turns back at the first fault. Only
+// when it finds nothing a lenient walk goes on past faults, to learn which of
+// them stands between the leaf and an anchor; it accepts nothing.
+type search struct {
+	o           *Options
+	lenient     bool
+	signatures  map[edge]*Error // what is known about signatures
+	candidates  map[*cert.Certificate][]candidate
+	budget      int // signature checks that are left
+	steps       int // issuers tried in this walk
+	comparisons int // names compared with constraints
+	exhausted   bool
+
+	best   *Error // fault of the best path to an anchor
+	broken *Error // worst signature fault, for when there is no path
+}
+
+// edge is a question: did parent sign child?
+type edge struct{ child, parent *cert.Certificate }
+
+func (s *search) run(leaf *cert.Certificate) ([]*cert.Certificate, *Error) {
+	fault := s.checkLeaf(leaf)
+	for _, lenient := range []bool{false, true} {
+		s.lenient, s.steps = lenient, 0
+		if fault != nil && !lenient {
+			continue
+		}
+		if s.exhausted {
+			break
+		}
+		if chain := s.from(leaf, fault); chain != nil {
+			return chain, nil
+		}
+	}
+	return nil, s.verdict(leaf)
+}
+
+// from tries the leaf as its own anchor, then its issuers.
+func (s *search) from(leaf *cert.Certificate, fault *Error) []*cert.Certificate {
+	path := []*cert.Certificate{leaf}
+	if slices.ContainsFunc(s.o.Anchors, leaf.Equal) {
+		if fault == nil {
+			return path
+		}
+		s.reached(fault)
+	}
+	return s.extend(path, fault)
+}
+
+// verdict picks the reason that tells most.
+func (s *search) verdict(leaf *cert.Certificate) *Error {
+	switch {
+	case s.best != nil:
+		return s.best
+	case s.exhausted:
+		return fault(Budget, leaf, "more work than %d signature checks, given up", max(s.o.Budget, DefaultBudget))
+	case s.broken != nil:
+		return s.broken
+	}
+	return fault(NoPath, leaf, "no trusted authority issued it: issuer %s", issuerLabel(leaf))
+}
+
+// extend looks for a way from the end of path to an anchor. worst is the worst
+// fault on the path so far.
+func (s *search) extend(path []*cert.Certificate, worst *Error) []*cert.Certificate {
+	if len(path) == MaxDepth {
+		return nil
+	}
+	for _, c := range s.issuers(path[len(path)-1]) {
+		if repeats(path, c.Certificate) {
+			continue
+		}
+		if s.steps++; s.steps > maxSteps || s.budget <= 0 {
+			s.exhausted = true
+			return nil
+		}
+		next := append(slices.Clip(path), c.Certificate)
+		found, passable := s.link(path, c)
+		if !passable {
+			continue
+		}
+		found = worse(worst, found)
+		if c.anchor {
+			found = worse(found, s.checkPolicies(next))
+			if found == nil {
+				return next
+			}
+			s.reached(found)
+			continue
+		}
+		if found != nil && !s.lenient {
+			continue
+		}
+		if chain := s.extend(next, found); chain != nil || s.exhausted {
+			return chain
+		}
+	}
+	return nil
+}
+
+// reached notes the fault of a path that has come to an anchor.
+func (s *search) reached(found *Error) {
+	if s.best == nil || found.Reason < s.best.Reason {
+		s.best = found
+	}
+}
+
+// candidate is a certificate that may have issued the end of a path.
+type candidate struct {
+	*cert.Certificate
+	anchor bool
+	rank   int
+}
+
+// issuers lists the certificates whose subject is the issuer of child, the
+// most promising first: anchors, and those whose key identifier is the one
+// asked for. Key identifiers are hints and exclude nobody (RFC 5280 §4.2.1.1).
+func (s *search) issuers(child *cert.Certificate) []candidate {
+	if list, known := s.candidates[child]; known {
+		return list
+	}
+	var list []candidate
+	seen := map[string]bool{}
+	add := func(pool []*cert.Certificate, anchor bool) {
+		for _, c := range pool {
+			if c != nil && c.Subject.Equal(child.Issuer) && !seen[string(c.Raw)] {
+				seen[string(c.Raw)] = true
+				list = append(list, candidate{c, anchor, s.rank(child, c, anchor)})
+			}
+		}
+	}
+	add(s.o.Anchors, true)
+	add(s.o.Intermediates, false)
+	slices.SortStableFunc(list, func(a, b candidate) int { return a.rank - b.rank })
+	s.candidates[child] = list
+	return list
+}
+
+// repeats tells whether the path has that name and key already: from there it
+// leads nowhere but around in a circle.
+func repeats(path []*cert.Certificate, c *cert.Certificate) bool {
+	return slices.ContainsFunc(path, func(p *cert.Certificate) bool {
+		return bytes.Equal(p.RawSPKI, c.RawSPKI) && p.Subject.Equal(c.Subject)
+	})
+}
+
+func (s *search) rank(child, parent *cert.Certificate, anchor bool) (rank int) {
+	if !anchor {
+		rank++
+	}
+	switch {
+	case len(child.AuthorityKeyID) == 0 || len(parent.SubjectKeyID) == 0:
+		rank += 2
+	case !bytes.Equal(child.AuthorityKeyID, parent.SubjectKeyID):
+		rank += 8
+	}
+	if checkValidity(parent, s.o.At) != nil {
+		rank += 4
+	}
+	return rank
+}
+
+// link checks one step of the path: the signature, the issuer by itself, and
+// what the issuer says about everything below. A step is not passable when the
+// signature is not known to be right.
+func (s *search) link(path []*cert.Certificate, parent candidate) (found *Error, passable bool) {
+	child := path[len(path)-1]
+	if !s.lenient {
+		// The cheap questions first: a signature check costs a thousand times
+		// as much.
+		if found = s.checkIssuer(path, parent); found != nil {
+			return found, false
+		}
+	}
+	if bad := s.checkSignature(child, parent.Certificate); bad != nil {
+		s.noteBroken(bad, child, parent.Certificate)
+		return bad, false
+	}
+	if s.lenient {
+		found = s.checkIssuer(path, parent)
+	}
+	return worse(found, checkSignatureStrength(child, parent.Certificate)), true
+}
+
+// noteBroken keeps a failed signature as an explanation, unless the two
+// certificates only happen to share a name.
+func (s *search) noteBroken(bad *Error, child, parent *cert.Certificate) {
+	if len(child.AuthorityKeyID) > 0 && len(parent.SubjectKeyID) > 0 &&
+		!bytes.Equal(child.AuthorityKeyID, parent.SubjectKeyID) {
+		return
+	}
+	if s.broken == nil || bad.Reason < s.broken.Reason {
+		s.broken = bad
+	}
+}
+
+// checkSignature asks each pair once.
+func (s *search) checkSignature(child, parent *cert.Certificate) *Error {
+	e := edge{child, parent}
+	if known, ok := s.signatures[e]; ok {
+		return known
+	}
+	s.budget -= cost(parent)
+	var bad *Error
+	if err := child.CheckSignatureFrom(parent); err != nil {
+		bad = fault(signatureReason(err, parent), child, "issuer %s: %v", label(parent), err)
+	}
+	s.signatures[e] = bad
+	return bad
+}
+
+func signatureReason(err error, parent *cert.Certificate) Reason {
+	if !errors.Is(err, cert.ErrUnsupported) {
+		return BadSignature
+	}
+	if key, ok := parent.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < MinRSABits {
+		return Weak
+	}
+	return Unsupported
+}
+
+// cost counts a check with a large RSA key as what it takes.
+func cost(c *cert.Certificate) int {
+	key, ok := c.PublicKey.(*rsa.PublicKey)
+	if !ok {
+		return 1
+	}
+	n := 1 + key.N.BitLen()/4096
+	return n * n
+}
