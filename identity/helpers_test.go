@@ -5,7 +5,17 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"testing"
+
+	"github.com/mailseal/mailseal/internal/pbe"
 )
+
+// hurried is an asker for fuzzing: an iteration count that is allowed and large
+// must not slow the search.
+func hurried(text string) *asker {
+	p := pbe.NewPassphrase([]byte(text))
+	p.Limit(1000)
+	return &asker{passphrase: p}
+}
 
 // decodeBase64 decodes PEM or bare base64.
 func decodeBase64(t testing.TB, text []byte) []byte {

@@ -29,7 +29,11 @@ type PKCS12 struct {
 // passphrase at most once, and only when something is protected; nil stands for
 // the empty passphrase. The MAC is checked before the rest is looked at.
 func DecodePKCS12(data []byte, passphrase func() ([]byte, error)) (*PKCS12, error) {
-	d := &pkcs12Decoder{asker: newAsker(passphrase)}
+	return decodePKCS12(data, newAsker(passphrase))
+}
+
+func decodePKCS12(data []byte, a *asker) (*PKCS12, error) {
+	d := &pkcs12Decoder{asker: a}
 	if err := d.decode(data); err != nil {
 		return nil, fmt.Errorf("PKCS #12: %w", err)
 	}

@@ -18,10 +18,14 @@ import (
 // something is protected; nil stands for the empty passphrase. [ErrNoKey] means
 // that there is no key in the file, as in one that holds only certificates.
 func Read(data []byte, passphrase func() ([]byte, error)) ([]*Identity, error) {
+	return readAll(data, newAsker(passphrase))
+}
+
+func readAll(data []byte, a *asker) ([]*Identity, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrLimit, len(data), MaxSize)
 	}
-	r := &reader{asker: newAsker(passphrase)}
+	r := &reader{asker: a}
 	var err error
 	if bytes.Contains(data, []byte("-----BEGIN ")) {
 		err = r.pem(data)

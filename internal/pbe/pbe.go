@@ -61,6 +61,9 @@ func NewPassphrase(text []byte) *Passphrase {
 	return &Passphrase{text: bytes.Clone(text), bmp: bmpEncodings(text)}
 }
 
+// Limit lowers what may still be spent on p to n iterations.
+func (p *Passphrase) Limit(n int) { p.work = max(p.work, MaxIterations-n) }
+
 // spend takes n iterations from what is left.
 func (p *Passphrase) spend(n int) error {
 	if n < 0 || n > MaxIterations-p.work {
