@@ -79,6 +79,7 @@ write standard output or -o FILE; an output exists only if all is well.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SuggestionsMinimumDistance = 2 // letters: seel is seal
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(err, "run: %s --help", cmd.CommandPath())
 	})

@@ -51,19 +51,23 @@ func (p *program) runDecrypt(ctx context.Context, file string, o *decryptOptions
 		return err
 	}
 	defer in.Close()
-	m, err := p.judge(in, &smime.OpenOptions{
+	oo := &smime.OpenOptions{
 		Keys: keys, At: p.env.Now(),
 		Spool: func() (smime.Spool, error) { return newSpool(), nil },
-	})
-	if err != nil {
-		return err
+	}
+	m, closed := smime.Open(in, in.size, oo)
+	switch {
+	case m == nil:
+		return fmt.Errorf("%s: %w", in.name, closed)
+	case closed != nil:
+		return errors.Join(answer(in, m, closed, oo), m.Close())
 	}
 	defer m.Close()
 	switch {
 	case !m.Verdict.Encrypted:
 		return no(fmt.Errorf("%s: it is not encrypted", in.name), "open and verify take it as it is")
 	case m.Verdict.Verdict == smime.Invalid && !o.force:
-		return no(fmt.Errorf("%s: decrypted, but %s", in.name, worst(m.Verdict)), "open says more; --force writes the content all the same")
+		return no(fmt.Errorf("%s: decrypted; %s", in.name, headline(m.Verdict)), "open says more; --force writes the content all the same")
 	}
 	return p.writeContent(o.output, in, m)
 }

@@ -8,13 +8,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -115,79 +112,34 @@ func (s *story) explain(format string, args ...any) {
 // the function that stops it and waits for its end.
 func (s *story) startServer(ctx context.Context) (stop func() error, err error) {
 	s.explain("A server starts on this machine. It makes a certificate authority of its own,\n   and catches the mails that it sends.")
-	if err := os.WriteFile(filepath.Join(s.dir, "passphrase.txt"), []byte(s.pass+"\n"), modeSecret); err != nil {
+	if err := os.WriteFile(s.path("passphrase.txt"), []byte(s.pass+"\n"), modeSecret); err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(2)
-	if err != nil {
-		return nil, err
-	}
-	logs, err := os.Create(filepath.Join(s.dir, "server.log"))
+	logs, err := os.Create(s.path("server.log"))
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
+	ready, done := make(chan string, 1), make(chan error, 1)
 	go func() {
 		done <- server.Run(ctx, server.Config{
-			Data: filepath.Join(s.dir, "server"), Listen: ports[0], SMTPListen: ports[1], Dev: true,
+			Data: s.path("server"), Listen: "127.0.0.1:0", SMTPListen: "127.0.0.1:0", Dev: true,
 			Clock: s.p.env.Now, Rand: rand.Reader,
 			Log: slog.New(slog.NewTextHandler(logs, nil)), Out: logs,
+			Ready: func(url string) { ready <- url },
 		})
 	}()
-	stop = func() error {
+	select {
+	case s.server = <-ready:
+	case err := <-done:
 		cancel()
-		err := <-done
-		if errors.Is(err, context.Canceled) {
-			err = nil
-		}
-		return errors.Join(err, logs.Close())
-	}
-	s.server = "http://" + ports[0]
-	if err := awaitHealth(ctx, s.server, done); err != nil {
-		return nil, errors.Join(err, stop())
+		return nil, errors.Join(fmt.Errorf("the server did not start: %w", err), logs.Close())
 	}
 	fmt.Fprintf(s.p.stdout, "   Running at %s\n", s.server)
-	return stop, nil
-}
-
-func freePorts(n int) ([]string, error) {
-	var all []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // only when all are known, so that they differ
-		all = append(all, l.Addr().String())
-	}
-	return all, nil
-}
-
-// awaitHealth waits until the server answers, or ends.
-func awaitHealth(ctx context.Context, base string, done chan error) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/healthz", nil)
-		if err != nil {
-			return err
-		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case err := <-done:
-			done <- nil // for the one who stops it
-			return fmt.Errorf("the server ended: %w", err)
-		case <-ctx.Done():
-			return fmt.Errorf("the server does not answer: %w", ctx.Err())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	return func() error {
+		cancel()
+		return errors.Join(<-done, logs.Close())
+	}, nil
 }
 
 // person is one of the three; each has a key store of their own.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -58,18 +59,13 @@ func (p *program) runOpen(ctx context.Context, file string, o *openOptions) erro
 		return err
 	}
 	defer in.Close()
-	m, err := p.judge(in, oo)
-	if err != nil {
-		return err
+	m, closed := smime.Open(in, in.size, oo)
+	if m == nil {
+		return fmt.Errorf("%s: %w", in.name, closed)
 	}
 	defer m.Close()
-	return p.showOpened(in, m, o)
-}
-
-func (p *program) showOpened(in *input, m *smime.Message, o *openOptions) error {
-	shown := m.Verdict.Verdict != smime.Invalid || o.force
-	if shown && !(o.judge.asJSON && o.output == "") {
-		if err := p.writeContent(o.output, in, m); err != nil {
+	if closed == nil {
+		if err := p.showContent(in, m, o); err != nil {
 			return err
 		}
 	}
@@ -77,11 +73,21 @@ func (p *program) showOpened(in *input, m *smime.Message, o *openOptions) error 
 	if o.judge.asJSON {
 		to = p.stdout
 	}
-	if err := p.printVerdict(to, m.Verdict, o.judge.asJSON); err != nil {
+	if err := p.printVerdict(to, m, o.judge.asJSON); err != nil {
 		return err
 	}
-	if !shown {
+	return answer(in, m, closed, oo)
+}
+
+// showContent writes the content unless it must not be shown. With --json standard
+// output is the verdict's.
+func (p *program) showContent(in *input, m *smime.Message, o *openOptions) error {
+	if m.Verdict.Verdict == smime.Invalid && !o.force {
 		p.say("mailseal: the content was not written; --force writes it all the same")
+		return nil
 	}
-	return answer(m)
+	if o.judge.asJSON && o.output == "" {
+		return nil
+	}
+	return p.writeContent(o.output, in, m)
 }

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"os"
@@ -82,10 +83,10 @@ const passphrase = "correct horse"
 // and certificates, the root they share, a stranger's root, and a letter.
 func fixtures(t *testing.T) map[string][]byte {
 	ca := testca.New(t)
-	stranger := testca.New(t)
+	stranger := testca.NewRoot(t, "Stranger Root")
 	files := map[string][]byte{
 		"root.pem":     ca.Root.Certificate.PEM(),
-		"stranger.pem": stranger.Root.Certificate.PEM(),
+		"stranger.pem": stranger.Certificate.PEM(),
 		"pass":         []byte(passphrase + "\n"),
 		"letter.eml":   []byte(letter),
 	}
@@ -93,7 +94,7 @@ func fixtures(t *testing.T) map[string][]byte {
 		"alice": ca.Leaf("alice@example.com", testca.RSA2048),
 		"bob":   ca.Leaf("bob@example.com", testca.P256),
 		"carol": ca.Leaf("carol@example.org", testca.RSA2048),
-		"mal":   stranger.Leaf("alice@example.com", testca.P256),
+		"mal":   stranger.Authority("Stranger Issuing").Leaf("alice@example.com", testca.P256),
 	} {
 		id := &identity.Identity{Key: leaf.Key, Certificate: leaf.Certificate, Chain: leaf.Chain, Label: name}
 		p12, err := identity.EncodePKCS12([]*identity.Identity{id}, []byte(passphrase), &identity.PKCS12Options{Iterations: 1000})
@@ -102,6 +103,11 @@ func fixtures(t *testing.T) map[string][]byte {
 		}
 		files[name+".p12"] = p12
 		files[name+".pem"] = leaf.Certificate.PEM()
+		key, err := identity.MarshalPrivateKey(leaf.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name+".both"] = append(leaf.Certificate.PEM(), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
 	}
 	return files
 }

@@ -13,7 +13,8 @@ import (
 
 // printVerdict writes what may be believed about a message: one word and one
 // sentence first, then who, through whom, over what, and what is wrong.
-func (p *program) printVerdict(w io.Writer, v smime.Verdict, asJSON bool) error {
+func (p *program) printVerdict(w io.Writer, m *smime.Message, asJSON bool) error {
+	v := m.Verdict
 	if asJSON {
 		return p.printJSON(v)
 	}
@@ -23,6 +24,7 @@ func (p *program) printVerdict(w io.Writer, v smime.Verdict, asJSON bool) error 
 	row(&b, "From", strings.Join(v.From, ", "))
 	for i := range v.Signers {
 		writeSigner(&b, &v.Signers[i], v.Verdict, paint)
+		row(&b, "Trusted by", anchor(m.Learned, v.Signers[i].SHA256))
 	}
 	row(&b, "Covers", coverage(v.Coverage))
 	row(&b, "Encrypted", encryption(v))
@@ -41,35 +43,48 @@ func row(b *strings.Builder, label, text string) {
 	}
 }
 
-// headline says the verdict as a sentence.
+// headline says the verdict as a sentence; the details follow with each signer.
 func headline(v smime.Verdict) string {
-	switch v.Verdict {
-	case smime.Valid:
-		return "signed by the address it comes from, and unaltered"
-	case smime.Invalid:
-		return "do not believe this mail: " + worst(v)
-	case smime.Untrusted:
-		return "unaltered, but nobody you trust says who signed it: " + worst(v)
-	case smime.Unknown:
-		return "it cannot be told here: " + worst(v)
+	if v.Verdict == smime.Valid {
+		return "signed by the address that it comes from, and unaltered"
 	}
-	if v.Coverage == smime.CoveragePart {
-		return "a signature covers only a part of what is shown; anyone may have written the rest"
-	}
-	return "nobody signed this mail; anyone may have written it"
-}
-
-// worst gives the first reason against the mail; each signer's own follows below.
-func worst(v smime.Verdict) string {
 	for _, s := range v.Signers {
-		if s.Status != smime.StatusValid && s.Reason != "" {
-			return inspect.Visible(s.Reason)
+		if text := accusation(s.Status); text != "" {
+			return text
 		}
 	}
-	if len(v.Warnings) > 0 {
-		return inspect.Visible(v.Warnings[0])
+	switch {
+	case v.Verdict == smime.Unsigned && v.Coverage == smime.CoveragePart:
+		return "a signature covers only a part of what is shown; anyone may have written the rest"
+	case v.Verdict == smime.Unsigned:
+		return "nobody signed this mail; anyone may have written it"
+	case v.Verdict == smime.Unknown:
+		return "it cannot be told here who wrote this mail"
 	}
-	return "a layer of it cannot be read"
+	return "do not believe this mail: it was altered, or its signature is broken"
+}
+
+// accusation says what a signer's status means for the mail; "" for a valid one.
+func accusation(s smime.Status) string {
+	switch s {
+	case smime.StatusInvalid:
+		return "do not believe this mail: it was altered, or its signature is broken"
+	case smime.StatusAddressMismatch:
+		return "do not believe this mail: it is signed by another than it says it is from"
+	case smime.StatusRevoked:
+		return "do not believe this mail: the certificate of its signer was revoked"
+	case smime.StatusUntrusted:
+		return "unaltered, but nobody whom you trust says who signed it"
+	case smime.StatusExpired:
+		return "unaltered, but the certificate of its signer had ended"
+	case smime.StatusWeak:
+		return "signed, but too weakly to be believed"
+	case smime.StatusUnsupported:
+		return "signed in a way that this version cannot check"
+	case smime.StatusRevocationUnknown:
+		return "it cannot be told whether the certificate of its signer was revoked"
+	}
+	return ""
 }
 
 func writeSigner(b *strings.Builder, s *smime.Signer, verdict smime.Conclusion, paint painter) {
@@ -82,7 +97,7 @@ func writeSigner(b *strings.Builder, s *smime.Signer, verdict smime.Conclusion, 
 	}
 	row(b, "Signed by", who)
 	if s.Status != smime.StatusValid {
-		fmt.Fprintf(b, "  %-12s %s\n", "", paint(verdict, string(s.Status))+reason(s.Reason))
+		fmt.Fprintf(b, "  %-12s %s%s\n", "", paint(verdict, string(s.Status)), reason(s))
 	}
 	row(b, "Issued by", s.Issuer)
 	row(b, "Validation", validation(s.Validation))
@@ -95,7 +110,23 @@ func writeSigner(b *strings.Builder, s *smime.Signer, verdict smime.Conclusion, 
 	row(b, "Algorithm", s.Algorithm)
 }
 
-func reason(text string) string {
+// anchor names the root at which the trust in a signer begins. Only a valid verdict
+// has a path that was followed to its end.
+func anchor(learned *smime.Learned, signer string) string {
+	if learned == nil {
+		return ""
+	}
+	for _, s := range learned.Signers {
+		if s.Certificate.SHA256() == signer && len(s.Chain) > 0 {
+			return s.Chain[len(s.Chain)-1].Subject.String()
+		}
+	}
+	return ""
+}
+
+// reason follows the status, which some reasons begin with.
+func reason(s *smime.Signer) string {
+	text := strings.TrimPrefix(s.Reason, string(s.Status)+": ")
 	if text == "" {
 		return ""
 	}

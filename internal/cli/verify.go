@@ -30,7 +30,7 @@ func (o *judgeOptions) addFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.crls, "crl", nil, "file of a certificate revocation list (may be repeated)")
 	f.StringVar(&o.at, "at", "", "judge as of this time, like 2026-11-23T14:00:00Z (default now)")
 	f.StringVar(&o.revocation, "revocation", "off", "off: ask no revocation source but the --crl files (online is not in this version)")
-	f.StringVar(&o.from, "from", "", "the address that the signer must have, instead of the one in the mail's From")
+	f.StringVar(&o.from, "from", "", "the address that the mail must be from; stands in for a missing From")
 	f.BoolVar(&o.asJSON, "json", false, "print the verdict as one JSON object")
 }
 
@@ -106,9 +106,9 @@ func (p *program) runVerify(ctx context.Context, file string, o *verifyOptions) 
 		return err
 	}
 	defer in.Close()
-	m, err := p.judge(in, oo)
-	if err != nil {
-		return err
+	m, closed := smime.Open(in, in.size, oo)
+	if m == nil {
+		return fmt.Errorf("%s: %w", in.name, closed)
 	}
 	defer m.Close()
 	if o.content != "" && m.Verdict.Verdict == smime.Valid {
@@ -116,28 +116,10 @@ func (p *program) runVerify(ctx context.Context, file string, o *verifyOptions) 
 			return err
 		}
 	}
-	if err := p.printVerdict(p.stdout, m.Verdict, o.judge.asJSON); err != nil {
+	if err := p.printVerdict(p.stdout, m, o.judge.asJSON); err != nil {
 		return err
 	}
-	return answer(m)
-}
-
-// judge opens a message and translates the ways in which that can fail.
-func (p *program) judge(in *input, oo *smime.OpenOptions) (*smime.Message, error) {
-	m, err := smime.Open(in, in.size, oo)
-	switch {
-	case err == nil:
-		return m, nil
-	case errors.Is(err, smime.ErrNoKey):
-		hint := "name the identity that it was encrypted to with --as"
-		if len(oo.Keys) > 0 {
-			hint = "it was encrypted to other keys than these"
-		}
-		return nil, no(fmt.Errorf("%s: %w", in.name, err), "%s", hint)
-	case errors.Is(err, smime.ErrDecrypt):
-		return nil, no(fmt.Errorf("%s: %w", in.name, err), "the mail was altered or damaged on its way; nothing of it is shown")
-	}
-	return nil, fmt.Errorf("%s: %w", in.name, err)
+	return answer(in, m, closed, oo)
 }
 
 // writeContent writes what a message says, without its layers.
@@ -153,9 +135,19 @@ func (p *program) writeContent(path string, in *input, m *smime.Message) error {
 	return out.commit()
 }
 
-// answer is the exit status of a verdict.
-func answer(m *smime.Message) error {
-	if m.Verdict.Verdict == smime.Valid {
+// answer is the exit status of a verdict. closed is why a layer of the message
+// stayed shut; nil when none did.
+func answer(in *input, m *smime.Message, closed error, oo *smime.OpenOptions) error {
+	switch {
+	case errors.Is(closed, smime.ErrNoKey) && len(oo.Keys) == 0:
+		return no(fmt.Errorf("%s: it is encrypted", in.name), "open it with the identity that it was encrypted to: mailseal open --as ID")
+	case errors.Is(closed, smime.ErrNoKey):
+		return no(fmt.Errorf("%s: it was encrypted to other keys than these", in.name), "see for whom it is: mailseal inspect %s", in.path)
+	case errors.Is(closed, smime.ErrDecrypt):
+		return no(fmt.Errorf("%s: it does not decrypt", in.name), "it was altered or damaged on its way; nothing of it is shown")
+	case closed != nil:
+		return no(fmt.Errorf("%s: %w", in.name, closed), "what is inside cannot be shown")
+	case m.Verdict.Verdict == smime.Valid:
 		return nil
 	}
 	return errAnsweredNo
