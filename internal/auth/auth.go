@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -128,20 +129,23 @@ func (s *Service) ClaimFirstAdministrator(ctx context.Context, code, email, name
 
 // lookAtFirstCode refuses what claim would refuse, without using the code up.
 func (s *Service) lookAtFirstCode(ctx context.Context, code string) error {
-	undo := errors.New("looked")
-	err := s.db.Update(ctx, func(tx *store.Tx) error {
-		if err := claim(tx, code, store.Administrator{}); err != nil {
+	return s.db.View(ctx, func(tx *store.Tx) error {
+		n, err := tx.CountAdministrators()
+		if err != nil {
 			return err
 		}
-		return undo
+		if n > 0 {
+			return ErrClaimed
+		}
+		hash, err := tx.FirstCode()
+		if errors.Is(err, store.ErrNotFound) || err == nil && !bytes.Equal(hash, hashCode(code)) {
+			return ErrCode
+		}
+		return err
 	})
-	if errors.Is(err, undo) {
-		return nil
-	}
-	return err
 }
 
-// claim uses the code up and writes the account, unless the account is empty.
+// claim uses the code up and writes the account.
 func claim(tx *store.Tx, code string, a store.Administrator) error {
 	n, err := tx.CountAdministrators()
 	if err != nil {
@@ -154,7 +158,7 @@ func claim(tx *store.Tx, code string, a store.Administrator) error {
 	if errors.Is(err, store.ErrConflict) {
 		return ErrCode
 	}
-	if err != nil || a.ID == "" {
+	if err != nil {
 		return err
 	}
 	return tx.InsertAdministrator(a)
@@ -207,6 +211,9 @@ func (s *Service) account(ctx context.Context, key string) (a store.Administrato
 		return a, false, err
 	}
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.ForgetEvents(now.Add(-time.Hour)); err != nil {
+			return err
+		}
 		n, _, err := tx.CountEvents(limit[:], now.Add(-time.Minute))
 		if err != nil {
 			return err
@@ -255,6 +262,10 @@ func (s *Service) open(tx *store.Tx, a store.Administrator) (Session, string, er
 	return session(row, a), token, nil
 }
 
+// touchEvery is how exactly a session remembers its last request: not every
+// page view is worth a write.
+const touchEvery = time.Minute
+
 // Session returns the session that token opens, and keeps it from idling out.
 func (s *Service) Session(ctx context.Context, token string) (Session, error) {
 	var found Session
@@ -274,8 +285,12 @@ func (s *Service) Session(ctx context.Context, token string) (Session, error) {
 		if err != nil {
 			return err
 		}
+		stale := !now.Before(row.Seen.Add(touchEvery))
 		row.Seen = now
 		found = session(row, a)
+		if !stale {
+			return nil
+		}
 		return tx.TouchAdministratorSession(row.TokenHash, now)
 	})
 	if err != nil {

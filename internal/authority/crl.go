@@ -27,35 +27,48 @@ type CRL struct {
 	Number     int64
 	ThisUpdate time.Time
 	NextUpdate time.Time
-	Renewed    time.Time // when the next one is due
 }
 
 // CRL returns the newest list of the authority of that name, and signs it anew
-// when it is due.
+// when it is due. When that fails, the last one is good as long as it is valid.
 func (a *Authority) CRL(ctx context.Context, name string) (CRL, error) {
 	m, err := a.member(name)
 	if err != nil {
 		return CRL{}, err
 	}
-	var row store.CRL
+	var last store.CRL
 	err = a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
-		row, err = tx.LastCRL(m.id)
+		last, err = tx.LastCRL(m.id)
 		return err
 	})
-	if errors.Is(err, store.ErrNotFound) || err == nil && m.due(row, a.now()) {
-		err = a.o.Store.Update(ctx, func(tx *store.Tx) (err error) {
-			// Somebody else may have been here in between.
-			if row, err = tx.LastCRL(m.id); err == nil && !m.due(row, a.now()) {
-				return nil
-			}
-			row, err = a.publish(tx, m)
-			return err
-		})
-	}
-	if err != nil {
+	none := errors.Is(err, store.ErrNotFound)
+	if err != nil && !none {
 		return CRL{}, fmt.Errorf("CRL of %s: %w", name, err)
 	}
-	return CRL{row.DER, row.Number, row.ThisUpdate, row.NextUpdate, row.ThisUpdate.Add(m.fresh)}, nil
+	if none || m.due(last, a.now()) {
+		next, err := a.renew(ctx, m)
+		switch {
+		case err == nil:
+			last = next
+		case none || !a.now().Before(last.NextUpdate):
+			return CRL{}, fmt.Errorf("CRL of %s: %w", name, err)
+		default:
+			a.o.Log.Error("CRL not renewed", "authority", name, "error", err)
+		}
+	}
+	return CRL{last.DER, last.Number, last.ThisUpdate, last.NextUpdate}, nil
+}
+
+// renew signs the next list unless somebody else just did.
+func (a *Authority) renew(ctx context.Context, m *member) (row store.CRL, err error) {
+	err = a.o.Store.Update(ctx, func(tx *store.Tx) error {
+		if row, err = tx.LastCRL(m.id); err == nil && !m.due(row, a.now()) {
+			return nil
+		}
+		row, err = a.publish(tx, m)
+		return err
+	})
+	return row, err
 }
 
 func (m *member) due(last store.CRL, now time.Time) bool {

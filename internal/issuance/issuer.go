@@ -56,12 +56,17 @@ func NewIssuer(c *cert.Certificate, key crypto.Signer, crlURL, certificateURL st
 // Certificate returns the authority's certificate.
 func (is *Issuer) Certificate() *cert.Certificate { return is.certificate }
 
-// Issue signs exactly the bytes that were prepared for this issuer.
+// Issue signs exactly the bytes that were prepared for this issuer, once.
 func (is *Issuer) Issue(p *Prepared) (*cert.Certificate, error) {
 	if p == nil || p.issuer != is {
-		return nil, errors.New("issue certificate: prepared for another issuer")
+		return nil, errors.New("issue certificate: nothing prepared, prepared for another issuer, or issued already")
 	}
-	return is.sign(p.tbs)
+	p.issuer = nil
+	c, err := is.sign(p.tbs)
+	if err != nil {
+		return nil, fmt.Errorf("issue certificate as %s: %w", is.certificate.Subject, err)
+	}
+	return c, nil
 }
 
 // sign makes a certificate and looks at it before anybody else does: a fault

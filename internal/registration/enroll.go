@@ -23,6 +23,14 @@ func (s *Service) Enroll(ctx context.Context, orderID, secret string, request []
 	// Before anything is looked at, so that the two see the same order.
 	defer s.turns.take(orderID)()
 
+	// The session first: only those who may enroll cost us a parser's time.
+	err := s.o.Store.View(ctx, func(tx *store.Tx) error {
+		_, err := s.authorized(tx, orderID, secret, StateProven, StateIssued)
+		return err
+	})
+	if err != nil {
+		return Issued{}, err
+	}
 	key, keyHash, err := requestedKey(request)
 	if err != nil {
 		return Issued{}, err

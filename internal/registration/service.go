@@ -71,6 +71,13 @@ const (
 	MaxName   = 200                 // characters
 )
 
+// What was applied for and never proven is forgotten after a week, a little
+// with each new order.
+const (
+	keepUnproven = 7 * 24 * time.Hour
+	forgetAtOnce = 20
+)
+
 // Issued is a certificate with what a mail client needs beside it.
 type Issued struct {
 	Certificate *cert.Certificate
@@ -109,6 +116,9 @@ func (s *Service) Apply(ctx context.Context, a Application) (Order, string, erro
 	}
 	var mail validation.Mail
 	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.ForgetOrders(now.Add(-keepUnproven), forgetAtOnce); err != nil {
+			return err
+		}
 		if err := tx.InsertProfile(profile.Hash(), string(profile.Text()), now); err != nil {
 			return err
 		}

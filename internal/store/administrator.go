@@ -63,6 +63,12 @@ func (tx *Tx) SetFirstCode(hash []byte, now time.Time) error {
 		ON CONFLICT (id) DO UPDATE SET code_hash = excluded.code_hash, made_at = excluded.made_at`, hash, unix(now))
 }
 
+// FirstCode reads the hash of the one-time code.
+func (tx *Tx) FirstCode() ([]byte, error) {
+	return one(tx, "first code", func(s scanner) (hash []byte, err error) { return hash, s.Scan(&hash) },
+		`SELECT code_hash FROM first_codes WHERE id = 1`)
+}
+
 // TakeFirstCode uses the one-time code up; ErrConflict when it is another one.
 func (tx *Tx) TakeFirstCode(hash []byte) error {
 	return tx.exec("first code", `DELETE FROM first_codes WHERE id = 1 AND code_hash = $1`, hash)

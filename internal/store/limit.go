@@ -20,7 +20,8 @@ func (tx *Tx) AddEvent(id string, key []byte, at time.Time) error {
 		ON CONFLICT DO NOTHING`, id, key, unix(at))
 }
 
-// ForgetEvents drops what no limit looks at any more.
+// ForgetEvents drops what no limit looks at any more: none looks back further
+// than an hour.
 func (tx *Tx) ForgetEvents(before time.Time) error {
 	_, err := tx.execCount("forget events", `DELETE FROM rate_events WHERE at <= $1`, unix(before))
 	return err

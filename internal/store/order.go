@@ -120,6 +120,28 @@ func (tx *Tx) Profile(hash []byte) (config string, err error) {
 	return one(tx, "profile", scanString, `SELECT config FROM profiles WHERE hash = $1`, hash)
 }
 
+// ForgetOrders drops up to limit orders that nobody proved anything for and
+// that ended before a time: what a stranger typed in is not ours to keep.
+func (tx *Tx) ForgetOrders(before time.Time, limit int) error {
+	ids, err := all(tx, "orders to forget", scanString, `SELECT o.id FROM orders o
+		WHERE o.expires_at <= $1 AND o.state IN ('applied', 'refused') AND o.person_id IS NULL
+		AND NOT EXISTS (SELECT 1 FROM certificates c WHERE c.order_id = o.id) LIMIT $2`, unix(before), limit)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		for _, table := range []string{"challenges", "order_mailboxes"} {
+			if _, err := tx.execCount("forget order", `DELETE FROM `+table+` WHERE order_id = $1`, id); err != nil {
+				return err
+			}
+		}
+		if err := tx.exec("forget order", `DELETE FROM orders WHERE id = $1`, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ExtendOrder gives an applied order more time, because a new mail was sent.
 func (tx *Tx) ExtendOrder(id string, expires time.Time) error {
 	return tx.exec("extend order", `UPDATE orders SET expires_at = $2 WHERE id = $1 AND state = 'applied'`, id, unix(expires))

@@ -89,6 +89,9 @@ func (v *Validator) random() io.Reader {
 // too many mails to the address, for the order, or for the client.
 func (v *Validator) Challenge(tx *store.Tx, o store.Order, address mailbox.Mailbox, client string) (Mail, error) {
 	now := v.Clock()
+	if err := tx.ForgetEvents(now.Add(-Run)); err != nil {
+		return Mail{}, err
+	}
 	keys := []string{"mails to " + address.Key(), "mails for order " + o.ID}
 	if client != "" {
 		keys = append(keys, "mails for client "+client)

@@ -73,6 +73,8 @@ CREATE TABLE orders (
     expires_at   BIGINT NOT NULL
 );
 
+CREATE INDEX orders_unproven ON orders (expires_at) WHERE person_id IS NULL;
+
 CREATE TABLE order_mailboxes (
     order_id    TEXT   NOT NULL REFERENCES orders (id),
     position    BIGINT NOT NULL,
