@@ -60,7 +60,7 @@ func Parse(module, text string) (*Map, error) {
 
 // Rule forbids the library to link something, with the reason.
 type Rule struct {
-	Path   string
+	Path   string // of a package; with /... at its end, also of all below it
 	Reason string
 }
 
@@ -170,7 +170,8 @@ func (m *Map) room(own string) string {
 
 func find(rules []Rule, path string) (reason string, hit bool) {
 	for _, r := range rules {
-		if path == r.Path || strings.HasPrefix(path, r.Path+"/") {
+		root, below := strings.CutSuffix(r.Path, "/...")
+		if path == root || below && strings.HasPrefix(path, root+"/") {
 			return r.Reason, true
 		}
 	}

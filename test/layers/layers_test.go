@@ -67,14 +67,14 @@ func TestChecker(t *testing.T) {
 	const module = "example.org/m"
 	limits := &Limits{
 		Allowed:   []string{"golang.org/x/crypto"},
-		Forbidden: []Rule{{"net/http", "no server"}},
+		Forbidden: []Rule{{"net/http/...", "no server"}},
 		Unnamed:   []Rule{{"os", "no files"}},
 		Excepted:  map[string][]string{"cert/store": {"os"}},
 		TestOnly:  []string{"internal/testca"},
 	}
 	std := []Package{
 		{ImportPath: "bytes", Standard: true}, {ImportPath: "os", Standard: true},
-		{ImportPath: "net/http", Standard: true}, {ImportPath: "net/http/internal", Standard: true},
+		{ImportPath: "net/http", Standard: true}, {ImportPath: "net/http/internal", Standard: true}, {ImportPath: "os/signal", Standard: true},
 	}
 	tests := []struct {
 		name string
@@ -92,6 +92,7 @@ func TestChecker(t *testing.T) {
 		{"links a stranger", Package{ImportPath: "cert", Deps: []string{"github.com/some/one"}}, "cert links github.com/some/one"},
 		{"internal may link a stranger", Package{ImportPath: "internal/oid", Deps: []string{"github.com/some/one"}}, ""},
 		{"names os", Package{ImportPath: "cert", Imports: []string{"os"}, Deps: []string{"os"}}, "cert imports os: no files"},
+		{"names a package below", Package{ImportPath: "cert", Imports: []string{"os/signal"}, Deps: []string{"os/signal"}}, ""},
 		{"links os", Package{ImportPath: "cert", Imports: []string{"bytes"}, Deps: []string{"os"}}, ""},
 		{"names os, excepted", Package{ImportPath: "cert/store", Imports: []string{"os"}, Deps: []string{"os"}}, ""},
 	}
