@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -187,14 +188,19 @@ func (s *story) getCertificate(ctx context.Context, who person) error {
 	return s.expect(ctx, who, statusYes, stdin, "id", "request", "--server", s.server, "--email", who.address, "--name", who.name, "--trust-root")
 }
 
-const letter = "From: Alice <alice@example.com>\r\nTo: Bob <bob@example.com>, Carol <carol@example.org>\r\n" +
-	"Subject: Lunch\r\nDate: Mon, 23 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n" +
-	"Content-Type: text/plain; charset=utf-8\r\n\r\n" +
-	"Dear Bob, dear Carol,\r\n\r\nlet us meet at noon, at the fountain.\r\n\r\nAlice\r\n"
+// letter is a mail from Alice that asks for something.
+func (s *story) letter(wish string) string {
+	return "From: Alice <alice@example.com>\r\nTo: Bob <bob@example.com>, Carol <carol@example.org>\r\n" +
+		"Subject: Lunch\r\nDate: " + s.p.env.Now().Format(time.RFC1123Z) + "\r\nMIME-Version: 1.0\r\n" +
+		"Content-Type: text/plain; charset=utf-8\r\n\r\n" +
+		"Dear Bob, dear Carol,\r\n\r\n" + wish + "\r\n\r\nAlice\r\n"
+}
+
+const wish = "let us meet at noon, at the fountain."
 
 func (s *story) sealLetter(ctx context.Context) error {
 	s.explain("Alice writes a letter, signs it, and encrypts it to Bob and Carol.")
-	if err := s.write("letter.eml", letter); err != nil {
+	if err := s.write("letter.eml", s.letter(wish)); err != nil {
 		return err
 	}
 	s.show("mailseal seal --as alice@example.com --to bob.pem --to carol.pem -o sealed.eml letter.eml")
@@ -225,7 +231,7 @@ func (s *story) openLetter(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !strings.Contains(text, "let us meet at noon, at the fountain.") {
+		if !strings.Contains(text, wish) {
 			return fmt.Errorf("%s does not read what Alice wrote", who.name)
 		}
 	}
@@ -238,7 +244,7 @@ func (s *story) changeLetter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Near the end of the last full line but a few: inside the encrypted content.
+	// Three quarters on, all is encrypted content.
 	at := len(sealed) * 3 / 4
 	for !letterOrDigit(sealed[at]) {
 		at++
@@ -286,7 +292,7 @@ func (s *story) changeSigned(ctx context.Context) error {
 
 func (s *story) forgeSender(ctx context.Context) error {
 	s.explain("Bob writes a mail that says it is from Alice, and signs it with his own key. The\n   signature is right, and the mail is refused: Bob's certificate does not name Alice.")
-	if err := s.write("forged-letter.eml", strings.Replace(letter, "at noon, at the fountain", "at midnight, bring money", 1)); err != nil {
+	if err := s.write("forged-letter.eml", s.letter("please give Bob the keys to the treasury.")); err != nil {
 		return err
 	}
 	s.show("mailseal sign --as bob@example.com -o forged.eml forged-letter.eml")

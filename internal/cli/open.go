@@ -64,8 +64,10 @@ func (p *program) runOpen(ctx context.Context, file string, o *openOptions) erro
 		return fmt.Errorf("%s: %w", in.name, closed)
 	}
 	defer m.Close()
-	if closed == nil {
-		if err := p.showContent(in, m, o); err != nil {
+	refused := m.Verdict.Verdict == smime.Invalid && !o.force
+	// With --json standard output is the verdict's.
+	if closed == nil && !refused && (!o.judge.asJSON || o.output != "") {
+		if err := p.writeContent(o.output, in, m); err != nil {
 			return err
 		}
 	}
@@ -76,18 +78,8 @@ func (p *program) runOpen(ctx context.Context, file string, o *openOptions) erro
 	if err := p.printVerdict(to, m, o.judge.asJSON); err != nil {
 		return err
 	}
-	return answer(in, m, closed, oo)
-}
-
-// showContent writes the content unless it must not be shown. With --json standard
-// output is the verdict's.
-func (p *program) showContent(in *input, m *smime.Message, o *openOptions) error {
-	if m.Verdict.Verdict == smime.Invalid && !o.force {
+	if closed == nil && refused {
 		p.say("mailseal: the content was not written; --force writes it all the same")
-		return nil
 	}
-	if o.judge.asJSON && o.output == "" {
-		return nil
-	}
-	return p.writeContent(o.output, in, m)
+	return answer(in, m, closed, oo)
 }

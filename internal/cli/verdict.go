@@ -23,8 +23,8 @@ func (p *program) printVerdict(w io.Writer, m *smime.Message, asJSON bool) error
 	fmt.Fprintf(&b, "%s  %s\n\n", paint(v.Verdict, strings.ToUpper(string(v.Verdict))), headline(v))
 	row(&b, "From", strings.Join(v.From, ", "))
 	for i := range v.Signers {
-		writeSigner(&b, &v.Signers[i], v.Verdict, paint)
-		row(&b, "Trusted by", anchor(m.Learned, v.Signers[i].SHA256))
+		s := &v.Signers[i]
+		writeSigner(&b, s, anchor(m.Learned, s.SHA256), func(text string) string { return paint(v.Verdict, text) })
 	}
 	row(&b, "Covers", coverage(v.Coverage))
 	row(&b, "Encrypted", encryption(v))
@@ -87,19 +87,20 @@ func accusation(s smime.Status) string {
 	return ""
 }
 
-func writeSigner(b *strings.Builder, s *smime.Signer, verdict smime.Conclusion, paint painter) {
+func writeSigner(b *strings.Builder, s *smime.Signer, anchor string, paint func(string) string) {
 	who := strings.Join(s.Emails, ", ")
 	if who == "" {
 		who = s.Subject
 	}
 	if who == "" {
-		who = "somebody whose certificate is not here"
+		who = "nobody who can be named"
 	}
 	row(b, "Signed by", who)
 	if s.Status != smime.StatusValid {
-		fmt.Fprintf(b, "  %-12s %s%s\n", "", paint(verdict, string(s.Status)), reason(s))
+		fmt.Fprintf(b, "  %-12s %s%s\n", "", paint(string(s.Status)), reason(s))
 	}
 	row(b, "Issued by", s.Issuer)
+	row(b, "Trusted by", anchor)
 	row(b, "Validation", validation(s.Validation))
 	if !s.Timestamped.IsZero() {
 		row(b, "Stamped at", clock(s.Timestamped))
