@@ -9,10 +9,12 @@ import (
 	"github.com/mailseal/mailseal/cert"
 )
 
-// search is the work for one leaf: a depth-first walk from the leaf up, twice
-// if need be. The first walk is strict and turns back at the first fault. Only
-// when it finds nothing a lenient walk goes on past faults, to learn which of
-// them stands between the leaf and an anchor; it accepts nothing.
+// search is the work for one leaf: depth-first walks from the leaf up, each
+// allowed to go one certificate further than the one before, so that a short
+// path is found before a thicket of cross-certificates is entered. Strict walks
+// turn back at the first fault. Only when they find nothing lenient ones go on
+// past faults, to learn which of them stands between the leaf and an anchor;
+// they accept nothing.
 type search struct {
 	o           *Options
 	lenient     bool
@@ -22,6 +24,8 @@ type search struct {
 	steps       int // issuers tried in this walk
 	comparisons int // names compared with constraints
 	exhausted   bool
+	limit       int  // certificates in a path of this walk
+	cut         bool // a path of this walk ended at the limit
 
 	best   *Error // fault of the best path to an anchor
 	broken *Error // worst signature fault, for when there is no path
@@ -31,32 +35,34 @@ type search struct {
 type edge struct{ child, parent *cert.Certificate }
 
 func (s *search) run(leaf *cert.Certificate) ([]*cert.Certificate, *Error) {
-	fault := s.checkLeaf(leaf)
-	for _, lenient := range []bool{false, true} {
-		s.lenient, s.steps = lenient, 0
-		if fault != nil && !lenient {
-			continue
-		}
-		if s.exhausted {
-			break
-		}
-		if chain := s.from(leaf, fault); chain != nil {
-			return chain, nil
-		}
-	}
-	return nil, s.verdict(leaf)
-}
-
-// from tries the leaf as its own anchor, then its issuers.
-func (s *search) from(leaf *cert.Certificate, fault *Error) []*cert.Certificate {
 	path := []*cert.Certificate{leaf}
+	fault := s.checkLeaf(leaf)
 	if slices.ContainsFunc(s.o.Anchors, leaf.Equal) {
 		if fault == nil {
-			return path
+			return path, nil
 		}
 		s.reached(fault)
 	}
-	return s.extend(path, fault)
+	if fault == nil {
+		if chain := s.walk(path, nil); chain != nil {
+			return chain, nil
+		}
+	}
+	s.lenient = true
+	s.walk(path, fault)
+	return nil, s.verdict(leaf)
+}
+
+// walk goes further and further until no path was cut short.
+func (s *search) walk(path []*cert.Certificate, fault *Error) []*cert.Certificate {
+	s.steps, s.cut = 0, true
+	for s.limit = 2; s.limit <= MaxDepth && s.cut && !s.exhausted; s.limit++ {
+		s.cut = false
+		if chain := s.extend(path, fault); chain != nil {
+			return chain
+		}
+	}
+	return nil
 }
 
 // verdict picks the reason that tells most.
@@ -75,10 +81,12 @@ func (s *search) verdict(leaf *cert.Certificate) *Error {
 // extend looks for a way from the end of path to an anchor. worst is the worst
 // fault on the path so far.
 func (s *search) extend(path []*cert.Certificate, worst *Error) []*cert.Certificate {
-	if len(path) == MaxDepth {
+	issuers := s.issuers(path[len(path)-1])
+	if len(path) == s.limit {
+		s.cut = s.cut || len(issuers) > 0
 		return nil
 	}
-	for _, c := range s.issuers(path[len(path)-1]) {
+	for _, c := range issuers {
 		if repeats(path, c.Certificate) {
 			continue
 		}
@@ -156,9 +164,13 @@ func repeats(path []*cert.Certificate, c *cert.Certificate) bool {
 	})
 }
 
+// rank is lower for those that are likelier to end the search soon.
 func (s *search) rank(child, parent *cert.Certificate, anchor bool) (rank int) {
 	if !anchor {
 		rank++
+		if !slices.ContainsFunc(s.o.Anchors, func(a *cert.Certificate) bool { return a != nil && a.Subject.Equal(parent.Issuer) }) {
+			rank += 16
+		}
 	}
 	switch {
 	case len(child.AuthorityKeyID) == 0 || len(parent.SubjectKeyID) == 0:

@@ -212,8 +212,10 @@ func As(t testing.TB, l *Leaf) *Authority {
 	return &Authority{Certificate: l.Certificate, Key: l.Signer(), Chain: append([]*cert.Certificate{l.Certificate}, l.Chain...), t: t}
 }
 
-// Renamed returns a as if its certificate had another subject, for CrossSign.
+// Renamed returns a as if it bore another name, to be cross-signed under that
+// name or to issue under it.
 func Renamed(a *Authority, n pkix.Name) *Authority {
+	a.t.Helper()
 	raw, err := asn1.Marshal(n.ToRDNSequence())
 	if err != nil {
 		a.t.Fatalf("testca: %v", err)
