@@ -39,6 +39,17 @@ type Attribute struct {
 	Raw   []byte // DER of the value
 }
 
+// ParseName reads a Name in DER, as it stands outside certificates: in an OCSP
+// response, in the issuerAndSerialNumber of CMS.
+func ParseName(der []byte) (Name, error) {
+	s := cryptobyte.String(der)
+	_, n, err := readName(&s)
+	if err == nil && !s.Empty() {
+		err = malformed("name")
+	}
+	return n, err
+}
+
 // readName consumes a Name. DER elements of other string types than the
 // standard's are kept as they are.
 func readName(s *cryptobyte.String) (raw []byte, n Name, err error) {
