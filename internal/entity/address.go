@@ -23,7 +23,7 @@ type Address struct {
 	// Group is the name of the group that the address is a member of (RFC 5322 §3.4), usually "".
 	Group string
 
-	raw string // the display name with every encoded word decoded to bytes
+	raw string // the display name and all comments with every encoded word decoded to bytes
 }
 
 // Addresses parses all fields of this name as one address list: From, Sender, To, Cc. No field is no address.
@@ -66,6 +66,9 @@ func ParseAddressList(v string) ([]Address, error) {
 	}
 	if p.inGroup {
 		return nil, fmt.Errorf("%w: a group without its end", ErrAmbiguous)
+	}
+	if n := len(p.list); n > 0 {
+		p.list[n-1].addComments(p.comments)
 	}
 	return p.list, nil
 }
@@ -191,19 +194,26 @@ func (p *addressParser) bare(words []word) error {
 
 // add finishes an address with the comment that may follow it.
 func (p *addressParser) add(a Address) error {
-	from := p.i
 	if err := p.skip(); err != nil {
 		return err
 	}
-	comment := strings.TrimSpace(p.s[from:p.i])
-	if a.Display == "" && strings.HasPrefix(comment, "(") {
-		a.Display, a.raw = display([]word{{text: strings.Trim(comment, "()")}})
-	}
+	a.addComments(p.comments)
+	p.comments = nil
 	a.Group = p.group
 	if p.list = append(p.list, a); len(p.list) > MaxAddresses {
 		return fmt.Errorf("%w: more than %d addresses", ErrLimit, MaxAddresses)
 	}
 	return p.separator()
+}
+
+func (a *Address) addComments(comments []string) {
+	for _, c := range comments {
+		shown, raw := display([]word{{text: c}})
+		if a.Display == "" {
+			a.Display = shown
+		}
+		a.raw += " " + raw
+	}
 }
 
 // addrSpec joins the words of a local part and reads the domain behind the at sign.
@@ -271,8 +281,8 @@ func display(words []word) (shown, raw string) {
 	return strings.ToValidUTF8(shown, string(utf8.RuneError)), raw
 }
 
-// DisplayedAddresses returns the addresses that the display name pretends to be or to contain. Mail programs that show only the
-// name make a reader believe them.
+// DisplayedAddresses returns the addresses that the display name or a comment pretends to be or to contain. Mail programs that show
+// only the name make a reader believe them.
 func (a Address) DisplayedAddresses() []mailbox.Mailbox {
 	var found []mailbox.Mailbox
 	for _, text := range []string{a.Display, a.raw} {

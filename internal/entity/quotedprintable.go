@@ -89,8 +89,8 @@ type quotedWriter struct {
 }
 
 // NewQuotedPrintableWriter encodes text (RFC 2045 §6.7). CRLF and LF both end a line, written as CRLF. Lines that begin with
-// "From " or a dot and white space at a line's end are written so that no relay or mailbox touches them. Close ends the text; it
-// does not close dst.
+// "From ", a dot or two hyphens and white space at a line's end are written so that no relay, mailbox or multipart takes them for
+// something else. Close ends the text; it does not close dst.
 func NewQuotedPrintableWriter(dst io.Writer) io.WriteCloser {
 	return &quotedWriter{dst: bufio.NewWriter(dst)}
 }
@@ -166,9 +166,10 @@ func (w *quotedWriter) emit(b ...byte) {
 	w.line = append(w.line, b...)
 }
 
-// guard escapes the first character of a line that a mailbox ("From ") or SMTP (".") would change.
+// guard escapes the first character of a line that a mailbox ("From ") or SMTP (".") would change, or that might be taken for the
+// delimiter of a multipart around it ("--").
 func (w *quotedWriter) guard() {
-	if bytes.HasPrefix(w.line, []byte("From ")) || bytes.HasPrefix(w.line, []byte(".")) {
+	if bytes.HasPrefix(w.line, []byte("From ")) || bytes.HasPrefix(w.line, []byte(".")) || bytes.HasPrefix(w.line, []byte("--")) {
 		c := w.line[0]
 		w.line = append([]byte{'=', hexDigits[c>>4], hexDigits[c&15]}, w.line[1:]...)
 	}

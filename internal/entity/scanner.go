@@ -10,8 +10,9 @@ const maxComment = 16
 
 // scanner reads the lexical tokens that RFC 5322 §3.2 and RFC 2045 §5.1 share from an unfolded field value.
 type scanner struct {
-	s string
-	i int
+	s        string
+	i        int
+	comments []string // those passed over
 }
 
 func (s *scanner) eof() bool { return s.i >= len(s.s) }
@@ -52,6 +53,7 @@ func (s *scanner) skip() error {
 }
 
 func (s *scanner) comment() error {
+	start := s.i
 	for depth := 0; !s.eof(); s.i++ {
 		switch s.peek() {
 		case '(':
@@ -62,6 +64,7 @@ func (s *scanner) comment() error {
 			s.i++
 		case ')':
 			if depth--; depth == 0 {
+				s.comments = append(s.comments, s.s[start+1:s.i])
 				s.i++
 				return nil
 			}

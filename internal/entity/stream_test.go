@@ -191,6 +191,7 @@ func TestQuotedPrintable(t *testing.T) {
 		{"a b", "a b"},
 		{"From here\r\nFrom", "=46rom here\r\nFrom"},
 		{".\r\n", "=2E\r\n"},
+		{"--b\r\n-b", "=2D-b\r\n-b"},
 		{"\xe3\x81\x82", "=E3=81=82"},
 		{"a\rb", "a=0Db"},
 		{"a\r\r\n", "a=0D\r\n"},

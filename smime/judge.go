@@ -1,0 +1,154 @@
+package smime
+
+import (
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/certpath"
+	"github.com/mailseal/mailseal/cms"
+	"github.com/mailseal/mailseal/revocation"
+)
+
+// minRSA is the smallest RSA key that is believed (RFC 8551 §4.3).
+const minRSA = 2048
+
+// judge turns the facts about a signature into a status.
+type judge struct {
+	o      *OpenOptions
+	sender binding
+}
+
+// finding gathers what is wrong with one signature.
+type finding struct {
+	status  Status
+	reasons []string
+}
+
+func (f *finding) add(s Status, format string, args ...any) {
+	reason := fmt.Sprintf(format, args...)
+	if worse(f.status, s) == s {
+		// The reason for the status that counts comes first.
+		f.reasons = append([]string{reason}, f.reasons...)
+	} else {
+		f.reasons = append(f.reasons, reason)
+	}
+	f.status = worse(f.status, s)
+}
+
+// signer judges one signature: its own correctness, the strength of its algorithms, the address, the path, revocation.
+func (j *judge) signer(r cms.SignerResult, s *cms.SignedReader) (Signer, LearnedSigner) {
+	f := finding{status: StatusValid}
+	f.addSignature(r)
+	var chain []*cert.Certificate
+	if r.Certificate != nil {
+		f.addStrength(r)
+		j.addAddress(&f, r.Certificate)
+		chain = j.addPath(&f, r.Certificate, s)
+	}
+	out := Signer{Status: f.status, Reason: strings.Join(f.reasons, "; "), Algorithm: r.Algorithm, SigningTime: r.SigningTime, Emails: []string{}}
+	if c := r.Certificate; c != nil {
+		out.Emails = append(out.Emails, c.Emails()...)
+		out.Subject, out.Issuer = c.Subject.String(), c.Issuer.String()
+		out.Serial, out.SHA256 = c.SerialHex(), c.SHA256()
+	}
+	return out, LearnedSigner{r.Certificate, chain, r.Capabilities, r.SigningTime}
+}
+
+// addSignature says whether content and attributes are what was signed.
+func (f *finding) addSignature(r cms.SignerResult) {
+	switch {
+	case r.Err == nil && r.Certificate == nil, errors.Is(r.Err, cms.ErrNoCertificate):
+		f.add(StatusUntrusted, "the signer's certificate is not in the message")
+	case errors.Is(r.Err, cms.ErrUnsupported):
+		f.add(StatusUnsupported, "%v", r.Err)
+	case r.Err != nil:
+		f.add(StatusInvalid, "%v", r.Err)
+	}
+}
+
+func (f *finding) addStrength(r cms.SignerResult) {
+	if r.Weak {
+		f.add(StatusWeak, "%s can be forged", r.Algorithm)
+	}
+	if key, ok := r.Certificate.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < minRSA {
+		f.add(StatusWeak, "the key has %d bits, %d are needed", key.N.BitLen(), minRSA)
+	}
+}
+
+// addAddress says whether the certificate names the sender.
+func (j *judge) addAddress(f *finding, c *cert.Certificate) {
+	switch {
+	case j.sender.problem != "":
+		f.add(StatusAddressMismatch, "%s", j.sender.problem)
+	case !certpath.Names(c, j.sender.address):
+		f.add(StatusAddressMismatch, "the certificate does not name %s", j.sender.address)
+	}
+}
+
+// addPath says whether the certificate leads to an anchor and stands.
+func (j *judge) addPath(f *finding, c *cert.Certificate, s *cms.SignedReader) []*cert.Certificate {
+	o := &certpath.Options{
+		Anchors:       j.o.Anchors,
+		Intermediates: append(append([]*cert.Certificate{}, j.o.Intermediates...), s.Certificates()...),
+		At:            j.o.At,
+		KeyUsage:      cert.KeyUsageDigitalSignature | cert.KeyUsageContentCommitment,
+	}
+	chain, err := certpath.Verify(c, o)
+	if err != nil {
+		f.add(pathStatus(err), "%v", err)
+		if reasonOf(err) != certpath.Expired {
+			return nil
+		}
+		// A revoked key stays revoked when its certificate has ended: judge the path as it was on the last day.
+		o.At = c.NotAfter
+		if chain, err = certpath.Verify(c, o); err != nil {
+			return nil
+		}
+	}
+	j.addRevocation(f, chain, s)
+	return chain
+}
+
+func pathStatus(err error) Status {
+	switch reasonOf(err) {
+	case certpath.Expired:
+		return StatusExpired
+	case certpath.Weak:
+		return StatusWeak
+	case certpath.Unsupported:
+		return StatusUnsupported
+	}
+	return StatusUntrusted
+}
+
+func reasonOf(err error) certpath.Reason {
+	var e *certpath.Error
+	if errors.As(err, &e) {
+		return e.Reason
+	}
+	return certpath.NoPath
+}
+
+// addRevocation asks the lists that the caller gave, and those in the message: whoever signed the message chose the latter, so
+// they can take trust away and not give it.
+func (j *judge) addRevocation(f *finding, chain []*cert.Certificate, s *cms.SignedReader) {
+	crls := append([]*cert.CRL{}, j.o.CRLs...)
+	for _, der := range s.CRLs() {
+		if crl, err := cert.ParseCRL(der); err == nil {
+			crls = append(crls, crl)
+		}
+	}
+	if len(crls) == 0 {
+		return
+	}
+	status, err := revocation.Check(chain, crls, j.o.At)
+	switch {
+	case status == revocation.Revoked:
+		f.add(StatusRevoked, "%v", err)
+	case status != revocation.Good && len(j.o.CRLs) > 0:
+		f.add(StatusRevocationUnknown, "%v", err)
+	}
+}

@@ -1,0 +1,247 @@
+package smime
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/mailseal/mailseal/internal/entity"
+)
+
+// maxRewrite is how deep parts are re-encoded.
+const maxRewrite = 16
+
+// draft is a message that is about to be protected: what stays outside, and the entity that is signed or encrypted.
+type draft struct {
+	outer []entity.Field
+	inner []entity.Field
+	body  *entity.Entity
+}
+
+// newDraft divides the header (RFC 8551 §3.1): the fields that describe the body become the protected entity's, all others stay.
+// Bcc is dropped, since everybody who receives the message would read it (RFC 5322 §3.6.3).
+func newDraft(src io.ReaderAt, size int64) (*draft, error) {
+	e, err := entity.Read(src, size)
+	if err != nil {
+		return nil, &MalformedError{"message header", err}
+	}
+	if len(e.Header.Defects) > 0 {
+		return nil, &MalformedError{"message header", fmt.Errorf("%s: repair the message first", e.Header.Defects[0])}
+	}
+	d := &draft{body: e}
+	for _, f := range e.Header.Fields {
+		switch {
+		case f.IsContent():
+			d.inner = append(d.inner, f)
+		case f.Is("MIME-Version"), f.Is("Bcc"), f.Is("Resent-Bcc"):
+		default:
+			d.outer = append(d.outer, f)
+		}
+	}
+	return d, nil
+}
+
+// has tells whether the header outside has a field of this name.
+func (d *draft) has(name string) bool { return entity.Header{Fields: d.outer}.Has(name) }
+
+// writeEntity writes the entity to be protected: canonical, and safe for every relay (RFC 8551 §3.1). It is deterministic, so
+// that it may be written twice.
+func (d *draft) writeEntity(w io.Writer) error {
+	return writeSafe(w, d.body, d.inner, 0)
+}
+
+// writeSafe writes the entity e with the header fields given. An entity that is safe already keeps every byte but its line ends.
+func writeSafe(w io.Writer, e *entity.Entity, fields []entity.Field, depth int) error {
+	if depth > maxRewrite {
+		return &MalformedError{"message", fmt.Errorf("parts nested deeper than %d", maxRewrite)}
+	}
+	h := entity.Header{Fields: fields}
+	typ, err := h.ContentType()
+	if err != nil {
+		return &MalformedError{"message", err}
+	}
+	enc, err := h.TransferEncoding()
+	if err != nil {
+		return &MalformedError{"message", err}
+	}
+	s, err := entity.Examine(e.Body())
+	if err != nil {
+		return err
+	}
+	if !h.Has("Content-Type") && depth == 0 {
+		fields = append([]entity.Field{defaultType(s)}, fields...)
+	}
+	switch {
+	case s.Safe() && enc != entity.Binary, isSealed(typ):
+		return writeWhole(w, fields, entity.NewCanonicalReader(e.Body()))
+	case typ.IsMultipart():
+		return writeMultipart(w, e, fields, depth)
+	case typ.Type == "message/rfc822":
+		return writeForwarded(w, e, fields, depth)
+	case strings.HasPrefix(typ.Type, "message/"):
+		// RFC 2046 §5.2 and its successors: 7bit only. What is not is broken beyond our repair.
+		return writeWhole(w, fields, entity.NewCanonicalReader(e.Body()))
+	}
+	return writeLeaf(w, e, fields, leafOf(typ, enc, s))
+}
+
+// isSealed tells whether a part carries a signature over its own bytes, which re-encoding would break.
+func isSealed(typ entity.MediaType) bool { return typ.Type == "multipart/signed" }
+
+// defaultType is said aloud, because some programs do not know what a header without it means (RFC 2045 §5.2).
+func defaultType(s entity.Survey) entity.Field {
+	charset := "us-ascii"
+	if s.HighBit > 0 {
+		charset = "utf-8"
+	}
+	return entity.Field{Name: "Content-Type", Raw: []byte("Content-Type: text/plain; charset=" + charset + "\r\n")}
+}
+
+func writeWhole(w io.Writer, fields []entity.Field, body io.Reader) error {
+	if err := writeFields(w, fields); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, "\r\n"); err != nil {
+		return err
+	}
+	_, err := io.Copy(w, body)
+	return err
+}
+
+// writeFields writes header fields as they are, with CRLF at every line's end.
+func writeFields(w io.Writer, fields []entity.Field) error {
+	var b bytes.Buffer
+	for _, f := range fields {
+		if _, err := b.ReadFrom(entity.NewCanonicalReader(bytes.NewReader(f.Raw))); err != nil {
+			return err
+		}
+		if !bytes.HasSuffix(b.Bytes(), []byte("\r\n")) {
+			b.WriteString("\r\n")
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// writeMultipart writes every part safely. The preamble and the epilogue are nobody's content and go.
+func writeMultipart(w io.Writer, e *entity.Entity, fields []entity.Field, depth int) error {
+	m, err := e.Multipart()
+	if err != nil {
+		return &MalformedError{"message", err}
+	}
+	if err := writeFields(w, sevenBit(fields)); err != nil {
+		return err
+	}
+	for _, span := range m.Parts {
+		part, err := e.Part(span)
+		if err != nil {
+			return &MalformedError{"message part", err}
+		}
+		if _, err := fmt.Fprintf(w, "\r\n--%s\r\n", m.Boundary); err != nil {
+			return err
+		}
+		if err := writeSafe(w, part, part.Header.Fields, depth+1); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(w, "\r\n--%s--\r\n", m.Boundary)
+	return err
+}
+
+// writeForwarded writes an attached message safely: message/rfc822 may not be encoded as a whole (RFC 2046 §5.2.1).
+func writeForwarded(w io.Writer, e *entity.Entity, fields []entity.Field, depth int) error {
+	m, err := e.Message()
+	if err != nil {
+		return &MalformedError{"attached message", err}
+	}
+	if err := writeFields(w, sevenBit(fields)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, "\r\n"); err != nil {
+		return err
+	}
+	return writeSafe(w, m, m.Header.Fields, depth+1)
+}
+
+// leaf is how a body without parts is written.
+type leaf struct {
+	from, to  entity.Encoding
+	canonical bool // lines, not bytes
+}
+
+// leafOf chooses the encoding. Lines stay readable where that costs little; bytes become base64.
+func leafOf(typ entity.MediaType, enc entity.Encoding, s entity.Survey) leaf {
+	switch {
+	case enc == entity.Base64, enc == entity.QuotedPrintable:
+		// Encoded already, and not safely: a trailing space, an endless line.
+		return leaf{from: enc, to: enc}
+	case enc == entity.Binary && !strings.HasPrefix(typ.Type, "text/"), s.Nul:
+		return leaf{from: enc, to: entity.Base64}
+	case s.HighBit == 0:
+		return leaf{from: enc, to: entity.QuotedPrintable, canonical: true}
+	case !strings.HasPrefix(typ.Type, "text/"):
+		return leaf{from: enc, to: entity.Base64}
+	case s.HighBit > s.Size/6:
+		return leaf{from: enc, to: entity.Base64, canonical: true}
+	}
+	return leaf{from: enc, to: entity.QuotedPrintable, canonical: true}
+}
+
+func writeLeaf(w io.Writer, e *entity.Entity, fields []entity.Field, l leaf) error {
+	if err := writeFields(w, setEncoding(fields, l.to)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, "\r\n"); err != nil {
+		return err
+	}
+	src := decodeBody(e.Body(), l.from)
+	if l.canonical {
+		src = entity.NewCanonicalReader(src)
+	}
+	dst := entity.NewBase64Writer(w)
+	if l.to == entity.QuotedPrintable {
+		dst = entity.NewQuotedPrintableWriter(w)
+	}
+	if _, err := io.Copy(dst, src); err != nil {
+		return &MalformedError{"message part", fmt.Errorf("re-encode: %w", err)}
+	}
+	return dst.Close()
+}
+
+// decodeBody undoes a transfer encoding.
+func decodeBody(r io.Reader, enc entity.Encoding) io.Reader {
+	switch enc {
+	case entity.Base64:
+		return entity.NewBase64Reader(r)
+	case entity.QuotedPrintable:
+		return entity.NewQuotedPrintableReader(r)
+	}
+	return r
+}
+
+// sevenBit corrects the label of an entity whose parts are safe now.
+func sevenBit(fields []entity.Field) []entity.Field {
+	if enc, err := (entity.Header{Fields: fields}).TransferEncoding(); err == nil && enc != entity.SevenBit {
+		return setEncoding(fields, entity.SevenBit)
+	}
+	return fields
+}
+
+// setEncoding returns the fields with this Content-Transfer-Encoding, in the place of the old one or at the end.
+func setEncoding(fields []entity.Field, enc entity.Encoding) []entity.Field {
+	const name = "Content-Transfer-Encoding"
+	set := entity.Field{Name: name, Raw: []byte(name + ": " + string(enc) + "\r\n")}
+	out := make([]entity.Field, 0, len(fields)+1)
+	found := false
+	for _, f := range fields {
+		if f.Is(name) {
+			f, found = set, true
+		}
+		out = append(out, f)
+	}
+	if !found {
+		out = append(out, set)
+	}
+	return out
+}

@@ -1,0 +1,174 @@
+package smime
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/mailseal/mailseal/cms"
+	"github.com/mailseal/mailseal/internal/entity"
+)
+
+// SignOptions say who signs, and how.
+type SignOptions struct {
+	// Signers are one or more, all over the same content.
+	Signers []*cms.Signer
+	// Opaque puts the content into the signature (application/pkcs7-mime), where no relay can touch it and no program without
+	// S/MIME can read it. The default is multipart/signed, which everybody can read.
+	Opaque bool
+	// Detached makes [Seal] use multipart/signed inside the encryption; its default is opaque, which is smaller. Other functions
+	// ignore it.
+	Detached bool
+	// Time is the signing time, and becomes the message's Date if it has none. Programs refuse a signature when Date and
+	// signing time are an hour or more apart.
+	Time time.Time
+	// Capabilities are what the signer can read; nil is [CompatCapabilities].
+	Capabilities []cms.Capability
+	// Rand is the source of the boundary and of signatures' nonces; nil is crypto/rand.
+	Rand io.Reader
+}
+
+// Sign writes the message of the first size bytes of src to dst, signed (RFC 8551 §3.5).
+//
+// The header stays outside as it is, except that the fields that describe the body (Content-Type and its family) move into the
+// signed entity and Bcc is dropped. The signed entity is made safe for every relay first: parts in 8-bit or binary, with endless
+// lines, trailing white space or "From " at a line's start are re-encoded, all others keep their bytes. Line ends become CRLF.
+func Sign(dst io.Writer, src io.ReaderAt, size int64, o *SignOptions) error {
+	d, err := newDraft(src, size)
+	if err != nil {
+		return err
+	}
+	signed, err := signedEntity(d.writeEntity, o)
+	if err != nil {
+		return err
+	}
+	return d.write(dst, signed, o.Time)
+}
+
+// write puts the protected entity below the outer header.
+func (d *draft) write(dst io.Writer, protected entityWriter, date time.Time) error {
+	w := bufio.NewWriterSize(dst, 64<<10)
+	if err := writeFields(w, d.outer); err != nil {
+		return err
+	}
+	if !d.has("Date") && !date.IsZero() {
+		fmt.Fprintf(w, "Date: %s\r\n", date.Format(time.RFC1123Z))
+	}
+	fmt.Fprint(w, "MIME-Version: 1.0\r\n")
+	if err := protected(w); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// signedEntity puts a signature around content.
+func signedEntity(content entityWriter, o *SignOptions) (entityWriter, error) {
+	if o == nil || len(o.Signers) == 0 {
+		return nil, errors.New("smime: nobody signs: SignOptions.Signers is empty")
+	}
+	options := &cms.SignOptions{Detached: !o.Opaque, Time: o.Time, Capabilities: o.Capabilities, Rand: o.Rand}
+	if options.Capabilities == nil {
+		options.Capabilities = CompatCapabilities()
+	}
+	if o.Opaque {
+		return opaqueEntity(content, o.Signers, options), nil
+	}
+	return multipartSigned(content, o.Signers, options)
+}
+
+// opaqueEntity is RFC 8551 §3.5.2.
+func opaqueEntity(content entityWriter, signers []*cms.Signer, o *cms.SignOptions) entityWriter {
+	return func(w io.Writer) error {
+		return writePKCS7(w, "signed-data", func(dst io.Writer) (io.WriteCloser, error) { return cms.Sign(dst, signers, o) }, content)
+	}
+}
+
+// multipartSigned is RFC 8551 §3.5.3. The content is written and hashed at once; micalg stands in front of it, which is why a
+// signer's digest is fixed beforehand.
+func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOptions) (entityWriter, error) {
+	micalg, err := cms.Micalg(signers)
+	if err != nil {
+		return nil, fmt.Errorf("smime: sign: %w", err)
+	}
+	boundary, err := newBoundary(o.Rand)
+	if err != nil {
+		return nil, err
+	}
+	return func(w io.Writer) error {
+		fmt.Fprintf(w, "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n"+
+			"\tmicalg=%s; boundary=\"%s\"\r\n\r\nThis is an S/MIME signed message\r\n\r\n--%s\r\n", quoteIfNeeded(micalg), boundary, boundary)
+		var signature bytes.Buffer
+		hash, err := cms.Sign(&signature, signers, o)
+		if err != nil {
+			return fmt.Errorf("smime: sign: %w", err)
+		}
+		if err := content(io.MultiWriter(w, hash)); err != nil {
+			return err
+		}
+		if err := hash.Close(); err != nil {
+			return fmt.Errorf("smime: sign: %w", err)
+		}
+		fmt.Fprintf(w, "\r\n--%s\r\nContent-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n"+
+			"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7s\"\r\n"+
+			"Content-Description: S/MIME Cryptographic Signature\r\n\r\n", boundary)
+		b := entity.NewBase64Writer(w)
+		if _, err := signature.WriteTo(b); err != nil {
+			return err
+		}
+		if err := b.Close(); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w, "\r\n--%s--\r\n", boundary)
+		return err
+	}, nil
+}
+
+// writePKCS7 writes content as an application/pkcs7-mime entity (RFC 8551 §3.2), through the CMS layer that open makes.
+func writePKCS7(w io.Writer, smimeType string, open func(io.Writer) (io.WriteCloser, error), content entityWriter) error {
+	fmt.Fprintf(w, "Content-Type: application/pkcs7-mime; smime-type=%s;\r\n\tname=\"smime.p7m\"\r\n"+
+		"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7m\"\r\n"+
+		"Content-Description: S/MIME Message\r\n\r\n", smimeType)
+	armour := entity.NewBase64Writer(w)
+	layer, err := open(armour)
+	if err != nil {
+		return fmt.Errorf("smime: %s: %w", smimeType, err)
+	}
+	buffered := bufio.NewWriterSize(layer, 32<<10)
+	if err := content(buffered); err != nil {
+		return err
+	}
+	if err := buffered.Flush(); err != nil {
+		return fmt.Errorf("smime: %s: %w", smimeType, err)
+	}
+	if err := layer.Close(); err != nil {
+		return fmt.Errorf("smime: %s: %w", smimeType, err)
+	}
+	return armour.Close()
+}
+
+// newBoundary is one that neither base64 nor quoted-printable can contain (RFC 2045 §6.7) and that nobody can guess.
+func newBoundary(random io.Reader) (string, error) {
+	if random == nil {
+		random = rand.Reader
+	}
+	var b [16]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
+		return "", fmt.Errorf("smime: random boundary: %w", err)
+	}
+	return "=_" + hex.EncodeToString(b[:]), nil
+}
+
+// quoteIfNeeded quotes a list of digests: a comma is no token character (RFC 2045 §5.1).
+func quoteIfNeeded(v string) string {
+	for _, c := range []byte(v) {
+		if c == ',' {
+			return `"` + v + `"`
+		}
+	}
+	return v
+}

@@ -1,0 +1,194 @@
+package smime
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/mailseal/mailseal/cms"
+	"github.com/mailseal/mailseal/internal/entity"
+	"github.com/mailseal/mailseal/internal/oid"
+)
+
+// multipartSigned opens a multipart/signed (RFC 8551 §3.5.3, RFC 1847 §2.1) and returns its first part.
+func (op *opener) multipartSigned(e *entity.Entity, c classification) (*entity.Entity, error) {
+	content, signature, err := signedParts(e)
+	if err != nil {
+		op.addBroken(err)
+		return nil, nil
+	}
+	if err := op.checkEpilogue(e); err != nil {
+		op.addBroken(err)
+		return nil, nil
+	}
+	sc := classify(signature.Header)
+	if sc.ambiguous != "" || !isSignatureType(sc.typ.Type) && sc.form != formNamed {
+		if c.typ.Parameter("protocol") == "" {
+			return nil, nil // nothing says that it is S/MIME
+		}
+		op.addBroken(fmt.Errorf("the second part is %q, not a signature", sc.typ.Type))
+		return nil, nil
+	}
+	signed, err := op.verifyDetached(content, signature, sc.encoding)
+	if err != nil {
+		op.addBroken(err)
+		return content, nil
+	}
+	op.addSigned(signed)
+	return content, nil
+}
+
+// signedParts finds the two parts.
+func signedParts(e *entity.Entity) (content, signature *entity.Entity, err error) {
+	m, err := e.Multipart()
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(m.Parts) != 2 {
+		return nil, nil, fmt.Errorf("multipart/signed has %d parts, not two", len(m.Parts))
+	}
+	if m.Reopened {
+		return nil, nil, errors.New("multipart/signed goes on behind its end")
+	}
+	if content, err = e.Part(m.Parts[0]); err != nil {
+		return nil, nil, fmt.Errorf("signed part: %w", err)
+	}
+	if signature, err = e.Part(m.Parts[1]); err != nil {
+		return nil, nil, fmt.Errorf("signature part: %w", err)
+	}
+	return content, signature, nil
+}
+
+// checkEpilogue warns of text that a reader without MIME would see below the signed part.
+func (op *opener) checkEpilogue(e *entity.Entity) error {
+	m, err := e.Multipart()
+	if err != nil {
+		return err
+	}
+	if blank, err := entity.IsBlank(e.Section(m.Epilogue)); err != nil || !blank {
+		op.warn("there is text behind the signed part; it is not signed and not shown")
+	}
+	if !m.Closed {
+		op.warn("the end of the signed message is missing")
+	}
+	if m.Lookalikes > 0 {
+		op.warn("the signed message has lines that look like a boundary between parts")
+	}
+	return nil
+}
+
+// verified is a SignedData that was read to its end.
+type verified struct {
+	reader  *cms.SignedReader
+	signers []cms.SignerResult
+}
+
+// verifyDetached checks the signature over the canonical form of the content, in which every line ends in CRLF. If that fails and
+// the file has bare LFs, some program may have signed those: OpenSSL's -binary does.
+func (op *opener) verifyDetached(content, signature *entity.Entity, enc entity.Encoding) (verified, error) {
+	canonical := entity.NewCanonicalReader(content.Raw())
+	v, err := op.verifyOnce(canonical, signature, enc)
+	if err != nil || !canonical.Changed() || !slices.ContainsFunc(v.signers, isWrong) {
+		return v, err
+	}
+	raw, err := op.verifyOnce(content.Raw(), signature, enc)
+	if err == nil && !slices.ContainsFunc(raw.signers, isWrong) {
+		op.warn("the signature covers the content with the line ends of this file, not with those of mail")
+		return raw, nil
+	}
+	return v, nil
+}
+
+func isWrong(r cms.SignerResult) bool { return errors.Is(r.Err, cms.ErrSignature) }
+
+func (op *opener) verifyOnce(content io.Reader, signature *entity.Entity, enc entity.Encoding) (verified, error) {
+	r, err := cms.NewReader(cmsBody(signature, enc), op.o.Limits)
+	if err != nil {
+		return verified{}, err
+	}
+	// Content inside a detached signature is refused by cms: one program would show it, another the part beside it (CVE-2018-18509).
+	s, err := r.SignedData(op.signedOptions(content))
+	if err != nil {
+		return verified{}, err
+	}
+	return op.readSigned(s, io.Discard)
+}
+
+func (op *opener) signedOptions(content io.Reader) *cms.SignedOptions {
+	return &cms.SignedOptions{Content: content, Certificates: op.o.Intermediates, WithoutAttributes: op.o.WithoutAttributes}
+}
+
+// readSigned reads a SignedData to its end. Signatures that are wrong are no error here; they are among the signers.
+func (op *opener) readSigned(s *cms.SignedReader, dst io.Writer) (verified, error) {
+	_, err := io.Copy(dst, s)
+	if err != nil && s.Signers() == nil {
+		return verified{}, err
+	}
+	if s.ContentType() != oid.Data && len(s.Signers()) > 0 {
+		// RFC 8551 §2.4.2. A signature made for another purpose, over a timestamp for example, is none over mail.
+		return verified{}, fmt.Errorf("the signature covers %s, not mail", s.ContentType().Name())
+	}
+	return verified{s, s.Signers()}, nil
+}
+
+// opaque opens a SignedData that carries its content (RFC 8551 §3.5.2).
+func (op *opener) opaque(r *cms.Reader) (*entity.Entity, error) {
+	s, err := r.SignedData(op.signedOptions(nil))
+	if err != nil {
+		op.addBroken(err)
+		return nil, nil
+	}
+	spool, err := op.spool()
+	if err != nil {
+		return nil, err
+	}
+	v, err := op.readSigned(s, spool)
+	if op.spoolErr != nil {
+		return nil, op.spoolErr
+	}
+	if err != nil {
+		op.addBroken(err)
+		return nil, nil
+	}
+	op.addSigned(v)
+	if s.Detached() {
+		// RFC 8551 §3.8: certificates only. Nothing is signed and nothing is inside.
+		op.warn("the message carries certificates and nothing that is signed")
+		return nil, nil
+	}
+	inner, err := spool.entity()
+	if err != nil {
+		return nil, op.malformed(err)
+	}
+	return inner, nil
+}
+
+// addSigned judges the signers of a layer.
+func (op *opener) addSigned(v verified) {
+	l := openedLayer{Layer: Layer{Type: LayerSigned}}
+	var algorithms []string
+	for _, r := range v.signers {
+		s, learned := op.judge.signer(r, v.reader)
+		l.signers = append(l.signers, s)
+		l.learned = append(l.learned, learned)
+		if !slices.Contains(algorithms, s.Algorithm) {
+			algorithms = append(algorithms, s.Algorithm)
+		}
+	}
+	if len(v.signers) == 0 && !v.reader.Detached() {
+		op.warn("a layer has the form of a signature and nobody signed it")
+	}
+	l.Algorithm = strings.Join(algorithms, ", ")
+	op.layers = append(op.layers, l)
+}
+
+// addBroken records a layer that pretends to be signed and is not well-formed.
+func (op *opener) addBroken(err error) {
+	op.layers = append(op.layers, openedLayer{
+		Layer:   Layer{Type: LayerSigned},
+		signers: []Signer{{Status: StatusInvalid, Reason: "the signature is malformed: " + err.Error(), Emails: []string{}}},
+		broken:  true,
+	})
+}

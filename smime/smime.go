@@ -1,0 +1,26 @@
+// Package smime protects mail and says what may be believed about protected mail: S/MIME 4.0 messages (RFC 8551), built on
+// package cms, judged with package certpath.
+//
+// # Where to start
+//
+// [Sign], [Encrypt] and [Seal] (sign, then encrypt) turn a message into a protected one. [Open] goes the other way: it takes the
+// layers off, one by one, and returns a [Message] with the [Verdict], the content, and what may be learned about the sender.
+//
+// # What is believed
+//
+// A verdict of [Valid] means that a person may believe that the address in From wrote what [Message.Content] holds: every
+// signature is right, its certificate leads to a trust anchor, is in force and names that address, and the signature covers all of
+// the content. Everything less has another name. [Open] never reads a header of a signed or encrypted part as if it were one of
+// the message, and decrypts a layer only if it is all there is: ciphertext beside other parts stays closed, so that an attacker's
+// text never meets the plaintext (the Efail attacks).
+//
+// # What it does not do
+//
+// Nothing here reads a clock, dials, or stores: time, certificates, keys and revocation lists are passed in, and what was learned
+// is passed out. Compressed layers, header protection (RFC 9788) and receipts are not read yet.
+package smime
+
+import "io"
+
+// entityWriter writes one MIME entity, header and body. The layers of a message are entityWriters around each other.
+type entityWriter func(w io.Writer) error
