@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 // TestStories runs testdata/script: one story for each thing that a person wants to do.
 func TestStories(t *testing.T) {
 	files := fixtures(t)
+	url := startServer(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
@@ -46,6 +47,7 @@ func TestStories(t *testing.T) {
 			e.Setenv("MAILSEAL_HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("MAILSEAL_PASSPHRASE", passphrase)
 			e.Setenv("TMPDIR", e.WorkDir)
+			e.Setenv("SERVER", url)
 			for name, data := range files {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), data, 0o600); err != nil {
 					return err
@@ -53,7 +55,7 @@ func TestStories(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "mailed-code": mailedCode},
 	})
 }
 
