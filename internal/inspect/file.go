@@ -6,6 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/identity"
@@ -42,11 +46,20 @@ func File(src io.ReaderAt, size int64, o *Options) (*Report, error) {
 		return nil, fmt.Errorf("%w: it is empty", ErrUnknown)
 	case isContentInfo(head):
 		return cmsReport(io.NewSectionReader(src, 0, size))
-	case head[0] == 0x30 || bytes.Contains(head, []byte("-----BEGIN ")):
+	case head[0] == 0x30 || bytes.Contains(head, pemBegin):
 		return object(src, size, o)
 	}
-	return message(src, size)
+	r, err := message(src, size)
+	if errors.Is(err, ErrUnknown) && size <= maxObject {
+		// PEM may stand below any amount of text, as `openssl x509 -text` writes it.
+		if r, err := object(src, size, o); err == nil {
+			return r, nil
+		}
+	}
+	return r, err
 }
+
+var pemBegin = []byte("-----BEGIN ")
 
 // object reads a file whole that is DER or PEM.
 func object(src io.ReaderAt, size int64, o *Options) (*Report, error) {
@@ -66,6 +79,7 @@ func object(src io.ReaderAt, size int64, o *Options) (*Report, error) {
 // pemFile explains each block; a file with one block is that block.
 func pemFile(data []byte, o *Options) (*Report, error) {
 	all := &Report{Kind: "pem file"}
+	var fault error
 	for n := 1; ; n++ {
 		block, rest := pem.Decode(data)
 		if block == nil {
@@ -75,8 +89,15 @@ func pemFile(data []byte, o *Options) (*Report, error) {
 			return nil, fmt.Errorf("more than %d PEM blocks", maxObjects)
 		}
 		part, err := pemBlock(block, o)
+		if errors.Is(err, identity.ErrPassphrase) {
+			return nil, err // the caller may know another
+		}
 		if err != nil {
-			return nil, fmt.Errorf("PEM block %d (%q): %w", n, block.Type, err)
+			// One block that cannot be explained does not hide the others.
+			part = &Report{Kind: "pem block"}
+			part.add("label", block.Type)
+			part.add("fault", err.Error())
+			fault = err
 		}
 		all.Parts = append(all.Parts, part)
 		data = rest
@@ -85,22 +106,63 @@ func pemFile(data []byte, o *Options) (*Report, error) {
 	case 0:
 		return nil, fmt.Errorf("%w: no PEM block can be read", ErrUnknown)
 	case 1:
+		if fault != nil {
+			return nil, fmt.Errorf("%s: %w", all.Parts[0].Facts[0].Value, fault)
+		}
 		return all.Parts[0], nil
 	}
 	return all, nil
 }
 
+// pemBlock explains one block as what its label says it is (RFC 7468).
 func pemBlock(block *pem.Block, o *Options) (*Report, error) {
 	if block.Headers["DEK-Info"] != "" { // RFC 1421 §4.6.1.3: only the whole block says how it is encrypted
 		return privateKey(pem.EncodeToMemory(block), o)
 	}
-	if len(block.Bytes) == 0 || block.Bytes[0] != 0x30 {
+	switch label := block.Type; {
+	case label == "CERTIFICATE", label == "X509 CERTIFICATE":
+		return explained(certificate)(cert.Parse(block.Bytes))
+	case label == "TRUSTED CERTIFICATE":
+		return trustedCertificate(block.Bytes)
+	case label == "CERTIFICATE REQUEST", label == "NEW CERTIFICATE REQUEST":
+		return explained(request)(cert.ParseRequest(block.Bytes))
+	case label == "X509 CRL":
+		return explained(crl)(cert.ParseCRL(block.Bytes))
+	case label == "PUBLIC KEY":
+		return publicKey(block.Bytes)
+	case strings.HasSuffix(label, "PRIVATE KEY"):
+		return privateKey(block.Bytes, o)
+	case isContentInfo(block.Bytes):
+		return cmsReport(bytes.NewReader(block.Bytes))
+	case len(block.Bytes) > 0 && block.Bytes[0] == 0x30:
+		return der(block.Bytes, o)
+	}
+	return nil, ErrUnknown
+}
+
+// explained makes a report of what a parser returned.
+func explained[T any](report func(T) *Report) func(T, error) (*Report, error) {
+	return func(v T, err error) (*Report, error) {
+		if err != nil {
+			return nil, err
+		}
+		return report(v), nil
+	}
+}
+
+// trustedCertificate explains OpenSSL's own form: a certificate, and behind it
+// what its holder trusts it for.
+func trustedCertificate(data []byte) (*Report, error) {
+	s := cryptobyte.String(data)
+	var element cryptobyte.String
+	if !s.ReadASN1Element(&element, asn1.SEQUENCE) {
 		return nil, ErrUnknown
 	}
-	if isContentInfo(block.Bytes) {
-		return cmsReport(bytes.NewReader(block.Bytes))
+	r, err := explained(certificate)(cert.Parse(element))
+	if err == nil {
+		r.add("note", "OpenSSL's trust settings behind it are not explained")
 	}
-	return der(block.Bytes, o)
+	return r, err
 }
 
 // der finds out which of the SEQUENCEs it is by reading it as each. The structures
@@ -108,6 +170,9 @@ func pemBlock(block *pem.Block, o *Options) (*Report, error) {
 func der(data []byte, o *Options) (*Report, error) {
 	if isPKCS12(data) {
 		return pkcs12(data, o)
+	}
+	if isOCSPResponse(data) {
+		return ocspResponse(data)
 	}
 	if c, err := cert.Parse(data); err == nil {
 		return certificate(c), nil
@@ -132,6 +197,10 @@ func isContentInfo(data []byte) bool { return afterHeader(data, 0x06) }
 
 // isPKCS12 recognizes version 3 of a PFX (RFC 7292 §4).
 func isPKCS12(data []byte) bool { return afterHeader(data, 0x02, 0x01, 0x03) }
+
+// isOCSPResponse recognizes an OCSPResponse by its first member, an ENUMERATED
+// (RFC 6960 §4.2.1).
+func isOCSPResponse(data []byte) bool { return afterHeader(data, 0x0a, 0x01) }
 
 // afterHeader says whether data is a SEQUENCE, in DER or BER, that begins so.
 func afterHeader(data []byte, want ...byte) bool {

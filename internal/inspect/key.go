@@ -2,7 +2,9 @@ package inspect
 
 import (
 	"errors"
+	"fmt"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/identity"
 	"github.com/mailseal/mailseal/internal/oid"
 )
@@ -23,10 +25,16 @@ func (o *Options) ask(encrypted *bool) func() ([]byte, error) {
 }
 
 func pkcs12(data []byte, o *Options) (*Report, error) {
+	summary, err := identity.DescribePKCS12(data)
+	if err != nil {
+		return nil, err
+	}
 	r := &Report{Kind: "pkcs12"}
 	var encrypted bool
 	p, err := identity.DecodePKCS12(data, o.ask(&encrypted))
 	r.add("encrypted", encrypted)
+	r.add("mac", summary.MAC)
+	r.add("structure", structure(summary))
 	if errors.Is(err, errNoPassphrase) {
 		r.add("note", "what is inside is shown with its passphrase")
 		return r, nil
@@ -45,6 +53,23 @@ func pkcs12(data []byte, o *Options) (*Report, error) {
 	return r, nil
 }
 
+// structure has a line for each part of the file and each bag that is in sight.
+func structure(s *identity.PKCS12Summary) (list []string) {
+	for i, part := range s.Parts {
+		if part.Encryption != "" {
+			list = append(list, fmt.Sprintf("part %d: %s", i+1, part.Encryption))
+		}
+		for _, bag := range part.Bags {
+			line := fmt.Sprintf("part %d: %s", i+1, bag.Type)
+			if bag.Encryption != "" {
+				line += ", " + bag.Encryption
+			}
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
 // privateKey explains a key of any form that identity reads. The key itself is not
 // shown.
 func privateKey(data []byte, o *Options) (*Report, error) {
@@ -60,6 +85,17 @@ func privateKey(data []byte, o *Options) (*Report, error) {
 	}
 	r := keyReport(found[0])
 	r.add("encrypted", encrypted)
+	return r, nil
+}
+
+// publicKey explains a SubjectPublicKeyInfo.
+func publicKey(data []byte) (*Report, error) {
+	key, err := cert.ParsePublicKey(data)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Kind: "public key"}
+	r.add("key", keyName(key, oid.AlgorithmIdentifier{}))
 	return r, nil
 }
 

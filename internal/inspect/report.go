@@ -77,7 +77,7 @@ func (r *Report) WriteText(w io.Writer) error {
 }
 
 func (r *Report) text(b *strings.Builder, indent string) {
-	fmt.Fprintf(b, "%s%s\n", indent, strings.ToUpper(r.Kind[:1])+r.Kind[1:])
+	fmt.Fprintf(b, "%s%s\n", indent, title(r.Kind))
 	indent += "  "
 	for _, f := range r.Facts {
 		label := strings.ReplaceAll(f.Name, "_", " ")
@@ -92,6 +92,23 @@ func (r *Report) text(b *strings.Builder, indent string) {
 		b.WriteByte('\n')
 		part.text(b, indent)
 	}
+}
+
+// title is a kind as people write it.
+func title(kind string) string {
+	switch kind {
+	case "cms", "crl":
+		return strings.ToUpper(kind)
+	case "pkcs12":
+		return "PKCS#12"
+	case "ocsp response":
+		return "OCSP response"
+	case "pem file":
+		return "PEM file"
+	case "pem block":
+		return "PEM block"
+	}
+	return strings.ToUpper(kind[:1]) + kind[1:]
 }
 
 func lines(value any) []string {
