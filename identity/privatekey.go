@@ -66,11 +66,31 @@ func parsePKCS8(der []byte) (crypto.PrivateKey, error) {
 		return parsed(key, err)
 	case oid.MLDSA44, oid.MLDSA65, oid.MLDSA87:
 		return parseMLDSA(alg.Algorithm, private)
-	case oid.RSAEncryption, oid.ECPublicKey, oid.Ed25519, oid.X25519:
+	case oid.ECPublicKey:
+		if err := knownCurve(alg.Parameters); err != nil {
+			return nil, err
+		}
+		fallthrough
+	case oid.RSAEncryption, oid.Ed25519, oid.X25519:
 		key, err := x509.ParsePKCS8PrivateKey(der)
 		return parsed(key, err)
 	}
 	return nil, fmt.Errorf("private key: %w: %s", ErrUnsupported, alg.Algorithm.Name())
+}
+
+// knownCurve refuses curves other than those of RFC 5480, Section 2.1.1.1, and
+// curves that are spelled out: such parameters may be anything.
+func knownCurve(params []byte) error {
+	s := cryptobyte.String(params)
+	var curve oid.OID
+	if !oid.Read(&s, &curve) {
+		return fmt.Errorf("private key: %w: elliptic curve without a name", ErrUnsupported)
+	}
+	switch curve {
+	case oid.P224, oid.P256, oid.P384, oid.P521:
+		return nil
+	}
+	return fmt.Errorf("private key: %w: elliptic curve %s", ErrUnsupported, curve.Name())
 }
 
 // parseMLDSA reads ML-DSA-*-PrivateKey (RFC 9881, Section 6): the seed, or the

@@ -205,20 +205,22 @@ func roundTrip(t *testing.T, key crypto.PrivateKey) {
 // RFC 4134 keys are PKCS #8; those for DSA are not for us.
 func TestPublishedKeys(t *testing.T) {
 	for name, want := range map[string]error{
-		"rfc4134/AlicePrivRSASign.pri":                    nil,
-		"rfc4134/BobPrivRSAEncrypt.pri":                   nil,
-		"rfc4134/AlicePrivDSSSign.pri":                    ErrUnsupported,
-		"rustcrypto/pkcs12/tests/examples/key.der":        nil,
-		"rustcrypto/pkcs12/tests/examples/key.pem":        nil,
-		"openssl/test/smime-certs/smrsa1.pem":             nil,
-		"openssl/test/smime-certs/smec1.pem":              nil,
-		"openssl/test/smime-certs/smec3.pem":              nil,
-		"openssl/test/smime-certs/smrsa3-key.pem":         nil,
-		"openssl/test/smime-certs/smdsa1.pem":             ErrUnsupported,
-		"openssl/test/smime-certs/smdh.pem":               ErrUnsupported,
-		"openssl/test/certs/leaf-encrypted.key":           ErrPassphrase, // nobody says which
-		"openssl/test/smime-certs/smrsa3-cert.pem":        ErrNoKey,
-		"rustcrypto/pkcs12/tests/examples/GoodCACert.der": ErrNoKey,
+		"rfc4134/AlicePrivRSASign.pri":                            nil,
+		"rfc4134/BobPrivRSAEncrypt.pri":                           nil,
+		"rfc4134/AlicePrivDSSSign.pri":                            ErrUnsupported,
+		"rustcrypto/pkcs12/tests/examples/key.der":                nil,
+		"rustcrypto/pkcs12/tests/examples/key.pem":                nil,
+		"openssl/test/smime-certs/smrsa1.pem":                     nil,
+		"openssl/test/smime-certs/smec1.pem":                      nil,
+		"openssl/test/smime-certs/smec3.pem":                      nil,
+		"openssl/test/smime-certs/smrsa3-key.pem":                 nil,
+		"openssl/test/smime-certs/smdsa1.pem":                     ErrUnsupported,
+		"openssl/test/certs/ca-key-ec-explicit.pem":               ErrUnsupported,
+		"openssl/test/certs/server-ecdsa-brainpoolP256r1-key.pem": ErrUnsupported,
+		"openssl/test/smime-certs/smdh.pem":                       ErrUnsupported,
+		"openssl/test/certs/leaf-encrypted.key":                   ErrPassphrase, // nobody says which
+		"openssl/test/smime-certs/smrsa3-cert.pem":                ErrNoKey,
+		"rustcrypto/pkcs12/tests/examples/GoodCACert.der":         ErrNoKey,
 	} {
 		ids, err := Read(readFile(t, testdata(t, name)), passphrase("guess"))
 		if !errors.Is(err, want) {
