@@ -181,7 +181,7 @@ func lowOrder25519(key ed25519.PublicKey) bool {
 	for _, s := range []string{
 		"0", "1",
 		"7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffec",
-		"7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd83d3d706a17c7",
+		"7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7",
 		"05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826",
 	} {
 		low, _ := new(big.Int).SetString(s, 16)
