@@ -106,6 +106,7 @@ type Reader struct {
 	limits      Limits
 	metadata    int // octets of it so far
 	contentType OID
+	bare        bool // no ContentInfo around the type's own SEQUENCE
 }
 
 // NewReader reads the head of a ContentInfo (RFC 5652 §3) in BER. The error
@@ -120,6 +121,13 @@ func NewReader(src io.Reader, l *Limits) (*Reader, error) {
 		return nil, err
 	}
 	return r, r.enterTagged("content", 0)
+}
+
+// NewContentReader reads the content of another message, of a type of its own:
+// the octets are then that type's SEQUENCE with no ContentInfo around it
+// (RFC 5652 §5.2, RFC 3274 §1.1).
+func NewContentReader(src io.Reader, contentType OID, l *Limits) *Reader {
+	return &Reader{ber: ber.NewReader(src), limits: l.withDefaults(), contentType: contentType, bare: true}
 }
 
 // ContentType returns the type of the message: oid.SignedData and so on.
@@ -275,13 +283,69 @@ func (r *Reader) elements(place string, class ber.Class, tag, count int, each fu
 
 // end leaves the type's own SEQUENCE, content [0] and ContentInfo.
 func (r *Reader) end(place string) error {
-	for _, p := range []string{place, "content", "ContentInfo"} {
-		if err := r.leave(p); err != nil {
-			return err
+	if err := r.leave(place); err != nil {
+		return err
+	}
+	if !r.bare {
+		for _, p := range []string{"content", "ContentInfo"} {
+			if err := r.leave(p); err != nil {
+				return err
+			}
 		}
 	}
 	if err := r.ber.End(); err != nil {
-		return malformed("ContentInfo", err)
+		return malformed("end of the message", err)
 	}
 	return nil
+}
+
+// wants says that the message is of another type than the caller reads.
+func (r *Reader) wants(t OID) error {
+	if r.contentType == t {
+		return nil
+	}
+	return malformed(r.contentType.Name()+" where "+t.Name()+" is wanted", nil)
+}
+
+// openContent reads EncapsulatedContentInfo up to the octets of its content;
+// nil where there is none.
+func (r *Reader) openContent() (contentType OID, content *ber.OctetReader, err error) {
+	if err := r.enter("encapContentInfo"); err != nil {
+		return "", nil, err
+	}
+	if contentType, err = r.readOID("eContentType"); err != nil {
+		return "", nil, err
+	}
+	present, err := r.next("eContent", 0)
+	if err != nil {
+		return "", nil, err
+	}
+	if !present {
+		return contentType, nil, r.leave("encapContentInfo")
+	}
+	if err := r.enterTagged("eContent", 0); err != nil {
+		return "", nil, err
+	}
+	// PKCS #7 had content of any type here, and where it is not an octet
+	// string its content octets are what is hashed (RFC 2315 §9.3); such
+	// messages are not mail and not read.
+	h, err := r.ber.Peek()
+	if err != nil {
+		return "", nil, malformed("eContent", err)
+	}
+	if !h.Is(ber.Universal, ber.TagOctetString) {
+		return "", nil, fmt.Errorf("%w: eContent is %s, not an OCTET STRING", ErrUnsupported, h)
+	}
+	if content, err = r.ber.Octets(); err != nil {
+		return "", nil, malformed("eContent", err)
+	}
+	return contentType, content, nil
+}
+
+// leaveContent steps out of EncapsulatedContentInfo once its content is read.
+func (r *Reader) leaveContent() error {
+	if err := r.leave("eContent"); err != nil {
+		return err
+	}
+	return r.leave("encapContentInfo")
 }

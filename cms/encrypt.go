@@ -135,34 +135,15 @@ func (e *envelope) framing(dst io.Writer, a algorithm, params []byte, infos [][]
 	if a.aead {
 		contentType, version = oid.AuthEnvelopedData, 0 // RFC 5083 §2.1
 	}
-	var outer, head, content cryptobyte.Builder
-	oid.Add(&outer, contentType)
-	head.AddASN1Int64(version)
-	head.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
-		for _, info := range sortedSet(infos) {
-			b.AddBytes(info)
-		}
+	algorithm := AlgorithmIdentifier{Algorithm: OID(e.options.Cipher), Parameters: params}
+	return encrypting(dst, contentType, e.options.ContentType, algorithm, func(b *cryptobyte.Builder) {
+		b.AddASN1Int64(version)
+		b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
+			for _, info := range sortedSet(infos) {
+				b.AddBytes(info)
+			}
+		})
 	})
-	oid.Add(&content, e.options.ContentType)
-	AlgorithmIdentifier{Algorithm: OID(e.options.Cipher), Parameters: params}.Add(&content)
-	f := &framing{dst: dst, class: ber.ContextSpecific, number: 0}
-	for _, l := range []struct {
-		class  ber.Class
-		number int
-		before *cryptobyte.Builder
-	}{
-		{ber.Universal, ber.TagSequence, &outer},
-		{ber.ContextSpecific, 0, &cryptobyte.Builder{}},
-		{ber.Universal, ber.TagSequence, &head},
-		{ber.Universal, ber.TagSequence, &content},
-	} {
-		before, err := l.before.Bytes()
-		if err != nil {
-			return nil, err
-		}
-		f.layers = append(f.layers, layer{l.class, l.number, before})
-	}
-	return f, nil
 }
 
 // cbcWriter pads and encrypts (RFC 5652 §6.3).

@@ -3,7 +3,10 @@ package cms
 import (
 	"io"
 
+	"golang.org/x/crypto/cryptobyte"
+
 	"github.com/mailseal/mailseal/internal/ber"
+	"github.com/mailseal/mailseal/internal/oid"
 )
 
 const (
@@ -38,6 +41,58 @@ type layer struct {
 	class  ber.Class
 	number int
 	before []byte
+}
+
+// encapsulating frames content as EncapsulatedContentInfo (RFC 5652 §5.2): an
+// OCTET STRING in [0], in the SEQUENCE that names its type, in that of the
+// message, of which head stands ahead.
+func encapsulating(dst io.Writer, message, content OID, head func(*cryptobyte.Builder)) (*framing, error) {
+	f, err := frame(dst, message, head, func(b *cryptobyte.Builder) { oid.Add(b, content) })
+	if err != nil {
+		return nil, err
+	}
+	f.layers = append(f.layers, layer{ber.ContextSpecific, 0, nil})
+	f.class, f.number = ber.Universal, ber.TagOctetString
+	return f, nil
+}
+
+// encrypting frames ciphertext as EncryptedContentInfo (RFC 5652 §6.1): [0]
+// IMPLICIT, behind type and algorithm.
+func encrypting(dst io.Writer, message, content OID, algorithm AlgorithmIdentifier, head func(*cryptobyte.Builder)) (*framing, error) {
+	f, err := frame(dst, message, head, func(b *cryptobyte.Builder) {
+		oid.Add(b, content)
+		algorithm.Add(b)
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.class, f.number = ber.ContextSpecific, 0
+	return f, nil
+}
+
+// frame makes the layers ContentInfo, content [0], the message's SEQUENCE and
+// the SEQUENCE around the content.
+func frame(dst io.Writer, message OID, head, content func(*cryptobyte.Builder)) (*framing, error) {
+	f := &framing{dst: dst}
+	for _, l := range []struct {
+		class  ber.Class
+		number int
+		before func(*cryptobyte.Builder)
+	}{
+		{ber.Universal, ber.TagSequence, func(b *cryptobyte.Builder) { oid.Add(b, message) }},
+		{ber.ContextSpecific, 0, func(*cryptobyte.Builder) {}},
+		{ber.Universal, ber.TagSequence, head},
+		{ber.Universal, ber.TagSequence, content},
+	} {
+		var b cryptobyte.Builder
+		l.before(&b)
+		before, err := b.Bytes()
+		if err != nil {
+			return nil, err
+		}
+		f.layers = append(f.layers, layer{l.class, l.number, before})
+	}
+	return f, nil
 }
 
 type state int

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/mailseal/mailseal/cert"
-	"github.com/mailseal/mailseal/internal/ber"
 	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/signature"
 )
@@ -114,43 +113,20 @@ type signedWriter struct {
 	schemes []signature.Scheme
 	options SignOptions
 	digests map[crypto.Hash]hash.Hash
-	framing framing
+	framing *framing
 	closed  bool
 }
 
 // begin prepares what stands ahead of the content.
-func (w *signedWriter) begin(dst io.Writer) error {
-	var contentType, data, head cryptobyte.Builder
-	oid.Add(&contentType, oid.SignedData)
-	oid.Add(&data, w.options.ContentType)
-	// RFC 5652 §5.1: version 3 where the content is not data; no signer here
-	// is named by key identifier.
-	head.AddASN1Int64(map[bool]int64{true: 1, false: 3}[w.options.ContentType == oid.Data])
-	head.AddASN1(asn1.SET, w.addDigestAlgorithms)
-	var layers []layer
-	for _, l := range []struct {
-		class  ber.Class
-		number int
-		before *cryptobyte.Builder
-	}{
-		{ber.Universal, ber.TagSequence, &contentType},
-		{ber.ContextSpecific, 0, nil},
-		{ber.Universal, ber.TagSequence, &head},
-		{ber.Universal, ber.TagSequence, &data},
-		{ber.ContextSpecific, 0, nil},
-	} {
-		var before []byte
-		if l.before != nil {
-			var err error
-			if before, err = l.before.Bytes(); err != nil {
-				return err
-			}
-		}
-		layers = append(layers, layer{l.class, l.number, before})
-	}
-	w.framing = framing{dst: dst, layers: layers, class: ber.Universal, number: ber.TagOctetString}
-	if w.options.Detached {
-		return nil
+func (w *signedWriter) begin(dst io.Writer) (err error) {
+	w.framing, err = encapsulating(dst, oid.SignedData, w.options.ContentType, func(b *cryptobyte.Builder) {
+		// RFC 5652 §5.1: version 3 where the content is not data; no signer
+		// here is named by key identifier.
+		b.AddASN1Int64(map[bool]int64{true: 1, false: 3}[w.options.ContentType == oid.Data])
+		b.AddASN1(asn1.SET, w.addDigestAlgorithms)
+	})
+	if err != nil || w.options.Detached {
+		return err
 	}
 	return w.framing.begin(-1, 0, w.options.Indefinite)
 }

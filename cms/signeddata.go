@@ -58,8 +58,8 @@ const headSize = 64 << 10
 
 // SignedData continues with the body of a message of type oid.SignedData.
 func (r *Reader) SignedData(o *SignedOptions) (*SignedReader, error) {
-	if r.contentType != oid.SignedData {
-		return nil, fmt.Errorf("%w: %s where signedData is wanted", ErrMalformed, r.contentType.Name())
+	if err := r.wants(oid.SignedData); err != nil {
+		return nil, err
 	}
 	if o == nil {
 		o = &SignedOptions{}
@@ -114,43 +114,12 @@ func (s *SignedReader) readHead() error {
 	if err != nil {
 		return err
 	}
-	if err := r.enter("encapContentInfo"); err != nil {
-		return err
+	contentType, content, err := r.openContent()
+	s.contentType, s.detached = contentType, content == nil
+	if content != nil {
+		s.content = content
 	}
-	if s.contentType, err = r.readOID("eContentType"); err != nil {
-		return err
-	}
-	present, err := r.next("eContent", 0)
-	if err != nil {
-		return err
-	}
-	if !present {
-		s.detached = true
-		return r.leave("encapContentInfo")
-	}
-	return s.openContent()
-}
-
-// openContent steps to the octets of eContent. PKCS #7 had content of any type
-// there, and where it is not an octet string its content octets are what is
-// hashed (RFC 2315 §9.3); such messages are not mail and not read.
-func (s *SignedReader) openContent() error {
-	if err := s.r.enterTagged("eContent", 0); err != nil {
-		return err
-	}
-	h, err := s.r.ber.Peek()
-	if err != nil {
-		return malformed("eContent", err)
-	}
-	if !h.Is(ber.Universal, ber.TagOctetString) {
-		return fmt.Errorf("%w: eContent is %s, not an OCTET STRING", ErrUnsupported, h)
-	}
-	octets, err := s.r.ber.Octets()
-	if err != nil {
-		return malformed("eContent", err)
-	}
-	s.content = octets
-	return nil
+	return err
 }
 
 // readTail reads what stands behind the content.
@@ -278,10 +247,8 @@ func (s *SignedReader) hash(p []byte) {
 // last Read is to fail with.
 func (s *SignedReader) finish() error {
 	if !s.detached {
-		for _, place := range []string{"eContent", "encapContentInfo"} {
-			if s.err = s.r.leave(place); s.err != nil {
-				return s.err
-			}
+		if s.err = s.r.leaveContent(); s.err != nil {
+			return s.err
 		}
 		if s.err = s.readTail(); s.err != nil {
 			return s.err
