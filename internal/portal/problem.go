@@ -3,6 +3,7 @@ package portal
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"math"
 	"net/http"
 	"strconv"
@@ -73,9 +74,11 @@ func problemOf(err error) problem {
 // for the log.
 func (p *portal) serveProblem(w http.ResponseWriter, r *http.Request, err error) {
 	what := problemOf(err)
+	level := slog.LevelDebug
 	if what.status >= http.StatusInternalServerError {
-		p.Log.Error("page failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		level = slog.LevelError
 	}
+	p.Log.Log(r.Context(), level, "page failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	if what.retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(what.retry*60))
 	}
