@@ -41,6 +41,10 @@ type Order struct {
 	Created  time.Time
 	Expires  time.Time // when an applied or proven order ends
 	Reason   string    // why it was refused, for people; empty otherwise
+
+	// TriesLeft is how many wrong codes an applied order still bears; only
+	// [Service.Order] looks it up.
+	TriesLeft int
 }
 
 // The ways in which an order is refused a step. A door translates them once,

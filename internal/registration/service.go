@@ -254,15 +254,20 @@ func (s *Service) person(tx *store.Tx, row store.Order) (string, error) {
 
 // Order shows an order to the session that asked for it.
 func (s *Service) Order(ctx context.Context, orderID, secret string) (Order, error) {
-	var row store.Order
-	err := s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
-		row, err = s.own(tx, orderID, secret)
+	var order Order
+	err := s.o.Store.View(ctx, func(tx *store.Tx) error {
+		row, err := s.own(tx, orderID, secret)
+		if err != nil {
+			return err
+		}
+		order = s.public(row)
+		order.TriesLeft, err = s.o.Validation.TriesLeft(tx, row)
 		return err
 	})
 	if err != nil {
 		return Order{}, err
 	}
-	return s.public(row), nil
+	return order, nil
 }
 
 // own reads an order for the session whose secret it is.
@@ -314,14 +319,17 @@ func (s *Service) public(row store.Order) Order {
 }
 
 // mailbox takes what can be mailed to and certified: one address in plain
-// form, the same bytes in SMTP and in the certificate.
+// form, the same bytes in SMTP and in the certificate. What mail software is
+// known to rewrite on the way (quotes, encoded words) is refused even where
+// the grammar allows it.
 func (s *Service) mailbox(typed string) (mailbox.Mailbox, error) {
-	m, err := mailbox.Parse(strings.Trim(typed, " \t\r\n\u3000"))
+	typed = strings.Trim(typed, " \t\r\n\u3000")
+	m, err := mailbox.Parse(typed)
 	switch {
 	case err != nil:
 		return m, fmt.Errorf("%w: %w", ErrAddress, err)
-	case strings.HasPrefix(m.String(), `"`):
-		return m, fmt.Errorf("%w: quoted addresses are read in more than one way by mail software", ErrAddress)
+	case strings.Contains(typed, `"`) || strings.Contains(typed, "=?"):
+		return m, fmt.Errorf("%w: addresses with quotes or encoded words are read in more than one way", ErrAddress)
 	case !m.ASCII() && !s.o.UTF8:
 		return m, fmt.Errorf("%w: only ASCII before the at sign", ErrAddress)
 	}
