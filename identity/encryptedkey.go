@@ -26,6 +26,10 @@ const (
 // Section 3) with PBES2: AES-256-CBC and PBKDF2 with HMAC-SHA-256, salt and
 // initialization vector from rand, [ChosenIterations] rounds.
 func EncryptPKCS8(rand io.Reader, key crypto.PrivateKey, passphrase []byte) ([]byte, error) {
+	return encryptPKCS8(rand, key, passphrase, ChosenIterations)
+}
+
+func encryptPKCS8(rand io.Reader, key crypto.PrivateKey, passphrase []byte, iterations int) ([]byte, error) {
 	if len(passphrase) == 0 {
 		return nil, errEmptyPassphrase
 	}
@@ -33,7 +37,7 @@ func EncryptPKCS8(rand io.Reader, key crypto.PrivateKey, passphrase []byte) ([]b
 	if err != nil {
 		return nil, err
 	}
-	return encryptKeyInfo(pbe.NewPassphrase(passphrase), plain, encryption{rand, pbe.PBES2, ChosenIterations})
+	return encryptKeyInfo(pbe.NewPassphrase(passphrase), plain, encryption{rand, pbe.PBES2, iterations})
 }
 
 // encryption is how the parts of one file are encrypted.

@@ -29,11 +29,11 @@ type PKCS12Options struct {
 	// GeneratedIterations.
 	Iterations int
 	// Compatible writes 3DES under SHA-1 and a SHA-1 MAC throughout, for
-	// software that imports nothing else: GnuPG before 2.4, iOS before 15,
-	// Windows Server 2016.
+	// software that imports nothing else: GnuPG before 2.4, old iOS, Windows
+	// Server 2016.
 	Compatible bool
-	// PBMAC1 writes the MAC of RFC 9879. OpenSSL before 3.4, Java before 26 and
-	// most mail clients do not import such a file.
+	// PBMAC1 writes the MAC of RFC 9879. OpenSSL before 3.4, Java 17 and, so far,
+	// most mail clients refuse such a file.
 	PBMAC1 bool
 	// PlainCertificates leaves certificates unencrypted (the MAC covers them),
 	// so that they can be listed without the passphrase.

@@ -35,7 +35,8 @@ const idLength = 16
 // A file appears complete or not at all, so several programs may use one store
 // at a time.
 type Store struct {
-	dir string
+	dir        string
+	iterations int // of every key derivation; tests lower it
 }
 
 // OpenStore opens the key store in dir and makes the folder when it is not there.
@@ -50,7 +51,7 @@ func OpenStore(dir string) (*Store, error) {
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("key store: others may enter %s: chmod 700 it", dir)
 	}
-	return &Store{dir: dir}, nil
+	return &Store{dir: dir, iterations: ChosenIterations}, nil
 }
 
 // Entry is one file of a store.
@@ -64,6 +65,9 @@ type Entry struct {
 	Chain       []*cert.Certificate
 	// Pending tells that the key waits for its certificate.
 	Pending bool
+	// Defect says why the file cannot be read, and is nil for a sound one. One
+	// damaged file does not hide the others.
+	Defect error
 
 	path string
 }
@@ -74,7 +78,7 @@ func (s *Store) Put(address mailbox.Mailbox, id *Identity, passphrase []byte) er
 	if id.Certificate == nil {
 		return fmt.Errorf("key store: identity without a certificate; PutPending keeps it")
 	}
-	data, err := EncodePKCS12([]*Identity{id}, passphrase, &PKCS12Options{PlainCertificates: true})
+	data, err := EncodePKCS12([]*Identity{id}, passphrase, &PKCS12Options{PlainCertificates: true, Iterations: s.iterations})
 	if err != nil {
 		return fmt.Errorf("key store: %w", err)
 	}
@@ -84,7 +88,7 @@ func (s *Store) Put(address mailbox.Mailbox, id *Identity, passphrase []byte) er
 // PutPending stores a key under an address until its certificate comes; see
 // [Store.Complete].
 func (s *Store) PutPending(address mailbox.Mailbox, key crypto.PrivateKey, passphrase []byte) error {
-	der, err := EncryptPKCS8(rand.Reader, key, passphrase)
+	der, err := encryptPKCS8(rand.Reader, key, passphrase, s.iterations)
 	if err != nil {
 		return fmt.Errorf("key store: %w", err)
 	}
@@ -148,8 +152,8 @@ func keyID(pub crypto.PublicKey) (string, error) {
 }
 
 // List returns all entries, ordered by address, the certificate that ends last
-// first, pending ones at the end of their address. Files that are not the
-// store's are passed over; one that is and cannot be read is an error.
+// first, those without a certificate at the end of their address. Files that
+// are not the store's are passed over.
 func (s *Store) List() ([]*Entry, error) {
 	files, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -162,13 +166,14 @@ func (s *Store) List() ([]*Entry, error) {
 			continue
 		}
 		e := &Entry{Address: address, Pending: ext == pendingExt, path: filepath.Join(s.dir, f.Name())}
-		switch err := e.load(); {
-		case errors.Is(err, fs.ErrNotExist): // removed meanwhile
-		case err != nil:
-			return nil, fmt.Errorf("key store: %s: %w", f.Name(), err)
-		default:
-			all = append(all, e)
+		err := e.load()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed meanwhile
 		}
+		if err != nil {
+			e.Defect = fmt.Errorf("key store: %s: %w", f.Name(), err)
+		}
+		all = append(all, e)
 	}
 	slices.SortStableFunc(all, compareEntries)
 	return all, nil
@@ -248,8 +253,9 @@ func (e *Entry) names(address mailbox.Mailbox) bool {
 
 // Get opens every identity of an address, the certificate that ends last first:
 // an expired certificate never hides a good one, and old keys open old mail.
-// Identities under another passphrase are left out, unless all are: then the
-// error is [ErrPassphrase]. Pending keys are not among them.
+// Pending keys are not among them. Identities that do not open, damaged or under
+// another passphrase, are left out; when none opens, the error says why, and is
+// [ErrPassphrase] if that was the reason for any.
 func (s *Store) Get(address mailbox.Mailbox, passphrase func() ([]byte, error)) ([]*Identity, error) {
 	entries, err := s.Find(address)
 	if err != nil {
@@ -264,20 +270,17 @@ func (s *Store) Get(address mailbox.Mailbox, passphrase func() ([]byte, error)) 
 		return nil, err
 	}
 	var ids []*Identity
-	var refused error
+	var refused []error
 	for _, e := range entries {
 		id, err := e.Open(func() ([]byte, error) { return pass, nil })
-		switch {
-		case errors.Is(err, ErrPassphrase):
-			refused = err
-		case err != nil:
-			return nil, err
-		default:
-			ids = append(ids, id)
+		if err != nil {
+			refused = append(refused, err)
+			continue
 		}
+		ids = append(ids, id)
 	}
 	if len(ids) == 0 {
-		return nil, refused
+		return nil, errors.Join(refused...)
 	}
 	return ids, nil
 }
@@ -296,7 +299,7 @@ func (s *Store) Certificates(address mailbox.Mailbox) ([]*cert.Certificate, erro
 		}
 	}
 	if len(certs) == 0 {
-		return nil, fmt.Errorf("%s: %w: its key waits for a certificate", address, ErrNotFound)
+		return nil, fmt.Errorf("%s: %w: no certificate that can be read without a passphrase", address, ErrNotFound)
 	}
 	return certs, nil
 }

@@ -56,7 +56,7 @@ func readFileLimited(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written
 	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
 	if err == nil && len(data) > MaxSize {
 		err = fmt.Errorf("%w: more than %d bytes", ErrLimit, MaxSize)
