@@ -1,6 +1,7 @@
 package entity
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -77,14 +78,20 @@ func (w *base64Writer) Close() error {
 
 type base64Reader struct {
 	src    io.Reader
-	raw    []byte // as read
-	text   []byte // without white space
+	raw    []byte // for reading
+	text   []byte // of a group that is not whole yet, and of lines that are not plain
 	out    []byte // decoded, not yet given on
 	outBuf []byte
-	offset int64 // of the source, for errors
+	offset int64 // of raw in the source, for errors
 	padded bool
 	err    error
 }
+
+// The reader begins small, because most signatures are, and goes on in blocks.
+const (
+	base64First = 4 << 10
+	base64Block = 64 << 10
+)
 
 // NewBase64Reader decodes base64 (RFC 2045 §6.8).
 //
@@ -106,39 +113,93 @@ func (r *base64Reader) Read(p []byte) (int, error) {
 }
 
 func (r *base64Reader) fill() {
-	if r.raw == nil {
-		r.raw = make([]byte, 32<<10)
-		r.text = make([]byte, 0, 32<<10+4)
-		r.outBuf = make([]byte, base64.StdEncoding.DecodedLen(32<<10+4))
-	}
+	r.grow()
 	n, err := r.src.Read(r.raw)
-	if bad := r.compact(r.raw[:n]); bad != nil {
-		// What was read in front of the fault is given first, the fault after it.
-		err = bad
+	r.out = r.outBuf[:0]
+	for b := r.raw[:n]; len(b) > 0; {
+		line := b
+		if i := bytes.IndexByte(b, '\n'); i >= 0 {
+			line = b[:i+1]
+		}
+		if !r.plainLine(line) {
+			if bad := r.oddLine(line, int64(n-len(b))); bad != nil {
+				// What was read in front of the fault is given first, the fault after it.
+				r.err = bad
+				return
+			}
+		}
+		b = b[len(line):]
 	}
 	r.offset += int64(n)
-	whole := len(r.text) / 4 * 4
-	if err == io.EOF && len(r.text) > whole {
-		whole, err = r.finish()
+	if err == io.EOF && len(r.text) > 0 {
+		err = r.finish()
 	}
-	m, bad := base64.StdEncoding.Decode(r.outBuf, r.text[:whole])
-	if bad != nil {
-		err = fmt.Errorf("base64: malformed near byte %d", r.offset)
-	}
-	r.out = r.outBuf[:m]
-	r.text = r.text[:copy(r.text, r.text[whole:])]
 	r.err = err
 }
 
-// finish adds the padding that some programs leave out.
-func (r *base64Reader) finish() (int, error) {
+func (r *base64Reader) grow() {
+	size := base64First
+	if r.offset > 0 {
+		size = base64Block
+	}
+	if len(r.raw) < size {
+		r.raw = make([]byte, size)
+		r.outBuf = make([]byte, 0, base64.StdEncoding.DecodedLen(size+8))
+	}
+}
+
+// plainLine decodes a line of whole groups with nothing else in it, which most are.
+func (r *base64Reader) plainLine(line []byte) bool {
+	digits := trimLineEnd(line)
+	if len(r.text) > 0 || r.padded || len(digits)%4 != 0 || len(digits) == len(line) {
+		return false
+	}
+	at := len(r.out)
+	n, err := base64.StdEncoding.Decode(r.out[at:cap(r.out)], digits)
+	// A shorter result means that there was padding, or something that the decoder passed over.
+	if err != nil || n != len(digits)/4*3 {
+		return false
+	}
+	r.out = r.out[:at+n]
+	return true
+}
+
+// oddLine decodes what it can of a line and keeps the rest. off is where it begins in r.raw.
+func (r *base64Reader) oddLine(line []byte, off int64) error {
+	if err := r.compact(line, r.offset+off); err != nil {
+		return err
+	}
+	whole := len(r.text) / 4 * 4
+	if err := r.decode(r.text[:whole]); err != nil {
+		return err
+	}
+	r.text = r.text[:copy(r.text, r.text[whole:])]
+	return nil
+}
+
+func (r *base64Reader) decode(groups []byte) error {
+	at := len(r.out)
+	n, err := base64.StdEncoding.Decode(r.out[at:cap(r.out)], groups)
+	if err != nil {
+		return fmt.Errorf("base64: malformed near byte %d", r.offset)
+	}
+	r.out = r.out[:at+n]
+	return nil
+}
+
+// finish decodes what is left, with the padding that some programs leave out.
+func (r *base64Reader) finish() error {
 	if r.padded || len(r.text)%4 == 1 {
-		return len(r.text) / 4 * 4, fmt.Errorf("base64: ends within a group of four at byte %d", r.offset)
+		return fmt.Errorf("base64: ends within a group of four at byte %d", r.offset)
 	}
 	for len(r.text)%4 != 0 {
 		r.text = append(r.text, '=')
 	}
-	return len(r.text), io.EOF
+	if err := r.decode(r.text); err != nil {
+		return err
+	}
+	r.text = nil
+	return io.EOF
 }
 
 // base64Class says what a byte means: 0 nothing, 1 a digit, 2 padding, 3 white space.
@@ -153,34 +214,20 @@ var base64Class = func() (t [256]byte) {
 	return t
 }()
 
-// compact appends b without white space to r.text.
-func (r *base64Reader) compact(b []byte) error {
-	for i := 0; i < len(b); {
-		j := i
-		for j < len(b) && base64Class[b[j]] == 1 {
-			j++
-		}
-		if j > i {
-			if r.padded {
-				return fmt.Errorf("base64: data after the padding at byte %d", r.offset+int64(i))
-			}
-			r.text = append(r.text, b[i:j]...)
-		}
-		i = j
-		if i == len(b) {
-			break
-		}
-		switch base64Class[b[i]] {
-		case 2:
-			r.padded = true
-			r.text = append(r.text, '=')
-			if len(r.text) > cap(r.text)-4 {
-				return fmt.Errorf("base64: padding without end at byte %d", r.offset+int64(i))
-			}
+// compact appends b, which begins at off, without white space to r.text.
+func (r *base64Reader) compact(b []byte, off int64) error {
+	for i, c := range b {
+		switch base64Class[c] {
 		case 0:
-			return fmt.Errorf("base64: byte %#02x at %d does not belong there", b[i], r.offset+int64(i))
+			return fmt.Errorf("base64: byte %#02x at %d does not belong there", c, off+int64(i))
+		case 1:
+			if r.padded {
+				return fmt.Errorf("base64: data after the padding at byte %d", off+int64(i))
+			}
+			r.text = append(r.text, c)
+		case 2:
+			r.text, r.padded = append(r.text, c), true
 		}
-		i++
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package entity
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 )
 
@@ -151,7 +152,7 @@ func (e *examiner) text(b []byte) {
 	if e.length < len(e.head) {
 		copy(e.head[e.length:], b)
 	}
-	for _, c := range b {
+	for _, c := range skipPlain(b) {
 		if c >= 0x80 {
 			e.HighBit++
 		} else if c == 0 {
@@ -167,6 +168,18 @@ func (e *examiner) text(b []byte) {
 	} else {
 		e.last = [2]byte{e.last[1], b[0]}
 	}
+}
+
+// skipPlain returns b from the first group of eight on that has a zero or a byte above 127.
+func skipPlain(b []byte) []byte {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		// A byte of v-ones has its high bit set if the byte was zero, or borrowed because a lower one was.
+		if v := binary.LittleEndian.Uint64(b); (v|(v-ones))&highs != 0 {
+			return b
+		}
+	}
+	return b
 }
 
 func (e *examiner) endLine(lf bool) {
