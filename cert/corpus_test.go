@@ -205,3 +205,14 @@ func TestRequestVectors(t *testing.T) {
 		t.Errorf("only %d requests parsed", parsed)
 	}
 }
+
+// blocks returns what is in the PEM blocks of data.
+func blocks(data []byte) (list [][]byte) {
+	for {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			return list
+		}
+		list = append(list, block.Bytes)
+	}
+}
