@@ -186,6 +186,22 @@ func (v *Validator) Answer(tx *store.Tx, o store.Order, entered string) (Outcome
 	return outcome, nil
 }
 
+// TriesLeft is how many wrong codes the open challenge of an order still
+// bears; 0 when none is open.
+func (v *Validator) TriesLeft(tx *store.Tx, o store.Order) (int, error) {
+	open, err := tx.OpenChallenges(o.ID)
+	if err != nil {
+		return 0, err
+	}
+	left := 0
+	for _, c := range open {
+		if v.Clock().Before(c.Expires) {
+			left = max(left, MaxWrong-c.Wrong)
+		}
+	}
+	return left, nil
+}
+
 func miss(tx *store.Tx, c store.Challenge) (Outcome, error) {
 	n, err := tx.ChallengeWrong(c.ID)
 	if err != nil || n < MaxWrong {

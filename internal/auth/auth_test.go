@@ -1,0 +1,318 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mailseal/mailseal/internal/store"
+)
+
+const (
+	email    = "admin@example.org"
+	password = "correct horse battery"
+)
+
+type fixture struct {
+	*Service
+	t   *testing.T
+	dir string
+	now time.Time
+}
+
+func open(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{t: t, dir: t.TempDir(), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	db, err := store.Open(t.Context(), filepath.Join(f.dir, "mailseal.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	f.Service = New(Options{Store: db, Clock: func() time.Time { return f.now }, Cost: LeastCost})
+	return f
+}
+
+// claimed opens a service that has its first administrator.
+func claimed(t *testing.T) (*fixture, string) {
+	t.Helper()
+	f := open(t)
+	code, err := f.FirstCode(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, token, err := f.ClaimFirstAdministrator(t.Context(), code, email, "Admin", password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, token
+}
+
+func TestFirstAdministrator(t *testing.T) {
+	f := open(t)
+	ctx := t.Context()
+	claim := func(code, email, password string) error {
+		_, _, err := f.ClaimFirstAdministrator(ctx, code, email, "Admin", password)
+		return err
+	}
+	if err := claim("", email, password); !errors.Is(err, ErrCode) {
+		t.Errorf("no code was made, none was given: %v", err)
+	}
+	old, err := f.FirstCode(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := f.FirstCode(ctx) // the next start
+	if err != nil || code == old || len(code) != FirstCodeLength {
+		t.Fatalf("codes %q, %q, %v", old, code, err)
+	}
+	for name, test := range map[string]struct {
+		err  error
+		want error
+	}{
+		"old code":          {claim(old, email, password), ErrCode},
+		"no code":           {claim("", email, password), ErrCode},
+		"short password":    {claim(code, email, "elevenchars"), ErrPassword},
+		"long password":     {claim(code, email, strings.Repeat("a", MaxPassword+1)), ErrPassword},
+		"password not text": {claim(code, email, strings.Repeat("\xff", 20)), ErrPassword},
+		"no address":        {claim(code, "admin", password), ErrEmail},
+	} {
+		if !errors.Is(test.err, test.want) {
+			t.Errorf("%s: %v, want %v", name, test.err, test.want)
+		}
+	}
+	if yes, err := f.Claimed(ctx); yes || err != nil {
+		t.Errorf("claimed by refusals: %v", err)
+	}
+	session, token, err := f.ClaimFirstAdministrator(ctx, " "+strings.ToLower(code)+"\n", " Admin@EXAMPLE.org ", "Admin", password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if session.Administrator.Email != "Admin@example.org" || len(token) != 43 {
+		t.Errorf("session %+v, token %q", session, token)
+	}
+	if err := claim(code, "eve@example.com", password); !errors.Is(err, ErrClaimed) {
+		t.Errorf("claimed two times: %v", err)
+	}
+	if code, err := f.FirstCode(ctx); code != "" || err != nil {
+		t.Errorf("a code after the claim: %q, %v", code, err)
+	}
+	if yes, err := f.Claimed(ctx); !yes || err != nil {
+		t.Errorf("not claimed: %v", err)
+	}
+}
+
+// Of many who have the code, one becomes the first administrator.
+func TestClaimRace(t *testing.T) {
+	f := open(t)
+	code, err := f.FirstCode(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	winners := 0
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			_, _, err := f.ClaimFirstAdministrator(t.Context(), code, email, "Admin", password)
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				winners++
+			} else if !errors.Is(err, ErrClaimed) && !errors.Is(err, ErrCode) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if winners != 1 {
+		t.Errorf("%d first administrators", winners)
+	}
+}
+
+func TestSignIn(t *testing.T) {
+	f, first := claimed(t)
+	ctx := t.Context()
+	for name, login := range map[string][2]string{
+		"wrong password": {email, password + "x"}, "unknown": {"eve@example.org", password}, "no address": {"", password},
+		"empty password": {email, ""}, "huge password": {email, strings.Repeat("a", 1<<20)},
+	} {
+		if _, token, err := f.SignIn(ctx, login[0], login[1]); !errors.Is(err, ErrCredentials) || token != "" {
+			t.Errorf("%s: %v, token %q", name, err, token)
+		}
+	}
+	session, token, err := f.SignIn(ctx, "ADMIN@example.org", password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token == first || session.Administrator.Email != email {
+		t.Errorf("session %+v, token as before: %v", session, token == first)
+	}
+	for _, tok := range []string{first, token} {
+		if got, err := f.Session(ctx, tok); err != nil || got.Administrator.Email != email {
+			t.Errorf("session %+v, %v", got, err)
+		}
+	}
+	if err := f.SignOut(ctx, first); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.SignOut(ctx, first); err != nil {
+		t.Errorf("signed out two times: %v", err)
+	}
+	for _, tok := range []string{first, "", "guess"} {
+		if _, err := f.Session(ctx, tok); !errors.Is(err, ErrNoSession) {
+			t.Errorf("token %q: %v", tok, err)
+		}
+	}
+	if _, err := f.Session(ctx, token); err != nil {
+		t.Errorf("the other session: %v", err)
+	}
+}
+
+func TestSessionsEnd(t *testing.T) {
+	f, token := claimed(t)
+	ctx := t.Context()
+	for range 3 {
+		f.now = f.now.Add(IdleTime - time.Second)
+		if _, err := f.Session(ctx, token); err != nil {
+			t.Fatalf("used within the idle time: %v", err)
+		}
+	}
+	f.now = f.now.Add(IdleTime)
+	if _, err := f.Session(ctx, token); !errors.Is(err, ErrNoSession) {
+		t.Errorf("idle too long: %v", err)
+	}
+	_, token, err := f.SignIn(ctx, email, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for passed := time.Duration(0); passed < SessionLife-10*time.Minute; passed += 10 * time.Minute {
+		if _, err := f.Session(ctx, token); err != nil {
+			t.Fatalf("after %v: %v", passed, err)
+		}
+		f.now = f.now.Add(10 * time.Minute)
+	}
+	f.now = f.now.Add(10 * time.Minute)
+	if _, err := f.Session(ctx, token); !errors.Is(err, ErrNoSession) {
+		t.Errorf("after %v: %v", SessionLife, err)
+	}
+}
+
+// Ten tries a minute for an account, whether it exists or not.
+func TestGuessing(t *testing.T) {
+	f, _ := claimed(t)
+	f.cost = LeastCost
+	for _, account := range []string{email, "nobody@example.org"} {
+		for range TriesPerMinute {
+			if _, _, err := f.SignIn(t.Context(), account, "wrong password"); !errors.Is(err, ErrCredentials) {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := f.SignIn(t.Context(), strings.ToUpper(account), password); !errors.Is(err, ErrTooMany) {
+			t.Errorf("%s: the eleventh try: %v", account, err)
+		}
+	}
+	f.now = f.now.Add(time.Minute + time.Second)
+	if _, _, err := f.SignIn(t.Context(), email, password); err != nil {
+		t.Errorf("a minute later: %v", err)
+	}
+}
+
+// A stored hash of another cost is replaced at the next sign-in.
+func TestRehash(t *testing.T) {
+	f, _ := claimed(t)
+	f.cost = Cost{Time: 3, Memory: LeastCost.Memory}
+	if _, _, err := f.SignIn(t.Context(), email, password); err != nil {
+		t.Fatal(err)
+	}
+	var stored string
+	err := f.db.View(t.Context(), func(tx *store.Tx) error {
+		a, err := tx.AdministratorByEmail(email)
+		stored = a.Password
+		return err
+	})
+	if err != nil || !strings.Contains(stored, "t=3,") {
+		t.Errorf("stored %q, %v", stored, err)
+	}
+	if _, _, err := f.SignIn(t.Context(), email, password); err != nil {
+		t.Errorf("with the new hash: %v", err)
+	}
+}
+
+func TestNothingAtRest(t *testing.T) {
+	f := open(t)
+	code, err := f.FirstCode(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func(secrets ...string) {
+		files, err := filepath.Glob(filepath.Join(f.dir, "*"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range secrets {
+				if bytes.Contains(data, []byte(s)) {
+					t.Errorf("%s has %q", filepath.Base(file), s)
+				}
+			}
+		}
+	}
+	look(code, strings.ReplaceAll(code, "-", ""))
+	_, token, err := f.ClaimFirstAdministrator(t.Context(), code, email, "Admin", password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	look(code, token, password)
+}
+
+func TestPHC(t *testing.T) {
+	stored := LeastCost.hash(password, make([]byte, saltSize))
+	if ok, cost, err := matches(stored, password); !ok || cost != LeastCost || err != nil {
+		t.Errorf("%v, %v, %v", ok, cost, err)
+	}
+	if ok, _, err := matches(stored, password+" "); ok || err != nil {
+		t.Errorf("another password: %v, %v", ok, err)
+	}
+	for name, bad := range map[string]string{
+		"empty": "", "other kind": strings.Replace(stored, "argon2id", "argon2i", 1), "other version": strings.Replace(stored, "v=19", "v=16", 1),
+		"too cheap": strings.Replace(stored, "m=19456", "m=8", 1), "too dear": strings.Replace(stored, "m=19456", "m=4294967295", 1),
+		"too often": strings.Replace(stored, "t=2", "t=1000", 1), "no salt": strings.Replace(stored, "$AAAAAAAAAAAAAAAAAAAAAA$", "$$", 1),
+		"cut": stored[:len(stored)-4], "more": stored + "$x",
+	} {
+		if ok, _, err := matches(bad, password); ok || err == nil {
+			t.Errorf("%s: %v, %v", name, ok, err)
+		}
+	}
+}
+
+func FuzzPHC(f *testing.F) {
+	f.Add(LeastCost.hash(password, make([]byte, saltSize)))
+	f.Fuzz(func(t *testing.T, stored string) {
+		c, salt, sum, err := parsePHC(stored)
+		if err == nil && (c.Memory > maxMemory || c.Time > maxTime || len(salt) != saltSize || len(sum) != hashSize) {
+			t.Errorf("%q was read as %+v", stored, c)
+		}
+	})
+}
+
+// A flood of sign-ins waits for a slot, and gives up with its request.
+func TestSlots(t *testing.T) {
+	f, _ := claimed(t)
+	f.slots <- struct{}{}
+	f.slots <- struct{}{}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, _, err := f.SignIn(ctx, email, password); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with all slots taken: %v", err)
+	}
+}
