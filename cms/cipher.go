@@ -44,35 +44,50 @@ func ParseCipher(name string) (Cipher, error) {
 // Authenticates reports whether a change of the ciphertext is noticed.
 func (c Cipher) Authenticates() bool {
 	a, _ := contentAlgorithm(OID(c))
-	return a.aead
+	return a.aead()
 }
 
 // algorithm is what is known of a content-encryption algorithm.
 type algorithm struct {
-	keySize int
-	aead    bool
-	block   func(key []byte) (cipher.Block, error)
-	weak    bool // read only, and marked
+	mode      mode
+	keySize   int
+	blockSize int
+	block     func(key []byte) (cipher.Block, error)
+	weak      bool // read only, and marked
 }
 
+type mode int
+
+const (
+	modeCBC mode = iota + 1
+	modeGCM
+)
+
+// aead reports whether the algorithm authenticates, and so belongs into
+// AuthEnvelopedData and nowhere else.
+func (a algorithm) aead() bool { return a.mode > modeCBC }
+
 func contentAlgorithm(o OID) (algorithm, bool) {
+	a := algorithm{mode: modeCBC, blockSize: aes.BlockSize, block: aes.NewCipher}
 	switch o {
 	case oid.AES128CBC:
-		return algorithm{keySize: 16, block: aes.NewCipher}, true
+		a.keySize = 16
 	case oid.AES192CBC:
-		return algorithm{keySize: 24, block: aes.NewCipher}, true
+		a.keySize = 24
 	case oid.AES256CBC:
-		return algorithm{keySize: 32, block: aes.NewCipher}, true
+		a.keySize = 32
 	case oid.AES128GCM:
-		return algorithm{keySize: 16, block: aes.NewCipher, aead: true}, true
+		a.mode, a.keySize = modeGCM, 16
 	case oid.AES192GCM:
-		return algorithm{keySize: 24, block: aes.NewCipher, aead: true}, true
+		a.mode, a.keySize = modeGCM, 24
 	case oid.AES256GCM:
-		return algorithm{keySize: 32, block: aes.NewCipher, aead: true}, true
+		a.mode, a.keySize = modeGCM, 32
 	case oid.DES3CBC:
-		return algorithm{keySize: 24, block: des.NewTripleDESCipher, weak: true}, true
+		return algorithm{mode: modeCBC, keySize: 24, blockSize: des.BlockSize, block: des.NewTripleDESCipher, weak: true}, true
+	default:
+		return algorithm{}, false
 	}
-	return algorithm{}, false
+	return a, true
 }
 
 // Lengths that RFC 5084 §3.2 permits and that are safe; SP 800-38D Appendix C

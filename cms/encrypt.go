@@ -70,7 +70,7 @@ func Encrypt(dst io.Writer, recipients []*Recipient, o *EncryptOptions) (io.Writ
 	parallel(len(recipients), func(i int) { infos[i], failures[i] = recipients[i].info(rand, key) })
 	for i, err := range failures {
 		if err != nil {
-			return nil, fmt.Errorf("encrypt to %s: %w", recipients[i].certificate.Subject, err)
+			return nil, fmt.Errorf("encrypt to %s: %w", recipients[i].name, err)
 		}
 	}
 	block, err := algorithm.block(key)
@@ -87,7 +87,7 @@ type envelope struct {
 
 func (e *envelope) open(dst io.Writer, block cipher.Block, a algorithm, rand io.Reader, infos [][]byte) (io.WriteCloser, error) {
 	nonce := make([]byte, block.BlockSize())
-	if a.aead {
+	if a.aead() {
 		nonce = nonce[:gcmNonce]
 	}
 	if _, err := io.ReadFull(rand, nonce); err != nil {
@@ -101,7 +101,7 @@ func (e *envelope) open(dst io.Writer, block cipher.Block, a algorithm, rand io.
 	if err != nil {
 		return nil, err
 	}
-	if a.aead {
+	if a.aead() {
 		return e.openGCM(f, block, nonce)
 	}
 	length := int64(-1)
@@ -115,7 +115,7 @@ func (e *envelope) open(dst io.Writer, block cipher.Block, a algorithm, rand io.
 }
 
 func (e *envelope) parameters(a algorithm, nonce []byte) ([]byte, error) {
-	if a.aead {
+	if a.aead() {
 		return gcmParametersDER(nonce)
 	}
 	var b cryptobyte.Builder
@@ -132,7 +132,7 @@ func (e *envelope) framing(dst io.Writer, a algorithm, params []byte, infos [][]
 			version = 2
 		}
 	}
-	if a.aead {
+	if a.aead() {
 		contentType, version = oid.AuthEnvelopedData, 0 // RFC 5083 §2.1
 	}
 	algorithm := AlgorithmIdentifier{Algorithm: OID(e.options.Cipher), Parameters: params}

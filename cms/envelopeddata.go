@@ -88,8 +88,12 @@ func (e *EnvelopedReader) readHead() error {
 			return err
 		}
 	}
-	err := r.elements("recipientInfos", ber.Universal, ber.TagSet, r.limits.Recipients, func(der []byte) (err error) {
-		e.recipients, err = parseRecipientInfo(e.recipients, der)
+	err := r.elements("recipientInfos", ber.Universal, ber.TagSet, r.limits.Recipients, func(der []byte) error {
+		infos, err := parseRecipientInfo(der)
+		if len(e.recipients)+len(infos) > MaxRecipients {
+			return malformed("too many recipients", nil)
+		}
+		e.recipients = append(e.recipients, infos...)
 		return err
 	})
 	if err != nil {
@@ -117,7 +121,7 @@ func (e *EnvelopedReader) checkAlgorithm() error {
 		e.known = algorithm{}
 		return nil // shown by Recipients and Cipher; start refuses
 	}
-	if known.aead != (e.r.contentType == oid.AuthEnvelopedData) {
+	if known.aead() != (e.r.contentType == oid.AuthEnvelopedData) {
 		return malformed(fmt.Sprintf("cipher %s does not belong into %s", name, e.r.contentType.Name()), nil)
 	}
 	e.known = known
@@ -162,7 +166,7 @@ func (e *EnvelopedReader) start(k *RecipientKey, ri *RecipientInfo) error {
 }
 
 func (e *EnvelopedReader) opener() (func(cipher.Block) (plaintext, error), error) {
-	if e.known.aead {
+	if e.known.aead() {
 		nonce, tagSize, err := gcmParameters(e.algorithm.Parameters)
 		if err != nil {
 			return nil, err
@@ -172,11 +176,7 @@ func (e *EnvelopedReader) opener() (func(cipher.Block) (plaintext, error), error
 			return &gcmPlaintext{stream: s, tagSize: tagSize}, err
 		}, nil
 	}
-	size := 16
-	if e.algorithm.Algorithm == oid.DES3CBC {
-		size = 8
-	}
-	iv, err := cbcParameters(e.algorithm.Parameters, size)
+	iv, err := cbcParameters(e.algorithm.Parameters, e.known.blockSize)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,15 @@ func (id Identifier) Matches(c *cert.Certificate) bool {
 	if id.RawIssuer == nil {
 		return len(id.SubjectKeyID) > 0 && bytes.Equal(id.SubjectKeyID, c.SubjectKeyID)
 	}
-	return id.Serial.Cmp(c.Serial) == 0 && bytes.Equal(id.RawIssuer, c.RawIssuer)
+	if id.Serial.Cmp(c.Serial) != 0 {
+		return false
+	}
+	if bytes.Equal(id.RawIssuer, c.RawIssuer) {
+		return true
+	}
+	// Some clients write the name anew, with other string types (RFC 5280 §7.1).
+	name, err := cert.ParseName(id.RawIssuer)
+	return err == nil && name.Equal(c.Issuer)
 }
 
 // String describes the identifier for people.

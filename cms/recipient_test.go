@@ -1,0 +1,119 @@
+package cms
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"testing"
+
+	"github.com/mailseal/mailseal/internal/testca"
+)
+
+func TestPasswordAndSharedKey(t *testing.T) {
+	leaf := testca.New(t).Leaf("a@example.com", testca.P256)
+	to, keys := recipients(t, leaf)
+	password, err := NewPasswordRecipient([]byte("correct horse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kek, err := NewKEKRecipient(make([]byte, 24), []byte("office"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []Cipher{AES128CBC, AES256GCM} {
+		message := encrypted(t, []byte("text"), append(to, password, kek), &EncryptOptions{Cipher: c})
+		for name, k := range map[string]*RecipientKey{
+			"certificate": keys[0],
+			"passphrase":  {Passphrase: []byte("correct horse")},
+			"shared key":  {KEK: make([]byte, 24), KEKID: []byte("office")},
+		} {
+			if got, _, err := decrypt(message, k); err != nil || string(got) != "text" {
+				t.Errorf("%v, %s: %q, %v", c, name, got, err)
+			}
+		}
+		for name, k := range map[string]*RecipientKey{
+			"wrong passphrase":           {Passphrase: []byte("wrong horse")},
+			"wrong shared key":           {KEK: bytes.Repeat([]byte{1}, 24), KEKID: []byte("office")},
+			"shared key of another size": {KEK: make([]byte, 32), KEKID: []byte("office")},
+		} {
+			if _, _, err := decrypt(message, k); err != ErrDecrypt { //nolint:errorlint // alike to the letter
+				t.Errorf("%v, %s: %v", c, name, err)
+			}
+		}
+		if _, _, err := decrypt(message, &RecipientKey{KEK: make([]byte, 24), KEKID: []byte("home")}); !errors.Is(err, ErrNoRecipient) {
+			t.Errorf("%v, shared key of another name: %v", c, err)
+		}
+	}
+}
+
+func TestKeyIdentifier(t *testing.T) {
+	ca := testca.New(t)
+	for _, kind := range []testca.Kind{testca.RSA2048, testca.P256, testca.X25519} {
+		leaf := ca.Leaf("a@example.com", kind, func(c *x509.Certificate) { c.SubjectKeyId = []byte("key identifier") })
+		r, err := NewRecipient(leaf.Certificate, &RecipientOptions{KeyIdentifier: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, e, err := decrypt(encrypted(t, []byte("text"), []*Recipient{r}, nil), &RecipientKey{Key: leaf.Key, Certificate: leaf.Certificate})
+		if err != nil || string(got) != "text" || e.Recipients()[0].Recipient.RawIssuer != nil {
+			t.Errorf("%v: %q, %v", kind, got, err)
+		}
+	}
+}
+
+// RFC 3394 §4.
+func TestKeyWrap(t *testing.T) {
+	for _, v := range []struct{ kek, key, wrapped string }{
+		{"000102030405060708090A0B0C0D0E0F", "00112233445566778899AABBCCDDEEFF", "1FA68B0A8112B447AEF34BD8FB5A7B829D3E862371D2CFE5"},
+		{"000102030405060708090A0B0C0D0E0F1011121314151617", "00112233445566778899AABBCCDDEEFF", "96778B25AE6CA435F92B5B97C050AED2468AB8A17AD84E5D"},
+		{"000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F", "00112233445566778899AABBCCDDEEFF0001020304050607", "A8F9BC1612C68B3FF6E6F4FBE30E71E4769C8B80A32CB8958CD5D17D6B254DA1"},
+	} {
+		kek, key, want := unhex(t, v.kek), unhex(t, v.key), unhex(t, v.wrapped)
+		wrapped, err := wrapKey(kek, key)
+		if err != nil || !bytes.Equal(wrapped, want) {
+			t.Errorf("wrapped %x, %v", wrapped, err)
+		}
+		if got, err := unwrapKey(kek, want); err != nil || !bytes.Equal(got, key) {
+			t.Errorf("unwrapped %x, %v", got, err)
+		}
+		want[9] ^= 1
+		if _, err := unwrapKey(kek, want); err == nil {
+			t.Error("unwrapped an altered key")
+		}
+	}
+}
+
+// RFC 3211 §2.3.1: what is wrapped comes back, for every key length, and
+// nothing altered does but by one chance in 2²⁴.
+func TestPasswordWrap(t *testing.T) {
+	kek, iv := text(32), text(16)
+	block, _ := aes.NewCipher(kek)
+	for _, size := range []int{16, 24, 32, 33, 64} {
+		key := text(size)
+		wrapped, err := wrapPassword(random(nil), kek, iv, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := unwrapPassword(block, iv, wrapped); err != nil || !bytes.Equal(got, key) {
+			t.Errorf("%d octets: %x, %v", size, got, err)
+		}
+		for i := range wrapped {
+			wrapped[i] ^= 1
+			if got, err := unwrapPassword(block, iv, wrapped); err == nil && bytes.Equal(got, key) {
+				t.Errorf("octet %d altered, same key", i)
+			}
+			wrapped[i] ^= 1
+		}
+	}
+}
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
