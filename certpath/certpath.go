@@ -44,8 +44,8 @@ const (
 	MaxDepth = 32
 	// maxSteps limits the issuers that are tried, signatures known or not.
 	maxSteps = 20000
-	// maxComparisons limits names times name constraints.
-	maxComparisons = 250000
+	// maxComparisons limits names times name constraints, all levels together.
+	maxComparisons = 1 << 20
 )
 
 // MinRSABits is the size below which an RSA key is weak (RFC 8551 §4.1).

@@ -67,7 +67,7 @@ func dnsWithin(name, base string) answer {
 		}
 		return outside
 	}
-	return is(strings.HasSuffix(n, "."+b) || n == b && !onlyBelow, nil)
+	return is(strings.HasSuffix(n, "."+b) || n == b && !onlyBelow)
 }
 
 // uriWithin: the constraint is on the host of the URI; one without a host, or
@@ -93,9 +93,9 @@ func uriWithin(uri, base string) answer {
 		return unclear
 	}
 	if isDomain {
-		return is(strings.HasSuffix(n, "."+b), nil)
+		return is(strings.HasSuffix(n, "."+b))
 	}
-	return is(n == b, nil)
+	return is(n == b)
 }
 
 // ipWithin: a subtree is an address and a mask of the same family.
