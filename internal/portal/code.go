@@ -3,6 +3,7 @@ package portal
 import (
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/mailseal/mailseal/internal/registration"
 )
@@ -11,9 +12,11 @@ import (
 type codeView struct {
 	Order registration.Order
 	Error string // key of the text that says what is wrong with the code, or ""
-	Left  string // tries left with this code, when Error says that it was wrong
 	Sent  bool   // another mail was just sent
 }
+
+// Left is how many tries are left, for the template.
+func (v codeView) Left() string { return strconv.Itoa(v.Order.TriesLeft) }
 
 // codeForm shows where the code goes. In a browser that asked for nothing, a
 // scanner's or a colleague's, there is no form.
@@ -53,6 +56,9 @@ func (p *portal) prove(w http.ResponseWriter, r *http.Request) error {
 	order, err := p.order(r)
 	if err != nil {
 		return err
+	}
+	if order.State != registration.StateApplied { // that was the last try
+		return registration.ErrState
 	}
 	return p.render(w, r, http.StatusUnprocessableEntity, "code", codeView{Order: order, Error: again})
 }

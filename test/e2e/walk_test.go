@@ -60,6 +60,9 @@ func (p *person) proveAddress(email, name string) {
 	p.enter("code", wrong(code))
 	p.follow("form[action='/code'] .button")
 	p.see("#code-error")
+	if text := eval[string](p, `document.getElementById("code-error").textContent`); !strings.Contains(text, "4") {
+		p.t.Errorf("after one wrong code of five: %q", text)
+	}
 	p.enter("code", code)
 	p.follow("form[action='/code'] .button")
 	p.at("/key")

@@ -59,7 +59,7 @@ async function send(request) {
 
 async function enroll() {
   const { passphrase, iterations } = passphraseOfForm();
-  show("progress");
+  show("intro", "progress");
   await step("key");
   const keys = await makeKeys(form.elements.kind.value);
   await step("certificate");
@@ -97,7 +97,7 @@ async function step(name) {
 }
 
 function show(...ids) {
-  for (const id of ["enroll", "progress", "failure", "result"]) page(id).hidden = !ids.includes(id);
+  for (const id of ["intro", "enroll", "progress", "failure", "result"]) page(id).hidden = !ids.includes(id);
 }
 
 function offer(file, generated) {
@@ -110,10 +110,11 @@ function offer(file, generated) {
   link.download = `${email.replace(/[^\p{L}\p{N}@._+-]/gu, "_")}.p12`;
   link.addEventListener("click", () => {
     window.removeEventListener("beforeunload", keepOpen);
+    page("leave").hidden = true;
     page("next").hidden = false;
   });
   show("result");
-  page("result").querySelector("h2").focus();
+  page("result-heading").focus();
 }
 
 // keepOpen makes the browser ask before the page, and with it the only copy of
@@ -126,8 +127,9 @@ function fail(error) {
   const kind = error instanceof Failure ? error.kind : "unexpected";
   for (const text of page("failure").querySelectorAll("[data-failure]")) text.hidden = text.dataset.failure !== kind;
   page("failure-detail").textContent = error instanceof Failure ? error.detail ?? "" : String(error);
-  show("failure", "enroll");
+  show("intro", "failure", "enroll");
   page("failure").focus();
+  page("failure").scrollIntoView({ block: "center" });
 }
 
 function showMode() {
@@ -150,7 +152,7 @@ function start() {
   // Browsers give WebCrypto to secure contexts only: https, or loopback.
   if (!globalThis.crypto?.subtle) {
     fail(new Failure("insecure"));
-    show("failure");
+    show("intro", "failure");
     return;
   }
   form.addEventListener("change", () => { showMode(); showKind(); });
@@ -162,7 +164,7 @@ function start() {
   showMode();
   showKind();
   showStrength();
-  show("enroll");
+  show("intro", "enroll");
 }
 
 start();
