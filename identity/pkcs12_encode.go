@@ -58,6 +58,8 @@ func iterationsOr(n int) int {
 
 // EncodePKCS12 writes identities as one PKCS #12 file in DER (RFC 7292). For
 // other software to import it, give it one identity: many take only the first.
+// The error is [ErrLimit] when there are so many that opening the file would
+// take more iterations than [DecodePKCS12] allows: with ChosenIterations 14.
 func EncodePKCS12(ids []*Identity, passphrase []byte, o *PKCS12Options) ([]byte, error) {
 	if o == nil {
 		o = &PKCS12Options{}

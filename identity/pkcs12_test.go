@@ -162,6 +162,9 @@ func TestPKCS12Parameters(t *testing.T) {
 }
 
 func TestPKCS12DefaultIterations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("600,000 iterations: not in the short run")
+	}
 	id := identityOf(testca.New(t).Leaf("alice@example.com", testca.P256), "")
 	data, err := EncodePKCS12([]*Identity{id}, []byte("secret"), nil)
 	if err != nil {
