@@ -1,0 +1,155 @@
+package interop
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/pem"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/certpath"
+	"github.com/mailseal/mailseal/internal/authority"
+	"github.com/mailseal/mailseal/internal/issuance"
+	"github.com/mailseal/mailseal/internal/keys"
+	"github.com/mailseal/mailseal/internal/registration"
+	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/validation"
+)
+
+// office is the authority of a first start, with the keys that it makes, and
+// the registration before it.
+type office struct {
+	*registration.Service
+	authority *authority.Authority
+	mail      validation.Mail
+}
+
+func (o *office) Send(_ context.Context, m validation.Mail) error { o.mail = m; return nil }
+
+func newOffice(t *testing.T) *office {
+	t.Helper()
+	dir := t.TempDir()
+	db, err := store.Open(t.Context(), filepath.Join(dir, "mailseal.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	o := &office{}
+	v := &validation.Validator{Clock: time.Now}
+	o.authority, err = authority.Found(t.Context(), authority.Options{
+		Store: db, Keys: &keys.Keys{Dir: dir, Plaintext: true}, Validation: v, Clock: time.Now,
+	}, authority.Founding{BaseURL: "http://127.0.0.1:8080", Dev: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Service = registration.New(registration.Options{Store: db, Validation: v, Issuer: o.authority, Mailer: o, Clock: time.Now})
+	return o
+}
+
+// enrol walks from the address to the certificate.
+func (o *office) enrol(t *testing.T, address string, key crypto.Signer) registration.Issued {
+	t.Helper()
+	order, secret, err := o.Apply(t.Context(), registration.Application{Email: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := regexp.MustCompile(`(?m)^[A-Z0-9-]{24,40}$`).FindString(o.mail.Text)
+	if _, err := o.Prove(t.Context(), order.ID, secret, code); err != nil {
+		t.Fatal(err)
+	}
+	csr, err := cert.CreateRequest(rand.Reader, key, []string{address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued, err := o.Enroll(t.Context(), order.ID, secret, csr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return issued
+}
+
+// crls returns the lists of both authorities as PEM.
+func (o *office) crls(t *testing.T) []byte {
+	t.Helper()
+	var all []byte
+	for _, name := range []string{"root", "issuing"} {
+		list, err := o.authority.CRL(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: list.DER})...)
+	}
+	return all
+}
+
+// What the authority of a first start issues is a chain for OpenSSL, in its
+// strict mode and with its revocation lists, and for our own path validation;
+// it serves mail and client authentication and no TLS server.
+func TestIssuedChain(t *testing.T) {
+	program := tool(t, "openssl", "openssl")
+	o := newOffice(t)
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 3072)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, key := range map[string]crypto.Signer{"rsa": rsaKey, "p256": ecKey} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			issued := o.enrol(t, name+"@example.org", key)
+			put(t, dir, "root.pem", issued.Root.PEM())
+			put(t, dir, "issuing.pem", issued.Chain[0].PEM())
+			put(t, dir, "leaf.pem", issued.Certificate.PEM())
+			put(t, dir, "crls.pem", o.crls(t))
+			verify := func(extra ...string) error {
+				args := append([]string{"verify", "-x509_strict", "-CAfile", "root.pem", "-untrusted", "issuing.pem"}, extra...)
+				_, err := call(t, dir, nil, nil, program, append(args, "leaf.pem")...)
+				return err
+			}
+			purposes := []string{"smimesign", "sslclient"}
+			if name == "rsa" {
+				// OpenSSL's purpose asks for keyEncipherment, which keys that
+				// agree do not have (S/MIME BR §7.1.2.3); its cms encrypts to
+				// them all the same.
+				purposes = append(purposes, "smimeencrypt")
+			}
+			for _, purpose := range purposes {
+				if err := verify("-purpose", purpose, "-crl_check_all", "-CRLfile", "crls.pem"); err != nil {
+					t.Errorf("%s: %v", purpose, err)
+				}
+			}
+			if err := verify("-purpose", "sslserver"); err == nil {
+				t.Error("OpenSSL takes it for a TLS server")
+			}
+			if _, err := call(t, dir, []byte("text"), nil, program, "cms", "-encrypt", "-outform", "DER", "-aes256", "leaf.pem"); err != nil {
+				t.Errorf("OpenSSL cannot encrypt to it: %v", err)
+			}
+			_, err := certpath.Verify(issued.Certificate, &certpath.Options{
+				Anchors: []*cert.Certificate{issued.Root}, Intermediates: issued.Chain, At: time.Now(),
+			})
+			if err != nil {
+				t.Errorf("our own path validation: %v", err)
+			}
+
+			if err := o.authority.Revoke(t.Context(), issued.Certificate.Serial, issuance.KeyCompromise); err != nil {
+				t.Fatal(err)
+			}
+			put(t, dir, "crls.pem", o.crls(t))
+			err = verify("-crl_check_all", "-CRLfile", "crls.pem")
+			if err == nil || !strings.Contains(err.Error(), "certificate revoked") {
+				t.Errorf("revoked: %v, want OpenSSL to say so", err)
+			}
+		})
+	}
+}
