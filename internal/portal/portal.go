@@ -75,8 +75,8 @@ type IssuedCertificate struct {
 
 type portal struct {
 	Config
-	tongues   []*tongue // the first is the default
-	assets    assets
+	tongues []*tongue // the first is the default
+	assets  assets
 }
 
 // New checks the embedded texts and templates and returns the portal's handler.

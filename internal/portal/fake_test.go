@@ -1,0 +1,194 @@
+package portal
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/mailout/catcher"
+	"github.com/mailseal/mailseal/internal/registration"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// fake stands for the rooms below with one order, one administrator and one
+// mail. calls counts what would have changed something.
+type fake struct {
+	order   registration.Order
+	err     error // what the next changing call answers
+	claimed bool
+	calls   int
+	applied registration.Application
+}
+
+const (
+	secret = "the-secret-of-the-asking-session"
+	token  = "the-token-of-the-administrator"
+)
+
+func (f *fake) Apply(_ context.Context, a registration.Application) (registration.Order, string, error) {
+	f.calls++
+	f.applied = a
+	return f.order, secret, f.err
+}
+
+func (f *fake) own(id, s string) (registration.Order, error) {
+	if id != f.order.ID || s != secret {
+		return registration.Order{}, registration.ErrNotFound
+	}
+	return f.order, nil
+}
+
+func (f *fake) change(id, s string) (registration.Order, error) {
+	f.calls++
+	o, err := f.own(id, s)
+	if err == nil {
+		err = f.err
+	}
+	return o, err
+}
+
+func (f *fake) Resend(_ context.Context, id, s string) (registration.Order, error) {
+	return f.change(id, s)
+}
+
+func (f *fake) Prove(_ context.Context, id, s, _ string) (registration.Order, error) {
+	return f.change(id, s)
+}
+
+func (f *fake) Order(_ context.Context, id, s string) (registration.Order, error) {
+	return f.own(id, s)
+}
+
+func (f *fake) Enroll(_ context.Context, id, s string, _ []byte) (registration.Issued, error) {
+	_, err := f.change(id, s)
+	return registration.Issued{}, err
+}
+
+func (f *fake) Claimed(context.Context) (bool, error) { return f.claimed, nil }
+
+func (f *fake) session() auth.Session {
+	return auth.Session{Administrator: auth.Administrator{Email: "carol@example.org"}, Expires: noon.Add(time.Hour)}
+}
+
+func (f *fake) ClaimFirstAdministrator(context.Context, string, string, string, string) (auth.Session, string, error) {
+	f.calls++
+	return f.session(), token, f.err
+}
+
+func (f *fake) SignIn(context.Context, string, string) (auth.Session, string, error) {
+	f.calls++
+	return f.session(), token, f.err
+}
+
+func (f *fake) Session(_ context.Context, t string) (auth.Session, error) {
+	if t != token {
+		return auth.Session{}, auth.ErrNoSession
+	}
+	return f.session(), nil
+}
+
+func (f *fake) SignOut(context.Context, string) error { f.calls++; return f.err }
+
+func (f *fake) Root(context.Context) (AuthorityCertificate, error) {
+	return AuthorityCertificate{Name: "Root", SHA256: strings.Repeat("ab", 32), NotAfter: noon, Download: "/ca/root.cer"}, nil
+}
+
+func (f *fake) Overview(ctx context.Context) (Overview, error) {
+	root, err := f.Root(ctx)
+	return Overview{Root: root, Orders: []registration.Order{f.order}, Certificates: []IssuedCertificate{
+		{Serial: "01ab", Email: f.order.Email, NotAfter: noon.Add(time.Hour)},
+		{Serial: "02", Email: f.order.Email, NotAfter: noon.Add(-time.Hour)},
+		{Serial: "03", Email: f.order.Email, NotAfter: noon.Add(time.Hour), Revoked: true},
+	}}, err
+}
+
+const mailID = "20261123T120000.000000-00000000"
+
+func (f *fake) List(int) ([]catcher.Mail, error) {
+	m, err := f.Get(mailID)
+	return []catcher.Mail{m}, err
+}
+
+func (f *fake) Get(id string) (catcher.Mail, error) {
+	if id != mailID {
+		return catcher.Mail{}, catcher.ErrNotFound
+	}
+	return catcher.Mail{
+		ID: mailID, From: "no-reply@ca.example.com", To: []string{f.order.Email}, Subject: f.order.Name,
+		Date: noon, Text: f.order.Name, Raw: "Subject: x\r\n\r\n",
+	}, nil
+}
+
+func newFake() *fake {
+	return &fake{order: registration.Order{
+		ID: "order1", State: registration.StateApplied, Email: "alice@example.com", Name: "Alice", TriesLeft: 4,
+	}}
+}
+
+// door is a portal over a fake, and the browser that looks at it.
+type door struct {
+	t       *testing.T
+	handler http.Handler
+	cookies []*http.Cookie
+	header  http.Header
+}
+
+func newDoor(t *testing.T, f *fake, change func(*Config)) *door {
+	t.Helper()
+	c := Config{
+		Orders: f, Administrators: f, Authority: f, Mail: f, Dev: true,
+		Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler),
+	}
+	if change != nil {
+		change(&c)
+	}
+	h, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &door{t: t, handler: h, header: http.Header{}}
+}
+
+// asks gives the browser the session of the fake's order.
+func (d *door) asks() *door {
+	d.cookies = append(d.cookies, &http.Cookie{Name: orderCookie, Value: "order1." + secret})
+	return d
+}
+
+// administers signs the browser in.
+func (d *door) administers() *door {
+	d.cookies = append(d.cookies, &http.Cookie{Name: adminCookie, Value: token})
+	return d
+}
+
+func (d *door) request(method, path, contentType, body string) *http.Response {
+	d.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header = d.header.Clone()
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	for _, c := range d.cookies {
+		r.AddCookie(c)
+	}
+	w := httptest.NewRecorder()
+	d.handler.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func (d *door) get(path string) *http.Response {
+	d.t.Helper()
+	return d.request(http.MethodGet, path, "", "")
+}
+
+func (d *door) post(path string, form url.Values) *http.Response {
+	d.t.Helper()
+	return d.request(http.MethodPost, path, "application/x-www-form-urlencoded", form.Encode())
+}

@@ -1,0 +1,247 @@
+package portal
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+
+	"github.com/mailseal/mailseal/internal/registration"
+)
+
+// looks are all pages that a browser with both sessions can be shown.
+func looks(t *testing.T, f *fake, d *door) map[string]*http.Response {
+	t.Helper()
+	pages := map[string]*http.Response{}
+	for _, path := range []string{
+		"/", "/apply", "/code", "/code?sent", "/install", "/dev/mail", "/dev/mail/" + mailID,
+		"/dev/mail/nothing", "/admin", "/admin/sign-in", "/admin/claim", "/nothing",
+	} {
+		pages["GET "+path] = d.get(path)
+	}
+	for _, device := range devices {
+		pages["GET /install for "+device] = d.get("/install?device=" + device)
+	}
+	f.err = registration.ErrWrongCode
+	pages["POST /code, wrong"] = d.post("/code", url.Values{"code": {"x"}})
+	f.err = registration.ErrAddress
+	pages["POST /apply, bad address"] = d.post("/apply", url.Values{"email": {f.order.Email}, "name": {f.order.Name}})
+	f.err = registration.ErrName
+	pages["POST /apply, bad name"] = d.post("/apply", url.Values{"email": {f.order.Email}, "name": {f.order.Name}})
+	f.err = nil
+	pages["POST /admin/claim, passwords differ"] = d.post("/admin/claim", url.Values{"password": {"a"}, "email": {f.order.Email}, "name": {f.order.Name}})
+	f.order.State = registration.StateProven
+	pages["GET /key"] = d.get("/key")
+	f.order.State = registration.StateIssued
+	pages["GET /key, issued"] = d.get("/key")
+	f.order.State = registration.StateApplied
+	return pages
+}
+
+// TestPagesAreSafe holds on every page, with hostile names in it, that nothing
+// in it is code but the files of the portal, and that the headers say so.
+func TestPagesAreSafe(t *testing.T) {
+	for i, hostile := range []string{
+		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `' autofocus onfocus='alert(1)`,
+		`javascript:alert(1)`, `{{.}}`, `{email}`, `</title><script>alert(1)</script>`, `**b** ` + "`c`",
+	} {
+		f := newFake()
+		f.order.Name, f.order.Email = hostile, hostile
+		d := newDoor(t, f, nil).asks().administers()
+		d.header.Set("Accept-Language", tags[i%len(tags)])
+		for name, answer := range looks(t, f, d) {
+			body, err := io.ReadAll(answer.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answer.StatusCode >= 500 {
+				t.Errorf("%s: %s\n%s", name, answer.Status, body)
+			}
+			if got := answer.Header.Get("Content-Security-Policy"); got != policy {
+				t.Errorf("%s: Content-Security-Policy %q", name, got)
+			}
+			if got := answer.Header.Get("Cache-Control"); got != "no-store" {
+				t.Errorf("%s: Cache-Control %q", name, got)
+			}
+			checkMarkup(t, name, string(body))
+		}
+	}
+}
+
+func checkMarkup(t *testing.T, name, body string) {
+	t.Helper()
+	root, err := html.Parse(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels, ids := map[string]bool{}, map[string]bool{}
+	var inputs []*html.Node
+	for node := range root.Descendants() {
+		if node.Type != html.ElementNode {
+			continue
+		}
+		a := attributes(node)
+		for key, value := range a {
+			if strings.HasPrefix(key, "on") || key == "style" || strings.HasPrefix(strings.TrimSpace(strings.ToLower(value)), "javascript:") && (key == "href" || key == "action" || key == "src") {
+				t.Errorf("%s: <%s %s=%q>", name, node.Data, key, value)
+			}
+		}
+		switch node.Data {
+		case "script":
+			if !strings.HasPrefix(a["src"], "/static/") || node.FirstChild != nil {
+				t.Errorf("%s: script that is not a file of ours: %v", name, a)
+			}
+		case "style", "iframe", "object", "base":
+			t.Errorf("%s: <%s>", name, node.Data)
+		case "img":
+			if _, ok := a["alt"]; !ok {
+				t.Errorf("%s: picture without alt", name)
+			}
+		case "label":
+			labels[a["for"]] = true
+		case "input":
+			if a["type"] != "hidden" && a["type"] != "radio" {
+				inputs = append(inputs, node)
+			}
+		}
+		if id := a["id"]; id != "" {
+			if ids[id] {
+				t.Errorf("%s: two elements have the id %q", name, id)
+			}
+			ids[id] = true
+		}
+	}
+	for _, input := range inputs {
+		a := attributes(input)
+		if !labels[a["id"]] {
+			t.Errorf("%s: input %v has no label", name, a)
+		}
+		for id := range strings.FieldsSeq(a["aria-describedby"]) {
+			if !ids[id] {
+				t.Errorf("%s: input %q is described by %q, which is not there", name, a["id"], id)
+			}
+		}
+	}
+}
+
+func attributes(node *html.Node) map[string]string {
+	a := map[string]string{}
+	for _, attr := range node.Attr {
+		a[attr.Key] = attr.Val
+	}
+	return a
+}
+
+// TestLanguages holds that both languages have the same texts with the same
+// gaps, and that no Japanese text is the English one.
+func TestLanguages(t *testing.T) {
+	a, err := loadAssets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tongues, err := loadTongues(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{ // names of languages and products
+		"language.en": true, "language.ja": true, "guide.thunderbird.name": true, "guide.android.name": true,
+	}
+	english, japanese := tongues[0].texts, tongues[1].texts
+	gap := regexp.MustCompile(`\{[a-z]+\}`)
+	for key, text := range english {
+		other, ok := japanese[key]
+		if !ok {
+			t.Errorf("%s: not in Japanese", key)
+			continue
+		}
+		if len(text) != len(other) && !strings.HasPrefix(key, "guide.") {
+			t.Errorf("%s: %d lines and %d", key, len(text), len(other))
+		}
+		if strings.Join(text, "\n") == strings.Join(other, "\n") && !names[key] {
+			t.Errorf("%s: the Japanese text is the English one", key)
+		}
+		gaps := func(s []string) string { return strings.Join(gap.FindAllString(strings.Join(s, " "), -1), " ") }
+		if gaps(text) != gaps(other) && key != "code.nomail.text" {
+			t.Errorf("%s: gaps %q and %q", key, gaps(text), gaps(other))
+		}
+	}
+	for key := range japanese {
+		if _, ok := english[key]; !ok {
+			t.Errorf("%s: not in English", key)
+		}
+	}
+}
+
+// TestTextsAreUsed finds texts that no page shows any more. Those whose keys
+// are put together from parts are known by their beginnings.
+func TestTextsAreUsed(t *testing.T) {
+	var source strings.Builder
+	for _, pattern := range []string{"*.go", "pages/*.html"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v, %v", pattern, files, err)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source.Write(data)
+		}
+	}
+	texts, err := textFiles.ReadFile("text/en.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, match := range regexp.MustCompile(`(?m)^  "([a-z0-9.]+)":`).FindAllStringSubmatch(string(texts), -1) {
+		key := match[1]
+		put := strings.HasSuffix(key, ".title") || strings.HasPrefix(key, "problem.")
+		for _, beginning := range []string{"guide.", "language.", "steps.", "order."} {
+			put = put || strings.HasPrefix(key, beginning)
+		}
+		if !put && !strings.Contains(source.String(), `"`+key+`"`) {
+			t.Errorf("%s: not used", key)
+		}
+	}
+}
+
+// TestChoosesLanguage goes by Accept-Language and by the switch, which wins.
+func TestChoosesLanguage(t *testing.T) {
+	d := newDoor(t, newFake(), nil)
+	for header, want := range map[string]string{
+		"": "en", "ja": "ja", "ja-JP,ja;q=0.9,en;q=0.8": "ja", "en-US,en;q=0.9,ja;q=0.8": "en",
+		"fr,ja;q=0.5": "ja", "de": "en", "en;q=0.1, ja;q=0.2": "ja", "ja;q=x": "en", "*": "en", ";;q=,,": "en", "ja;q=0": "en",
+	} {
+		d.header.Set("Accept-Language", header)
+		if got := d.get("/").Header.Get("Content-Language"); got != want {
+			t.Errorf("Accept-Language %q: %s, want %s", header, got, want)
+		}
+	}
+	d.header.Set("Accept-Language", "en")
+	answer := d.post("/language", url.Values{"tag": {"ja"}, "to": {"/apply?x=1"}})
+	if got := answer.Header.Get("Location"); got != "/apply?x=1" {
+		t.Errorf("back to %q", got)
+	}
+	d.cookies = answer.Cookies()
+	if got := d.get("/").Header.Get("Content-Language"); got != "ja" {
+		t.Errorf("after the switch: %s", got)
+	}
+}
+
+func TestSwitchLeadsNowhereElse(t *testing.T) {
+	d := newDoor(t, newFake(), nil)
+	for _, to := range []string{
+		"https://example.org/", "//example.org/", `/\example.org/`, `\\example.org`, "javascript:alert(1)", "", "x", "http:example.org", "/%0d%0aX: y", "///x",
+	} {
+		got := d.post("/language", url.Values{"tag": {"en"}, "to": {to}}).Header.Get("Location")
+		if u, err := url.Parse(got); err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(got, "/") || strings.HasPrefix(got, "//") || strings.ContainsAny(got, "\r\n\\") {
+			t.Errorf("%q leads to %q", to, got)
+		}
+	}
+}

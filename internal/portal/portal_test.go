@@ -1,0 +1,310 @@
+package portal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/registration"
+)
+
+// paths of everything that a POST may change.
+var changing = []string{"/apply", "/code", "/code/resend", "/key", "/admin/claim", "/admin/sign-in", "/admin/sign-out"}
+
+// TestLooksChangeNothing sends what scanners, prefetchers and crawlers send,
+// with the sessions of the person and the administrator.
+func TestLooksChangeNothing(t *testing.T) {
+	f := newFake()
+	d := newDoor(t, f, nil).asks().administers()
+	paths := append([]string{"/", "/install", "/admin", "/language", "/dev/mail"}, changing...)
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodTrace} {
+		for _, path := range paths {
+			d.request(method, path+"?code=ABCDE&email=a@example.com&password=x", "", "")
+		}
+	}
+	if f.calls != 0 {
+		t.Errorf("%d changes by looking", f.calls)
+	}
+}
+
+// TestOtherSitesChangeNothing sends every form as a page of another site would.
+func TestOtherSitesChangeNothing(t *testing.T) {
+	for _, header := range []map[string]string{
+		{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://example.org"}, {"Origin": "null"},
+	} {
+		f := newFake()
+		d := newDoor(t, f, nil).asks().administers()
+		for key, value := range header {
+			d.header.Set(key, value)
+		}
+		for _, path := range append([]string{"/language"}, changing...) {
+			if answer := d.post(path, url.Values{"tag": {"ja"}}); answer.StatusCode != http.StatusForbidden {
+				t.Errorf("%v, POST %s: %s", header, path, answer.Status)
+			}
+		}
+		if f.calls != 0 {
+			t.Errorf("%v: %d changes", header, f.calls)
+		}
+	}
+}
+
+// TestForeignSessions uses no session and wrong ones on every step of an order.
+func TestForeignSessions(t *testing.T) {
+	for name, value := range map[string]string{
+		"none": "", "no secret": "order1.", "no dot": "order1", "other secret": "order1.guessed", "other order": "order2." + secret, "empty": ".",
+	} {
+		f := newFake()
+		d := newDoor(t, f, nil)
+		if value != "" {
+			d.cookies = []*http.Cookie{{Name: orderCookie, Value: value}}
+		}
+		for _, path := range []string{"/code", "/key"} {
+			if answer := d.get(path); answer.StatusCode != http.StatusForbidden {
+				t.Errorf("%s: GET %s: %s", name, path, answer.Status)
+			}
+		}
+		for _, path := range []string{"/code", "/code/resend"} {
+			if answer := d.post(path, url.Values{"code": {"x"}}); answer.StatusCode != http.StatusForbidden {
+				t.Errorf("%s: POST %s: %s", name, path, answer.Status)
+			}
+		}
+		if answer := d.request(http.MethodPost, "/key", "application/pkcs10", "x"); answer.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: POST /key: %s", name, answer.Status)
+		}
+	}
+}
+
+func TestCookies(t *testing.T) {
+	for _, tc := range []struct {
+		secure       bool
+		order, admin string
+	}{{false, "mailseal-order", "mailseal-admin"}, {true, "__Host-mailseal-order", "__Host-mailseal-admin"}} {
+		d := newDoor(t, newFake(), func(c *Config) { c.Secure = tc.secure })
+		for path, want := range map[string]struct {
+			name string
+			site http.SameSite
+			life time.Duration
+		}{
+			"/apply":         {tc.order, http.SameSiteLaxMode, orderLife},
+			"/admin/sign-in": {tc.admin, http.SameSiteStrictMode, time.Hour},
+			"/admin/claim":   {tc.admin, http.SameSiteStrictMode, time.Hour},
+		} {
+			cookies := d.post(path, url.Values{}).Cookies()
+			if len(cookies) != 1 {
+				t.Fatalf("%s: %d cookies", path, len(cookies))
+			}
+			c := cookies[0]
+			if c.Name != want.name || c.SameSite != want.site || !c.HttpOnly || c.Secure != tc.secure ||
+				c.Path != "/" || c.Domain != "" || c.MaxAge != int(want.life.Seconds()) {
+				t.Errorf("%s: %v", path, c)
+			}
+		}
+	}
+}
+
+// TestProblems holds which answer each refusal becomes, as a page and as JSON.
+func TestProblems(t *testing.T) {
+	for err, want := range map[error]int{
+		registration.ErrNotFound:                            http.StatusForbidden,
+		registration.ErrState:                               http.StatusConflict,
+		registration.ErrMail:                                http.StatusBadGateway,
+		registration.ErrRequest:                             http.StatusUnprocessableEntity,
+		registration.ErrOtherKey:                            http.StatusConflict,
+		fmt.Errorf("step: %w", registration.ErrState):       http.StatusConflict,
+		&registration.TooManyError{Retry: 90 * time.Second}: http.StatusTooManyRequests,
+		errors.New("disk full at /secret/path"):             http.StatusInternalServerError,
+	} {
+		f := newFake()
+		f.err = err
+		d := newDoor(t, f, nil).asks()
+		page := d.post("/code", url.Values{"code": {"x"}})
+		body, _ := io.ReadAll(page.Body)
+		if page.StatusCode != want || !strings.Contains(string(body), `class="button"`) {
+			t.Errorf("%v: %s, want %d and a way out:\n%s", err, page.Status, want, body)
+		}
+		if strings.Contains(string(body), "secret") {
+			t.Errorf("%v: the page tells what is for the log", err)
+		}
+		d.header.Set("Accept", "application/json")
+		answer := d.request(http.MethodPost, "/key", "application/pkcs10", "x")
+		var problem struct {
+			Title, Detail string
+			Status        int
+		}
+		if err := json.NewDecoder(answer.Body).Decode(&problem); err != nil || problem.Status != want || problem.Title == "" || problem.Detail == "" {
+			t.Errorf("%v as JSON: %+v, %v", f.err, problem, err)
+		}
+		if got := answer.Header.Get("Content-Type"); got != "application/problem+json" {
+			t.Errorf("%v as JSON: content type %q", f.err, got)
+		}
+		if _, many := f.err.(*registration.TooManyError); many && (answer.Header.Get("Retry-After") != "120" || !strings.Contains(problem.Detail, "2 minutes")) {
+			t.Errorf("Retry-After %q, %q", answer.Header.Get("Retry-After"), problem.Detail)
+		}
+	}
+}
+
+func TestEnrollTakesRequestsOnly(t *testing.T) {
+	f := newFake()
+	d := newDoor(t, f, nil).asks()
+	for _, contentType := range []string{"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json"} {
+		if answer := d.request(http.MethodPost, "/key", contentType, "x"); answer.StatusCode != http.StatusUnprocessableEntity {
+			t.Errorf("%q: %s", contentType, answer.Status)
+		}
+	}
+	if answer := d.request(http.MethodPost, "/key", "application/pkcs10", strings.Repeat("x", maxForm+1)); answer.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("too large: %s", answer.Status)
+	}
+	if f.calls != 0 {
+		t.Errorf("%d enrolments", f.calls)
+	}
+}
+
+func TestLastTry(t *testing.T) {
+	f := newFake()
+	f.err, f.order.State = registration.ErrWrongCode, registration.StateRefused
+	if answer := newDoor(t, f, nil).asks().post("/code", url.Values{"code": {"x"}}); answer.StatusCode != http.StatusConflict {
+		t.Errorf("after the last wrong code: %s", answer.Status)
+	}
+}
+
+// TestPlace sends people on to where their order is.
+func TestPlace(t *testing.T) {
+	for state, want := range map[registration.State][2]string{
+		registration.StateApplied: {"", "/code"},
+		registration.StateProven:  {"/key", ""},
+		registration.StateIssued:  {"/key", ""},
+		registration.StateRefused: {"/apply", "/apply"},
+		registration.StateExpired: {"/apply", "/apply"},
+	} {
+		f := newFake()
+		f.order.State = state
+		d := newDoor(t, f, nil).asks()
+		for i, path := range []string{"/code", "/key"} {
+			if got := d.get(path).Header.Get("Location"); got != want[i] {
+				t.Errorf("%s, %s: leads to %q, want %q", state, path, got, want[i])
+			}
+		}
+	}
+}
+
+func TestAdministration(t *testing.T) {
+	f := newFake()
+	d := newDoor(t, f, nil)
+	if got := d.get("/admin").Header.Get("Location"); got != "/admin/claim" {
+		t.Errorf("nobody yet: leads to %q", got)
+	}
+	f.claimed = true
+	if got := d.get("/admin").Header.Get("Location"); got != "/admin/sign-in" {
+		t.Errorf("not signed in: leads to %q", got)
+	}
+	if answer := d.get("/admin/claim"); answer.StatusCode != http.StatusConflict {
+		t.Errorf("claimed already: %s", answer.Status)
+	}
+	for err, want := range map[error]int{auth.ErrCredentials: 422, auth.ErrTooMany: 429, auth.ErrNoSession: 500} {
+		f.err = err
+		if answer := d.post("/admin/sign-in", url.Values{"email": {"x"}}); answer.StatusCode != want || len(answer.Cookies()) != 0 {
+			t.Errorf("%v: %s, cookies %v", err, answer.Status, answer.Cookies())
+		}
+	}
+	for _, err := range []error{auth.ErrCode, auth.ErrEmail, auth.ErrPassword} {
+		f.err = err
+		if answer := d.post("/admin/claim", url.Values{}); answer.StatusCode != 422 || len(answer.Cookies()) != 0 {
+			t.Errorf("%v: %s, cookies %v", err, answer.Status, answer.Cookies())
+		}
+	}
+	f.err = nil
+	d.administers()
+	body, _ := io.ReadAll(d.get("/admin").Body)
+	for _, want := range []string{"01ab", "alice@example.com", "abab abab", "revoked", "expired", "valid"} {
+		if !strings.Contains(string(body), want) {
+			t.Errorf("overview without %q", want)
+		}
+	}
+	answer := d.post("/admin/sign-out", url.Values{})
+	if len(answer.Cookies()) != 1 || answer.Cookies()[0].MaxAge != -1 || f.calls == 0 {
+		t.Errorf("signed out: cookies %v", answer.Cookies())
+	}
+}
+
+// TestCaughtMail holds the contract of GET /dev/mail.
+func TestCaughtMail(t *testing.T) {
+	d := newDoor(t, newFake(), nil)
+	d.header.Set("Accept", "application/json")
+	var list []map[string]any
+	if err := json.NewDecoder(d.get("/dev/mail").Body).Decode(&list); err != nil || len(list) != 1 {
+		t.Fatalf("%v, %v", list, err)
+	}
+	for _, key := range []string{"id", "from", "to", "subject", "text", "raw"} {
+		if _, ok := list[0][key]; !ok {
+			t.Errorf("no %q in %v", key, list[0])
+		}
+	}
+	raw := d.get("/dev/mail/" + mailID + "/raw")
+	if got := raw.Header.Get("Content-Disposition"); !strings.HasPrefix(got, "attachment") {
+		t.Errorf("the raw mail is shown: %q", got)
+	}
+	d = newDoor(t, newFake(), func(c *Config) { c.Mail = nil })
+	for _, path := range []string{"/dev/mail", "/dev/mail/" + mailID, "/dev/mail/" + mailID + "/raw"} {
+		if answer := d.get(path); answer.StatusCode != http.StatusNotFound {
+			t.Errorf("without a catcher, %s: %s", path, answer.Status)
+		}
+	}
+}
+
+func TestAssets(t *testing.T) {
+	d := newDoor(t, newFake(), nil)
+	a, err := loadAssets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"site.css", "site.js", "enroll.js", "enroll.js.txt", "logo.svg"} {
+		address, err := a.url(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := d.get(address).Header.Get("Cache-Control"); !strings.Contains(got, "immutable") {
+			t.Errorf("%s: %q", address, got)
+		}
+		if got := d.get("/static/" + name + "?v=old").Header.Get("Cache-Control"); got != "no-cache" {
+			t.Errorf("old version of %s: %q", name, got)
+		}
+	}
+	for _, path := range []string{"/static/", "/static/nothing", "/static/..%2fportal.go"} {
+		if answer := d.get(path); answer.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", path, answer.Status)
+		}
+	}
+}
+
+func TestClient(t *testing.T) {
+	for address, want := range map[string]string{
+		"127.0.0.1:1": "", "[::1]:1": "", "192.0.2.7:1": "192.0.2.7", "[2001:db8::7]:1": "2001:db8::7", "x": "", "": "",
+	} {
+		if got := client(&http.Request{RemoteAddr: address}); got != want {
+			t.Errorf("%q: %q, want %q", address, got, want)
+		}
+	}
+}
+
+func TestDeviceOf(t *testing.T) {
+	for agent, want := range map[string]string{
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X)": "iphone",
+		"Mozilla/5.0 (iPad; CPU OS 18_0 like Mac OS X)":          "iphone",
+		"Mozilla/5.0 (Linux; Android 15; Pixel 9)":               "android",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64)":              "outlook",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)":        "applemail",
+		"Mozilla/5.0 (X11; Linux x86_64)":                        "thunderbird",
+		"":                                                       "thunderbird",
+	} {
+		if got := deviceOf(agent); got != want {
+			t.Errorf("%q: %s, want %s", agent, got, want)
+		}
+	}
+}
