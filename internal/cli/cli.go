@@ -39,12 +39,14 @@ type program struct {
 	stdout io.Writer
 	stderr io.Writer
 	env    Environment
+	// interrupted is closed when the run is to end early (Ctrl-C).
+	interrupted <-chan struct{}
 }
 
 // Run executes one command line (without the program's name) and returns the exit
 // status: 0 yes, 1 the answer is no, 2 wrong usage, 3 input or environment broken.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env Environment) (exit int) {
-	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, env: env}
+	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, env: env, interrupted: ctx.Done()}
 	// A bug must not look like an answer: without this, Go's own exit status for a
 	// panic, 2, would say "wrong usage".
 	defer func() {
@@ -71,6 +73,7 @@ and the portal that give people their certificates.
 
 Messages are RFC 5322 files (.eml). Commands read standard input or a file and
 write standard output or -o FILE; an output exists only if all is well.`,
+		Version:       p.env.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		// Cobra's own complaint about an unknown command is not a usage error to

@@ -11,14 +11,15 @@ import (
 )
 
 type removeOptions struct {
-	sha256 string
-	yes    bool
+	sha256  string
+	pending bool
+	yes     bool
 }
 
 func newIDRemoveCommand(p *program) *cobra.Command {
 	o := &removeOptions{}
 	cmd := &cobra.Command{
-		Use:   "remove ADDR [--sha256 HEX] --yes",
+		Use:   "remove ADDR [--sha256 HEX | --pending] --yes",
 		Short: "delete a key for good",
 		Long: `Delete the keys of an address, or the one whose certificate has this SHA-256. Mail
 that was encrypted to a deleted key can never be read again: export it first.`,
@@ -26,8 +27,17 @@ that was encrypted to a deleted key can never be read again: export it first.`,
 		RunE: func(_ *cobra.Command, args []string) error { return p.runIDRemove(args[0], o) },
 	}
 	cmd.Flags().StringVar(&o.sha256, "sha256", "", "only the key whose certificate's SHA-256 begins so")
+	cmd.Flags().BoolVar(&o.pending, "pending", false, "only keys that wait for a certificate")
 	cmd.Flags().BoolVar(&o.yes, "yes", false, "yes, delete: mail encrypted to it cannot be read any more")
 	return cmd
+}
+
+// wants tells whether the flags choose an entry.
+func (o *removeOptions) wants(e *identity.Entry) bool {
+	if o.pending && !e.Pending {
+		return false
+	}
+	return o.sha256 == "" || e.Certificate != nil && strings.HasPrefix(e.Certificate.SHA256(), strings.ToLower(o.sha256))
 }
 
 func (p *program) runIDRemove(text string, o *removeOptions) error {
@@ -37,12 +47,12 @@ func (p *program) runIDRemove(text string, o *removeOptions) error {
 	}
 	var chosen []*identity.Entry
 	for _, e := range entries {
-		if o.sha256 == "" || e.Certificate != nil && strings.HasPrefix(e.Certificate.SHA256(), strings.ToLower(o.sha256)) {
+		if o.wants(e) {
 			chosen = append(chosen, e)
 		}
 	}
 	if len(chosen) == 0 {
-		return broken(fmt.Errorf("%s: no certificate whose SHA-256 begins with %s", text, o.sha256), "see mailseal id show %s", text)
+		return broken(fmt.Errorf("%s: there is no such key", text), "see mailseal id show %s", text)
 	}
 	if !o.yes {
 		return usage(errors.New("mail encrypted to a deleted key can never be read again"), "if you are sure, add --yes")

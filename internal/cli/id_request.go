@@ -24,6 +24,7 @@ type requestOptions struct {
 	name      string
 	code      string
 	key       string
+	keyGiven  bool // --key was said, not left to its default
 	trustRoot bool
 	pass      passphraseSource
 }
@@ -45,7 +46,10 @@ certificate that it signs will then count as valid for you. Use it when you know
 runs the server, and compare the fingerprint that is shown with the one they tell you.`,
 		Example: `  mailseal id request --server https://ca.example.com --email alice@example.com`,
 		Args:    noArguments,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return p.runIDRequest(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.keyGiven = cmd.Flags().Changed("key")
+			return p.runIDRequest(cmd.Context(), o)
+		},
 	}
 	cmd.Flags().StringVar(&o.server, "server", "", "address of the server, https://...")
 	cmd.Flags().StringVar(&o.email, "email", "", "your mail address")
@@ -82,6 +86,10 @@ func (p *program) enroll(ctx context.Context, client *orderClient, address mailb
 	pending, err := p.loadPending(client.base.String(), address, o.key, pass)
 	if err != nil {
 		return err
+	}
+	if o.keyGiven && keyKind(pending.key.Public()) != o.key {
+		return usage(fmt.Errorf("the unfinished request for %s has a key of kind %s", address, keyKind(pending.key.Public())),
+			"finish it without --key, or give it up first: mailseal id remove %s --pending --yes", address)
 	}
 	if err := p.prove(ctx, client, pending, o); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/identity"
 	"github.com/mailseal/mailseal/internal/mailbox"
@@ -90,7 +91,7 @@ func (p *program) signers(ids []string, pass *passphraseSource) ([]*cms.Signer, 
 		if err != nil {
 			return nil, err
 		}
-		s, err := signer(id, found)
+		s, err := p.signer(id, found)
 		if err != nil {
 			return nil, err
 		}
@@ -99,17 +100,37 @@ func (p *program) signers(ids []string, pass *passphraseSource) ([]*cms.Signer, 
 	return signers, nil
 }
 
-// signer picks the identity that may sign. A person with one key to sign and one to
-// decrypt has both in one file.
-func signer(id string, found []*identity.Identity) (*cms.Signer, error) {
+// signer picks the identity that may sign now. A person with one key to sign and one
+// to decrypt has both in one file, and old ones beside the new.
+func (p *program) signer(id string, found []*identity.Identity) (*cms.Signer, error) {
+	var ended *cert.Certificate
 	for _, candidate := range found {
 		key, ok := candidate.Key.(crypto.Signer)
-		if !ok || candidate.Certificate == nil || !candidate.Certificate.CanSign() {
+		c := candidate.Certificate
+		if !ok || c == nil || !c.CanSign() {
 			continue
 		}
-		return &cms.Signer{Key: key, Certificate: candidate.Certificate, Chain: candidate.Chain}, nil
+		if !p.inForce(c) {
+			ended = c
+			continue
+		}
+		return &cms.Signer{Key: key, Certificate: c, Chain: withoutRoots(candidate.Chain)}, nil
+	}
+	if ended != nil {
+		return nil, broken(fmt.Errorf("%s: the certificate is not in force (%s)", id, period(ended)), "a signature with it would be believed by nobody; get a new one: mailseal id request")
 	}
 	return nil, usage(fmt.Errorf("%s: holds no key with a certificate that may sign", id), "see what it holds: mailseal inspect %s", id)
+}
+
+// inForce tells whether a certificate has begun and not ended.
+func (p *program) inForce(c *cert.Certificate) bool {
+	now := p.env.Now()
+	return !now.Before(c.NotBefore) && !now.After(c.NotAfter)
+}
+
+func period(c *cert.Certificate) string {
+	const day = "2006-01-02"
+	return c.NotBefore.Format(day) + " to " + c.NotAfter.Format(day)
 }
 
 // decryptionKeys returns every key of every --as: which one a mail is for is

@@ -156,7 +156,10 @@ func refusal(base *url.URL, resp *http.Response, data []byte) error {
 		return broken(fmt.Errorf("%s answered %s", base, resp.Status), "is this a mailseal server?")
 	}
 	p.Status = resp.StatusCode
-	return p
+	if p.Status/100 == 5 {
+		return broken(p, "the server is in trouble; try again later")
+	}
+	return no(p, "%s says no", base.Host)
 }
 
 // gone says whether the server no longer has the order that we ask for.

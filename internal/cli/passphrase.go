@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -85,10 +86,34 @@ func (s *passphraseSource) ask(prompt string) ([]byte, error) {
 		defer tty.Close()
 	}
 	fmt.Fprintf(tty, "%s: ", prompt)
-	secret, err := term.ReadPassword(int(tty.Fd()))
+	secret, err := s.p.readSecret(int(tty.Fd()))
 	fmt.Fprintln(tty)
 	if err != nil {
 		return nil, broken(fmt.Errorf("read passphrase: %w", err), passphraseHint)
 	}
 	return secret, nil
+}
+
+// readSecret reads a line without echo. When the person gives up, the terminal gets
+// its echo back; the read itself cannot be cancelled and ends with the process.
+func (p *program) readSecret(tty int) ([]byte, error) {
+	state, err := term.GetState(tty)
+	if err != nil {
+		return nil, err
+	}
+	type result struct {
+		secret []byte
+		err    error
+	}
+	done := make(chan result, 1)
+	go func() {
+		secret, err := term.ReadPassword(tty)
+		done <- result{secret, err}
+	}()
+	select {
+	case r := <-done:
+		return r.secret, r.err
+	case <-p.interrupted:
+		return nil, errors.Join(context.Canceled, term.Restore(tty, state))
+	}
 }

@@ -113,6 +113,17 @@ func newKey(kind string) (crypto.Signer, error) {
 	return nil, usage(fmt.Errorf("no kind of key %q", kind), "one of rsa3072, rsa2048, p256, p384")
 }
 
+// keyKind is the name by which --key asks for a key like this one.
+func keyKind(key crypto.PublicKey) string {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("rsa%d", k.N.BitLen())
+	case *ecdsa.PublicKey:
+		return fmt.Sprintf("p%d", k.Curve.Params().BitSize)
+	}
+	return "unknown"
+}
+
 func keyDigest(key crypto.PublicKey) (string, error) {
 	der, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {

@@ -48,9 +48,11 @@ func (p *program) recipientCertificates(name string) ([]*cert.Certificate, error
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return canEncrypt(name, certs)
+	return p.canEncrypt(name, certs)
 }
 
+// ownCertificates returns the certificate of an address in the key store that ends
+// last: a renewed one takes the place of the old.
 func (p *program) ownCertificates(name string) ([]*cert.Certificate, error) {
 	address, err := mailbox.Parse(name)
 	if err != nil {
@@ -68,18 +70,31 @@ func (p *program) ownCertificates(name string) ([]*cert.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key store: %s: %w", name, err)
 	}
-	return canEncrypt(name, certs)
+	able, err := p.canEncrypt(name, certs)
+	if err != nil {
+		return nil, err
+	}
+	return able[:1], nil
 }
 
-func canEncrypt(name string, certs []*cert.Certificate) ([]*cert.Certificate, error) {
+// canEncrypt keeps the end entities that may be encrypted to now.
+func (p *program) canEncrypt(name string, certs []*cert.Certificate) ([]*cert.Certificate, error) {
 	var able []*cert.Certificate
+	var ended *cert.Certificate
 	for _, c := range certs {
-		if !c.BasicConstraints.CA && c.CanEncrypt() {
+		switch {
+		case c.BasicConstraints.CA || !c.CanEncrypt():
+		case !p.inForce(c):
+			ended = c
+		default:
 			able = append(able, c)
 		}
 	}
-	if len(able) == 0 {
-		return nil, usage(fmt.Errorf("%s: has no certificate that may be encrypted to", name), "see what it holds: mailseal inspect %s", name)
+	switch {
+	case len(able) > 0:
+		return able, nil
+	case ended != nil:
+		return nil, broken(fmt.Errorf("%s: the certificate is not in force (%s)", name, period(ended)), "ask its owner for the new one")
 	}
-	return able, nil
+	return nil, usage(fmt.Errorf("%s: has no certificate that may be encrypted to", name), "see what it holds: mailseal inspect %s", name)
 }

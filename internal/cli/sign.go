@@ -56,6 +56,7 @@ func (p *program) runSign(ctx context.Context, file string, o *signOptions) erro
 	}
 	so := &smime.SignOptions{Signers: signers, Opaque: o.opaque, Time: p.env.Now()}
 	return p.transform(ctx, file, o.output, func(dst io.Writer, in *input) error {
+		p.warnSender(in, signers)
 		return smime.Sign(dst, in, in.size, so)
 	})
 }

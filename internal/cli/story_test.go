@@ -92,12 +92,18 @@ func fixtures(t *testing.T) map[string][]byte {
 		"pass":         []byte(passphrase + "\n"),
 		"letter.eml":   []byte(letter),
 	}
-	for name, leaf := range map[string]*testca.Leaf{
+	ended := testca.Validity(time.Date(2025, time.May, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, time.May, 1, 0, 0, 0, 0, time.UTC))
+	people := map[string]*testca.Leaf{
 		"alice": ca.Leaf("alice@example.com", testca.RSA2048),
 		"bob":   ca.Leaf("bob@example.com", testca.P256),
 		"carol": ca.Leaf("carol@example.org", testca.RSA2048),
+		"ended": ca.Leaf("alice@example.com", testca.P256, ended),
 		"mal":   stranger.Authority("Stranger Issuing").Leaf("alice@example.com", testca.P256),
-	} {
+	}
+	files["root.crl"] = ca.Root.CRL(nil)
+	files["issuing.crl"] = ca.Issuing.CRL(nil)
+	files["revoked.crl"] = ca.Issuing.CRL([]testca.Revoked{{SerialNumber: people["alice"].Certificate.Serial, RevocationTime: testca.Now.AddDate(0, 0, -1)}})
+	for name, leaf := range people {
 		id := &identity.Identity{Key: leaf.Key, Certificate: leaf.Certificate, Chain: leaf.Chain, Label: name}
 		p12, err := identity.EncodePKCS12([]*identity.Identity{id}, []byte(passphrase), &identity.PKCS12Options{Iterations: 1000})
 		if err != nil {
