@@ -142,6 +142,7 @@ func TestNameConstraints(t *testing.T) {
 		{"DNS wildcard covers an excluded name", under(dns(nil, []string{"secret.example.com"}), dnsNames("*.example.com")), NameConstraint},
 		{"DNS malformed", under(dns(nil, []string{"example.org"}), san(testca.DNS("a..b"))), NameConstraint},
 		{"DNS constraint and no DNS name", under(dns([]string{"example.com"}, nil)), 0},
+		{"all DNS excluded, none named", under(subtrees(true, nil, names(testca.DNS("")))), 0},
 		{"all DNS excluded", under(subtrees(true, nil, names(testca.DNS(""))), dnsNames("a.example")), NameConstraint},
 
 		// iPAddress
