@@ -151,7 +151,9 @@ func TestSenderGenerated(t *testing.T) {
 		for _, b := range forms {
 			for _, j := range joints {
 				for _, order := range [][]any{{"eve@example.com", "alice@example.com"}, {"alice@example.com", "eve@example.com"}} {
-					n++
+					if n++; n%3 != 0 {
+						continue
+					}
 					from := "From: " + fmt.Sprintf(a, order[0]) + j + fmt.Sprintf(b, order[1]) + "\r\n"
 					m := judgeAnything(t, from+signed, w.options())
 					if m == nil || m.Verdict.Verdict != Valid {
@@ -172,7 +174,7 @@ func TestSenderGenerated(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d headers, %d valid", n, valid)
+	t.Logf("%d headers, %d valid", n/3, valid)
 }
 
 func TestExpectedSender(t *testing.T) {

@@ -3,7 +3,6 @@ package smime
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/mailseal/mailseal/cms"
@@ -33,8 +32,7 @@ func (op *opener) pkcs7(e *entity.Entity, c classification) (*entity.Entity, err
 	case oid.EnvelopedData, oid.AuthEnvelopedData:
 		return op.decrypt(r)
 	case oid.CompressedData:
-		op.layers = append(op.layers, openedLayer{Layer: Layer{Type: LayerCompressed}})
-		return nil, fmt.Errorf("%w: layer %d is compressed", ErrUnsupported, len(op.layers))
+		return op.decompress(r)
 	}
 	if c.form == formNamed {
 		return nil, nil
@@ -76,7 +74,7 @@ func (op *opener) decrypt(r *cms.Reader) (*entity.Entity, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := io.Copy(spool, er); err != nil {
+	if _, err := op.copy(spool, er); err != nil {
 		return nil, ErrDecrypt
 	}
 	op.layers[at].authenticated = er.Authenticated()

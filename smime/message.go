@@ -18,7 +18,7 @@ type Message struct {
 	// Verdict is what may be believed. Look at it before the content.
 	Verdict Verdict
 	// Learned is what the signers said about themselves, to be stored by the caller under the From address; nil unless the
-	// verdict is valid.
+	// verdict is valid, or if the signers say that they signed in the future.
 	Learned *Learned
 
 	outer   entity.Header
@@ -40,7 +40,8 @@ type LearnedSigner struct {
 	Chain []*cert.Certificate
 	// Capabilities are nil if the signer named none.
 	Capabilities []cms.Capability
-	// SigningTime is the signer's claim: what is older than the known must not replace it, nor what lies in the future.
+	// SigningTime is the signer's claim, never in the future; zero if there is none. What is older than what is known must not
+	// replace it.
 	SigningTime time.Time
 }
 

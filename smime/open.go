@@ -50,7 +50,7 @@ func Open(src io.ReaderAt, size int64, o *OpenOptions) (*Message, error) {
 	if err != nil {
 		return nil, &MalformedError{"message header", err}
 	}
-	op := &opener{o: o, message: &Message{outer: e.Header}, judge: judge{o: o, sender: bindSender(e.Header, o.From)}}
+	op := &opener{o: o, size: size, message: &Message{outer: e.Header}, judge: judge{o: o, sender: bindSender(e.Header, o.From)}}
 	err = op.descend(e)
 	if failed := errors.Join(source.err, op.spoolErr); failed != nil {
 		op.message.Close()
@@ -77,6 +77,7 @@ func (s *trackedSource) ReadAt(p []byte, off int64) (int, error) {
 // opener is one message on its way from the outermost layer to the innermost.
 type opener struct {
 	o        *OpenOptions
+	size     int64 // of the message
 	message  *Message
 	judge    judge
 	spoolErr error
@@ -147,6 +148,12 @@ func (op *opener) takeOff(e *entity.Entity, depth int) (*entity.Entity, error) {
 // malformed is an error about the layer that is being opened.
 func (op *opener) malformed(err error) error {
 	return &MalformedError{fmt.Sprintf("layer %d", len(op.layers)+1), err}
+}
+
+// copy is io.Copy with a buffer that suits the message: most are small, and many are opened in a row.
+func (op *opener) copy(dst io.Writer, src io.Reader) (int64, error) {
+	buf := make([]byte, min(max(op.size, 4<<10), 256<<10))
+	return io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, buf)
 }
 
 // spool gives a place for the next layer's content.

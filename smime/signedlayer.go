@@ -14,15 +14,12 @@ import (
 
 // multipartSigned opens a multipart/signed (RFC 8551 §3.5.3, RFC 1847 §2.1) and returns its first part.
 func (op *opener) multipartSigned(e *entity.Entity, c classification) (*entity.Entity, error) {
-	content, signature, err := signedParts(e)
+	m, content, signature, err := signedParts(e)
 	if err != nil {
 		op.addBroken(err)
 		return nil, nil
 	}
-	if err := op.checkEpilogue(e); err != nil {
-		op.addBroken(err)
-		return nil, nil
-	}
+	op.warnAround(e, m)
 	sc := classify(signature.Header)
 	if sc.ambiguous != "" || !isSignatureType(sc.typ.Type) && sc.form != formNamed {
 		if c.typ.Parameter("protocol") == "" {
@@ -41,32 +38,27 @@ func (op *opener) multipartSigned(e *entity.Entity, c classification) (*entity.E
 }
 
 // signedParts finds the two parts.
-func signedParts(e *entity.Entity) (content, signature *entity.Entity, err error) {
-	m, err := e.Multipart()
-	if err != nil {
-		return nil, nil, err
+func signedParts(e *entity.Entity) (m *entity.Multipart, content, signature *entity.Entity, err error) {
+	if m, err = e.Multipart(); err != nil {
+		return nil, nil, nil, err
 	}
 	if len(m.Parts) != 2 {
-		return nil, nil, fmt.Errorf("multipart/signed has %d parts, not two", len(m.Parts))
+		return nil, nil, nil, fmt.Errorf("multipart/signed has %d parts, not two", len(m.Parts))
 	}
 	if m.Reopened {
-		return nil, nil, errors.New("multipart/signed goes on behind its end")
+		return nil, nil, nil, errors.New("multipart/signed goes on behind its end")
 	}
 	if content, err = e.Part(m.Parts[0]); err != nil {
-		return nil, nil, fmt.Errorf("signed part: %w", err)
+		return nil, nil, nil, fmt.Errorf("signed part: %w", err)
 	}
 	if signature, err = e.Part(m.Parts[1]); err != nil {
-		return nil, nil, fmt.Errorf("signature part: %w", err)
+		return nil, nil, nil, fmt.Errorf("signature part: %w", err)
 	}
-	return content, signature, nil
+	return m, content, signature, nil
 }
 
-// checkEpilogue warns of text that a reader without MIME would see below the signed part.
-func (op *opener) checkEpilogue(e *entity.Entity) error {
-	m, err := e.Multipart()
-	if err != nil {
-		return err
-	}
+// warnAround warns of what a reader without MIME would see, or see differently, around the signed part.
+func (op *opener) warnAround(e *entity.Entity, m *entity.Multipart) {
 	if blank, err := entity.IsBlank(e.Section(m.Epilogue)); err != nil || !blank {
 		op.warn("there is text behind the signed part; it is not signed and not shown")
 	}
@@ -76,7 +68,6 @@ func (op *opener) checkEpilogue(e *entity.Entity) error {
 	if m.Lookalikes > 0 {
 		op.warn("the signed message has lines that look like a boundary between parts")
 	}
-	return nil
 }
 
 // verified is a SignedData that was read to its end.
@@ -122,7 +113,7 @@ func (op *opener) signedOptions(content io.Reader) *cms.SignedOptions {
 
 // readSigned reads a SignedData to its end. Signatures that are wrong are no error here; they are among the signers.
 func (op *opener) readSigned(s *cms.SignedReader, dst io.Writer) (verified, error) {
-	_, err := io.Copy(dst, s)
+	_, err := op.copy(dst, s)
 	if err != nil && s.Signers() == nil {
 		return verified{}, err
 	}

@@ -17,7 +17,7 @@
 // # What it does not do
 //
 // Nothing here reads a clock, dials, or stores: time, certificates, keys and revocation lists are passed in, and what was learned
-// is passed out. Compressed layers, header protection (RFC 9788) and receipts are not read yet.
+// is passed out. Header protection (RFC 9788) and receipts are not read yet, and compressed layers are read but not written.
 package smime
 
 import "io"

@@ -40,8 +40,12 @@ func (c *CanonicalReader) Read(p []byte) (int, error) {
 }
 
 func (c *CanonicalReader) fill() {
-	if c.buf == nil {
-		c.buf = make([]byte, 32<<10)
+	// The first block is small, because most messages are.
+	switch len(c.buf) {
+	case 0:
+		c.buf = make([]byte, 8<<10)
+	case 8 << 10:
+		c.buf = make([]byte, 64<<10)
 	}
 	n, err := c.src.Read(c.buf)
 	c.in, c.err = c.buf[:n], err
@@ -105,8 +109,11 @@ func (s Survey) Safe() bool {
 // Examine reads r to its end.
 func Examine(r io.Reader) (Survey, error) {
 	var e examiner
-	buf := make([]byte, 32<<10)
+	buf := make([]byte, 8<<10)
 	for {
+		if e.Size > 0 && len(buf) < 64<<10 {
+			buf = make([]byte, 64<<10)
+		}
 		n, err := r.Read(buf)
 		e.write(buf[:n])
 		if err == io.EOF {
