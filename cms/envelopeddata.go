@@ -1,9 +1,7 @@
 package cms
 
 import (
-	"crypto/cipher"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +10,6 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/mailseal/mailseal/internal/ber"
-	"github.com/mailseal/mailseal/internal/gcm"
 	"github.com/mailseal/mailseal/internal/oid"
 )
 
@@ -27,22 +24,15 @@ type EnvelopedReader struct {
 	r          *Reader
 	recipients []RecipientInfo
 	algorithm  AlgorithmIdentifier
-	known      algorithm
 	content    OID
+	cipher     *contentCipher
 	ciphertext *ber.OctetReader
 	plain      plaintext
 	out        []byte // decrypted, not read yet
 	buf        []byte
 	err        error
-}
 
-// plaintext decrypts.
-type plaintext interface {
-	// next decrypts more ciphertext; the result is valid until the next call.
-	next(ciphertext []byte) []byte
-	// last ends the content. mac and aad are those of AuthEnvelopedData. A nil
-	// error gives the last octets.
-	last(aad, mac []byte) ([]byte, error)
+	unsupported error // the cipher is not known
 }
 
 // EnvelopedData continues with the body of a message of type
@@ -113,25 +103,27 @@ func (e *EnvelopedReader) readHead() error {
 
 // checkAlgorithm holds the cipher to the content type: one that authenticates
 // in AuthEnvelopedData and no other, lest a message be moved from one to the
-// other.
+// other. What is wrong with it shows before a key is used, and whatever the key.
 func (e *EnvelopedReader) checkAlgorithm() error {
-	name := e.algorithm.Algorithm.Name()
-	known, ok := contentAlgorithm(e.algorithm.Algorithm)
-	if !ok {
-		e.known = algorithm{}
-		return nil // shown by Recipients and Cipher; start refuses
+	c, err := readCipher(e.algorithm)
+	if errors.Is(err, ErrUnsupported) {
+		e.unsupported = err // said when a key is used; the recipients can be shown
+		return nil
 	}
-	if known.aead() != (e.r.contentType == oid.AuthEnvelopedData) {
-		return malformed(fmt.Sprintf("cipher %s does not belong into %s", name, e.r.contentType.Name()), nil)
+	if err != nil {
+		return err
 	}
-	e.known = known
+	if c.aead() != (e.r.contentType == oid.AuthEnvelopedData) {
+		return malformed(fmt.Sprintf("cipher %s does not belong into %s", e.algorithm.Algorithm.Name(), e.r.contentType.Name()), nil)
+	}
+	e.cipher = c
 	return nil
 }
 
 // start opens the content key and the ciphertext.
 func (e *EnvelopedReader) start(k *RecipientKey, ri *RecipientInfo) error {
-	if e.known.block == nil {
-		return fmt.Errorf("%w: cipher %s", ErrUnsupported, e.algorithm.Algorithm.Name())
+	if e.unsupported != nil {
+		return e.unsupported
 	}
 	present, err := e.r.next("encryptedContent", 0)
 	if err != nil {
@@ -140,22 +132,15 @@ func (e *EnvelopedReader) start(k *RecipientKey, ri *RecipientInfo) error {
 	if !present {
 		return malformed("encryptedContent is missing", nil)
 	}
-	// The parameters are checked before the key is used: what is wrong with
-	// them does not depend on it.
-	open, err := e.opener()
-	if err != nil {
-		return err
-	}
-	key, err := k.open(rand.Reader, ri, e.known.keySize)
+	key, err := k.open(rand.Reader, ri, e.cipher.keySize)
 	if err != nil {
 		return err
 	}
 	defer clear(key)
-	block, err := e.known.block(key)
-	if err != nil {
+	if key, err = e.cipher.contentKey(key); err != nil {
 		return err
 	}
-	if e.plain, err = open(block); err != nil {
+	if e.plain, err = e.cipher.decrypter(key); err != nil {
 		return err
 	}
 	e.ciphertext, err = e.r.ber.Octets()
@@ -163,26 +148,6 @@ func (e *EnvelopedReader) start(k *RecipientKey, ri *RecipientInfo) error {
 		return malformed("encryptedContent", err)
 	}
 	return nil
-}
-
-func (e *EnvelopedReader) opener() (func(cipher.Block) (plaintext, error), error) {
-	if e.known.aead() {
-		nonce, tagSize, err := gcmParameters(e.algorithm.Parameters)
-		if err != nil {
-			return nil, err
-		}
-		return func(b cipher.Block) (plaintext, error) {
-			s, err := gcm.New(b, nonce)
-			return &gcmPlaintext{stream: s, tagSize: tagSize}, err
-		}, nil
-	}
-	iv, err := cbcParameters(e.algorithm.Parameters, e.known.blockSize)
-	if err != nil {
-		return nil, err
-	}
-	return func(b cipher.Block) (plaintext, error) {
-		return &cbcPlaintext{mode: cipher.NewCBCDecrypter(b, iv)}, nil
-	}, nil
 }
 
 // Read implements io.Reader; see [EnvelopedReader].
@@ -206,7 +171,9 @@ func (e *EnvelopedReader) fill() {
 		e.buf = make([]byte, 256<<10)
 	}
 	n, err := io.ReadFull(e.ciphertext, e.buf)
-	e.out = e.plain.next(e.buf[:n])
+	if e.out, e.err = e.plain.next(e.buf[:n]); e.err != nil {
+		return
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, io.EOF) || isEnd(err, e.ciphertext):
@@ -322,7 +289,7 @@ func (e *EnvelopedReader) Recipients() []RecipientInfo { return e.recipients }
 func (e *EnvelopedReader) Cipher() AlgorithmIdentifier { return e.algorithm }
 
 // Weak reports whether the cipher is one that is only read.
-func (e *EnvelopedReader) Weak() bool { return e.known.weak }
+func (e *EnvelopedReader) Weak() bool { return e.cipher != nil && e.cipher.weak }
 
 // Authenticated reports whether io.EOF proves that the ciphertext is
 // unchanged. It does not say by whom it was made.
@@ -330,64 +297,3 @@ func (e *EnvelopedReader) Authenticated() bool { return e.r.contentType == oid.A
 
 // ContentType returns the type of the content: oid.Data for mail.
 func (e *EnvelopedReader) ContentType() OID { return e.content }
-
-// cbcPlaintext decrypts CBC and holds the last block back, which has the
-// padding.
-type cbcPlaintext struct {
-	mode cipher.BlockMode
-	held []byte
-	buf  []byte
-}
-
-func (c *cbcPlaintext) next(ciphertext []byte) []byte {
-	size := c.mode.BlockSize()
-	c.buf = append(append(c.buf[:0], c.held...), ciphertext...)
-	whole := max(0, (len(c.buf)-1)/size*size)
-	c.held = append(c.held[:0], c.buf[whole:]...)
-	c.mode.CryptBlocks(c.buf[:whole], c.buf[:whole])
-	return c.buf[:whole]
-}
-
-// last removes the padding of RFC 5652 §6.3 without branching on it.
-func (c *cbcPlaintext) last(_, _ []byte) ([]byte, error) {
-	size := c.mode.BlockSize()
-	if len(c.held) != size {
-		return nil, ErrDecrypt
-	}
-	c.mode.CryptBlocks(c.held, c.held)
-	n := int(c.held[size-1])
-	good := subtle.ConstantTimeLessOrEq(1, n) & subtle.ConstantTimeLessOrEq(n, size)
-	for i := range size {
-		inPadding := subtle.ConstantTimeLessOrEq(size-n, i)
-		same := subtle.ConstantTimeByteEq(c.held[i], byte(n))
-		good &= subtle.ConstantTimeSelect(inPadding, same, 1)
-	}
-	if good != 1 {
-		return nil, ErrDecrypt
-	}
-	return c.held[:size-n], nil
-}
-
-// gcmPlaintext decrypts GCM.
-type gcmPlaintext struct {
-	stream  *gcm.Stream
-	tagSize int
-	buf     []byte
-	tooLong bool
-}
-
-func (g *gcmPlaintext) next(ciphertext []byte) []byte {
-	g.buf = append(g.buf[:0], ciphertext...)
-	if g.stream.Decrypt(g.buf, g.buf) != nil {
-		g.tooLong = true
-		return nil
-	}
-	return g.buf
-}
-
-func (g *gcmPlaintext) last(aad, mac []byte) ([]byte, error) {
-	if g.tooLong || len(mac) != g.tagSize || !g.stream.Check(aad, mac) {
-		return nil, ErrDecrypt
-	}
-	return nil, nil
-}

@@ -143,13 +143,9 @@ func (i *pwri) open(_ io.Reader, k *RecipientKey, _ int) ([]byte, error) {
 	if i.algorithm.Algorithm != oid.PWRIKEK || !oid.ReadAlgorithm(&in, &inner) || !in.Empty() {
 		return nil, fmt.Errorf("%w: key encryption %s", ErrUnsupported, i.algorithm.Algorithm.Name())
 	}
-	known, ok := contentAlgorithm(inner.Algorithm)
-	if !ok || known.mode != modeCBC { // RFC 3211 §2.3: a block cipher in CBC mode, and nothing else
+	known, err := readCipher(inner)
+	if err != nil || known.mode != modeCBC { // RFC 3211 §2.3: a block cipher in CBC mode, and nothing else
 		return nil, fmt.Errorf("%w: key encryption with %s", ErrUnsupported, inner.Algorithm.Name())
-	}
-	iv, err := cbcParameters(inner.Parameters, known.blockSize)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	kek, err := i.derive(k.Passphrase, known.keySize)
 	if err != nil {
@@ -159,7 +155,7 @@ func (i *pwri) open(_ io.Reader, k *RecipientKey, _ int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return unwrapPassword(block, iv, i.encryptedKey)
+	return unwrapPassword(block, known.nonce, i.encryptedKey)
 }
 
 // derive is PBKDF2 (RFC 8018 §5.2) with the parameters of the message.
