@@ -164,7 +164,7 @@ func (l *CRL) checkEntries() error {
 		if !raw.read(&s) {
 			return malformed("revokedCertificates entry")
 		}
-		if len(raw.extensions) == 0 && raw.datePlausible() {
+		if raw.extensionsPlain() && raw.datePlausible() {
 			continue
 		}
 		if _, err := raw.entry(l.Issuer); err != nil && l.Defects == nil {
@@ -172,6 +172,12 @@ func (l *CRL) checkEntries() error {
 		}
 	}
 	return nil
+}
+
+// extensionsPlain passes entries with no extension but a reasonCode in DER.
+func (r *rawEntry) extensionsPlain() bool {
+	const reasonCode = "\x30\x0c\x30\x0a\x06\x03\x55\x1d\x15\x04\x03\x0a\x01"
+	return len(r.extensions) == 0 || len(r.extensions) == len(reasonCode)+1 && string(r.extensions[:len(reasonCode)]) == reasonCode
 }
 
 // datePlausible passes DER's forms without decoding them: nearly all the time
