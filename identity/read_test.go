@@ -2,16 +2,16 @@ package identity
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"slices"
 	"testing"
 
-	"crypto/ecdsa"
-	"crypto/rsa"
-
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/pbe"
 	"github.com/mailseal/mailseal/internal/testca"
 )
 
@@ -65,7 +65,7 @@ func TestReadForms(t *testing.T) {
 	leaf := testca.New(t).Leaf("alice@example.com", testca.RSA2048)
 	key := leaf.Key.(*rsa.PrivateKey)
 	pkcs8 := must(t)(MarshalPrivateKey(key))
-	encrypted := must(t)(EncryptPKCS8(randOr(nil), key, []byte("secret")))
+	encrypted := must(t)(encryptPKCS8(randOr(nil), key, []byte("secret"), fast))
 	legacy, err := x509.EncryptPEMBlock(randOr(nil), "RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key), []byte("secret"), x509.PEMCipherAES128) //nolint:staticcheck // old files are what this is about
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +103,31 @@ func TestReadForms(t *testing.T) {
 				t.Errorf("a wrong passphrase gives %v", err)
 			}
 		})
+	}
+}
+
+func TestPKCS8(t *testing.T) {
+	if testing.Short() {
+		t.Skip("600,000 iterations: not in the short run")
+	}
+	key := testca.New(t).Leaf("alice@example.com", testca.P256).Key
+	der := must(t)(EncryptPKCS8(randOr(nil), key, []byte("secret")))
+	again, err := DecryptPKCS8(der, []byte("secret"))
+	if err != nil || !key.(*ecdsa.PrivateKey).Equal(again) {
+		t.Errorf("%v", err)
+	}
+	e, err := readEncryptedKeyInfo(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := describe(pbe.Describe(e.algorithm)); got != "PBES2: AES-256-CBC, PBKDF2 with HMAC-SHA-256, 600000 iterations, salt of 8 bytes" {
+		t.Error(got)
+	}
+	if _, err := DecryptPKCS8(der, []byte("Secret")); !errors.Is(err, ErrPassphrase) {
+		t.Errorf("a wrong passphrase gives %v", err)
+	}
+	if _, err := EncryptPKCS8(randOr(nil), key, nil); err == nil {
+		t.Error("encrypted without a passphrase")
 	}
 }
 

@@ -35,6 +35,9 @@ func openStore(t *testing.T) *Store {
 
 // What the store writes costs a guess as much as it should.
 func TestStoreIterations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("600,000 iterations: not in the short run")
+	}
 	leaf := testca.New(t).Leaf("alice@example.com", testca.P256)
 	s, err := OpenStore(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
