@@ -3,6 +3,7 @@ package identity
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"encoding/pem"
 	"errors"
@@ -242,6 +243,31 @@ func TestPublishedKeys(t *testing.T) {
 			roundTrip(t, ids[0].Key)
 		default:
 			t.Errorf("%s: key of type %T", name, ids[0].Key)
+		}
+	}
+}
+
+// One key under every encryption that OpenSSL writes; see the README there.
+func TestRecordedPKCS8(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "pkcs8", "*.pem"))
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	want, err := Read(readFile(t, filepath.Join("testdata", "pkcs8", "plain.pem")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		ids, err := Read(readFile(t, f), passphrase("Zürich €"))
+		if err != nil {
+			t.Errorf("%s: %v", f, err)
+			continue
+		}
+		if !want[0].Key.(ed25519.PrivateKey).Equal(ids[0].Key) {
+			t.Errorf("%s: another key", f)
+		}
+		if _, err := Read(readFile(t, f), passphrase("Zurich €")); !errors.Is(err, ErrPassphrase) && filepath.Base(f) != "plain.pem" {
+			t.Errorf("%s: a wrong passphrase gives %v", f, err)
 		}
 	}
 }
