@@ -81,13 +81,12 @@ func (s *search) verdict(leaf *cert.Certificate) *Error {
 // extend looks for a way from the end of path to an anchor. worst is the worst
 // fault on the path so far.
 func (s *search) extend(path []*cert.Certificate, worst *Error) []*cert.Certificate {
-	issuers := s.issuers(path[len(path)-1])
-	if len(path) == s.limit {
-		s.cut = s.cut || len(issuers) > 0
-		return nil
-	}
-	for _, c := range issuers {
+	for _, c := range s.issuers(path[len(path)-1]) {
 		if repeats(path, c.Certificate) {
+			continue
+		}
+		if !c.anchor && len(path)+1 >= s.limit {
+			s.cut = true // no room for another one above it
 			continue
 		}
 		if s.steps++; s.steps > maxSteps || s.budget <= 0 {

@@ -1,7 +1,6 @@
 package certpath
 
 import (
-	"bytes"
 	"fmt"
 	"math/big"
 	"net/netip"
@@ -118,13 +117,18 @@ func ipWithin(ip, base []byte) answer {
 	return inside
 }
 
+// contiguous tells whether the mask is ones and then zeros.
 func contiguous(mask []byte) bool {
-	rest := bytes.TrimLeft(mask, "\xff")
-	if len(rest) == 0 {
-		return true
+	zeros := false
+	for _, c := range mask {
+		for bit := byte(0x80); bit != 0; bit >>= 1 {
+			if c&bit != 0 && zeros {
+				return false
+			}
+			zeros = zeros || c&bit == 0
+		}
 	}
-	inverted := ^rest[0]
-	return inverted&(inverted+1) == 0 && len(bytes.Trim(rest[1:], "\x00")) == 0
+	return true
 }
 
 // describe names a name in an error text, one bounded line without tricks.
