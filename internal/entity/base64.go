@@ -139,7 +139,7 @@ func (r *base64Reader) fill() {
 
 func (r *base64Reader) grow() {
 	size := base64First
-	if r.offset > 0 {
+	if r.offset >= 4*base64First {
 		size = base64Block
 	}
 	if len(r.raw) < size {

@@ -14,6 +14,7 @@ type CanonicalReader struct {
 	in      []byte // read and not yet given on
 	err     error
 	last    byte // the byte given before in[0]
+	blocks  int  // read so far
 	changed bool
 }
 
@@ -40,13 +41,14 @@ func (c *CanonicalReader) Read(p []byte) (int, error) {
 }
 
 func (c *CanonicalReader) fill() {
-	// The first block is small, because most messages are.
-	switch len(c.buf) {
-	case 0:
+	// The first blocks are small, because most messages are.
+	switch {
+	case c.buf == nil:
 		c.buf = make([]byte, 8<<10)
-	case 8 << 10:
+	case c.blocks == 8:
 		c.buf = make([]byte, 64<<10)
 	}
+	c.blocks++
 	n, err := c.src.Read(c.buf)
 	c.in, c.err = c.buf[:n], err
 }
@@ -111,7 +113,7 @@ func Examine(r io.Reader) (Survey, error) {
 	var e examiner
 	buf := make([]byte, 8<<10)
 	for {
-		if e.Size > 0 && len(buf) < 64<<10 {
+		if e.Size >= 64<<10 && len(buf) < 64<<10 {
 			buf = make([]byte, 64<<10)
 		}
 		n, err := r.Read(buf)
