@@ -83,12 +83,6 @@ func (tx *Tx) UnfinishedCertificates() ([]Certificate, error) {
 		FROM certificates WHERE state IN ('reserved', 'prepared') ORDER BY reserved_at, id`)
 }
 
-// CertificateBySerial reads the certificate with an authority's serial number.
-func (tx *Tx) CertificateBySerial(authorityID string, serial []byte) (Certificate, error) {
-	return one(tx, "certificate", scanCertificate, `SELECT `+certificateColumns+`
-		FROM certificates WHERE authority_id = $1 AND serial = $2`, authorityID, serial)
-}
-
 // Revocation is what a CRL says of one certificate.
 type Revocation struct {
 	Serial []byte

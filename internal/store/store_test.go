@@ -206,11 +206,7 @@ func TestConditionalUpdates(t *testing.T) {
 		if c.State != "issued" || string(c.TBS) != "t" || string(c.DER) != "d" || c.RevokedFor != 1 || !c.Revoked.Equal(now) || !c.Issued.Equal(now) {
 			t.Errorf("in the end %+v", c)
 		}
-		same, err := tx.CertificateBySerial("ca", []byte{2})
-		if same.ID != c.ID {
-			t.Errorf("by serial number %q", same.ID)
-		}
-		return err
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -76,7 +76,7 @@ func hashCode(orderID, address string, secretHash []byte, letters string) []byte
 		var size [4]byte
 		binary.BigEndian.PutUint32(size[:], uint32(len(field)))
 		h.Write(size[:])
-		io.WriteString(h, field)
+		h.Write([]byte(field))
 	}
 	return h.Sum(nil)
 }

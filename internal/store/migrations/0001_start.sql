@@ -73,6 +73,7 @@ CREATE TABLE orders (
     expires_at   BIGINT NOT NULL
 );
 
+CREATE INDEX orders_created ON orders (created_at);
 CREATE INDEX orders_unproven ON orders (expires_at) WHERE person_id IS NULL;
 
 CREATE TABLE order_mailboxes (
@@ -129,6 +130,7 @@ CREATE TABLE certificates (
 -- An order has at most one certificate, or one on its way.
 CREATE UNIQUE INDEX certificates_order ON certificates (order_id) WHERE state <> 'refused';
 CREATE INDEX certificates_open ON certificates (state) WHERE state IN ('reserved', 'prepared');
+CREATE INDEX certificates_issued ON certificates (issued_at) WHERE state = 'issued';
 CREATE INDEX certificates_revoked ON certificates (authority_id, revoked_at) WHERE revoked_at IS NOT NULL;
 
 -- What happened how often, for rate limits: one row for each event.
