@@ -38,24 +38,44 @@ func ParseAll(data []byte) ([]*Certificate, error) {
 }
 
 func parseAll(data []byte) ([]*Certificate, error) {
-	if bytes.Contains(data, []byte("-----BEGIN ")) {
+	// A SEQUENCE of more than 127 octets, or of indefinite length: no text
+	// begins so, and inside there may be any text.
+	if data = bytes.TrimLeft(data, " \t\r\n"); len(data) < 2 || data[0] != 0x30 || data[1] < 0x80 {
 		return parsePEM(data)
 	}
-	data = bytes.TrimSpace(data[:len(data):len(data)])
-	if len(data) == 0 || data[0] != 0x30 {
-		return nil, nil
-	}
 	if der, err := ber.DER(data); err == nil {
-		if isContentInfo(der) {
-			return parsePKCS7(der)
+		return parseElement(data, der)
+	}
+	// Several in a row, or a line end behind the last one. What looks like
+	// white space at the end may as well belong to a signature.
+	var list []*Certificate
+	for s := cryptobyte.String(data); len(bytes.TrimLeft(s, " \t\r\n")) > 0; {
+		var element cryptobyte.String
+		if !s.ReadASN1Element(&element, asn1.SEQUENCE) {
+			return nil, malformed("certificate")
 		}
-		c, err := Parse(data)
+		more, err := parseElement(element, element)
 		if err != nil {
 			return nil, err
 		}
-		return []*Certificate{c}, nil
+		if list = append(list, more...); len(list) > MaxBundleCertificates {
+			return nil, fmt.Errorf("more than %d", MaxBundleCertificates)
+		}
 	}
-	return parseElements(cryptobyte.String(data))
+	return list, nil
+}
+
+// parseElement reads a certificate or a PKCS #7 structure; der is the normal
+// form of raw.
+func parseElement(raw, der []byte) ([]*Certificate, error) {
+	if isContentInfo(der) {
+		return parsePKCS7(der)
+	}
+	c, err := Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	return []*Certificate{c}, nil
 }
 
 func parsePEM(data []byte) (list []*Certificate, err error) {

@@ -324,6 +324,27 @@ var cases = []struct {
 		p.intermediates = append(p.intermediates, root.CrossSign(a, testca.NotCA()))
 		return p
 	}},
+	{name: "two anchors of one key, the milder fault is told", want: Expired, make: func(t *testing.T) pki {
+		root := testca.NewRoot(t, "Root", testca.NotCA())
+		expired := testca.NewRoot(t, "Root", testca.Expired())
+		p := of(root, root.Leaf(alice, testca.P256))
+		p.anchors = append(p.anchors, expired.Certificate)
+		return p
+	}},
+	{name: "two anchors of one key, told in the other order", want: Expired, make: func(t *testing.T) pki {
+		root := testca.NewRoot(t, "Root", testca.Expired())
+		none := testca.NewRoot(t, "Root", testca.NotCA())
+		p := of(root, root.Leaf(alice, testca.P256))
+		p.anchors = append(p.anchors, none.Certificate)
+		return p
+	}},
+	{name: "two anchors of one key, one good", make: func(t *testing.T) pki {
+		root := testca.NewRoot(t, "Root")
+		none := testca.NewRoot(t, "Root", testca.NotCA())
+		p := of(root, root.Leaf(alice, testca.P256))
+		p.anchors = append([]*cert.Certificate{none.Certificate}, p.anchors...)
+		return p
+	}},
 	{name: "an impostor with the issuer's name comes first", make: func(t *testing.T) pki {
 		ca := testca.New(t)
 		p := of(ca.Root, ca.Leaf(alice, testca.P256))
