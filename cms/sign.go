@@ -92,7 +92,7 @@ func Sign(dst io.Writer, signers []*Signer, o *SignOptions) (io.WriteCloser, err
 	if o == nil {
 		o = &SignOptions{}
 	}
-	w := &signedWriter{signers: signers, options: *o, digests: map[crypto.Hash]hash.Hash{}}
+	w := &signedWriter{signers: signers, options: *o, digests: map[OID]hash.Hash{}}
 	if w.options.ContentType == "" {
 		w.options.ContentType = oid.Data
 	}
@@ -102,8 +102,11 @@ func Sign(dst io.Writer, signers []*Signer, o *SignOptions) (io.WriteCloser, err
 			return nil, fmt.Errorf("signer %d: %w", i+1, err)
 		}
 		w.schemes = append(w.schemes, scheme)
-		h, _ := signature.Hash(scheme.Digest)
-		w.digests[h] = h.New()
+		h, ok := signature.NewHash(scheme.Digest)
+		if !ok {
+			return nil, fmt.Errorf("signer %d: %w: digest %s", i+1, ErrUnsupported, scheme.Digest.Algorithm.Name())
+		}
+		w.digests[scheme.Digest.Algorithm] = h
 	}
 	return w, w.begin(dst)
 }
@@ -112,7 +115,7 @@ type signedWriter struct {
 	signers []*Signer
 	schemes []signature.Scheme
 	options SignOptions
-	digests map[crypto.Hash]hash.Hash
+	digests map[OID]hash.Hash
 	framing *framing
 	closed  bool
 }
@@ -265,7 +268,6 @@ func (w *signedWriter) signerInfo(s *Signer, scheme signature.Scheme) ([]byte, e
 
 // attributes are those that RFC 8551 §2.5 wants in a signature.
 func (w *signedWriter) attributes(s *Signer, scheme signature.Scheme) (Attributes, error) {
-	h, _ := signature.Hash(scheme.Digest)
 	var attrs Attributes
 	var failed error
 	add := func(t OID, value []byte, err error) {
@@ -279,7 +281,7 @@ func (w *signedWriter) attributes(s *Signer, scheme signature.Scheme) (Attribute
 	}
 	v, err := build(func(b *cryptobyte.Builder) { oid.Add(b, w.options.ContentType) })
 	add(oid.AttrContentType, v, err)
-	v, err = build(func(b *cryptobyte.Builder) { b.AddASN1OctetString(w.digests[h].Sum(nil)) })
+	v, err = build(func(b *cryptobyte.Builder) { b.AddASN1OctetString(w.digests[scheme.Digest.Algorithm].Sum(nil)) })
 	add(oid.AttrMessageDigest, v, err)
 	v, err = signingCertificateV2(s.Certificate)
 	add(oid.AttrSigningCertificateV2, v, err)

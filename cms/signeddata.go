@@ -1,7 +1,6 @@
 package cms
 
 import (
-	"crypto"
 	"errors"
 	"fmt"
 	"hash"
@@ -38,7 +37,7 @@ type SignedReader struct {
 	contentType  OID
 	content      io.Reader // nil once read
 	detached     bool
-	digests      map[crypto.Hash]hash.Hash
+	digests      map[OID]hash.Hash
 	head         []byte // of the content: enough to see attributes in it
 	size         int64
 	certificates []*cert.Certificate
@@ -64,7 +63,7 @@ func (r *Reader) SignedData(o *SignedOptions) (*SignedReader, error) {
 	if o == nil {
 		o = &SignedOptions{}
 	}
-	s := &SignedReader{r: r, extra: o.Certificates, bare: o.WithoutAttributes, digests: map[crypto.Hash]hash.Hash{}}
+	s := &SignedReader{r: r, extra: o.Certificates, bare: o.WithoutAttributes, digests: map[OID]hash.Hash{}}
 	if err := s.readHead(); err != nil {
 		return nil, err
 	}
@@ -89,8 +88,8 @@ func (r *Reader) SignedData(o *SignedOptions) (*SignedReader, error) {
 }
 
 func (s *SignedReader) addDigest(a AlgorithmIdentifier) {
-	if h, ok := signature.Hash(a); ok && s.digests[h] == nil {
-		s.digests[h] = h.New()
+	if h, ok := signature.NewHash(a); ok && s.digests[a.Algorithm] == nil {
+		s.digests[a.Algorithm] = h
 	}
 }
 
@@ -254,7 +253,7 @@ func (s *SignedReader) finish() error {
 			return s.err
 		}
 	}
-	c := checker{contentType: s.contentType, bare: s.bare, digests: map[crypto.Hash][]byte{}}
+	c := checker{contentType: s.contentType, bare: s.bare, digests: map[OID][]byte{}}
 	c.certificates = append(append(c.certificates, s.certificates...), s.extra...)
 	for algorithm, h := range s.digests {
 		c.digests[algorithm] = h.Sum(nil)

@@ -160,9 +160,9 @@ type SignerResult struct {
 type checker struct {
 	contentType  OID
 	certificates []*cert.Certificate
-	digests      map[crypto.Hash][]byte // of the content
-	bare         bool                   // signatures without signed attributes are taken
-	attributes   bool                   // the content is itself a set of signed attributes
+	digests      map[OID][]byte // of the content
+	bare         bool           // signatures without signed attributes are taken
+	attributes   bool           // the content is itself a set of signed attributes
 }
 
 func (c *checker) check(si *SignerInfo) SignerResult {
@@ -196,11 +196,10 @@ func (c *checker) verify(r *SignerResult) error {
 // content returns the content's digest by a; nil when the algorithm is not
 // known, false when the content was not hashed with it.
 func (c *checker) content(a AlgorithmIdentifier) (digest []byte, ok bool) {
-	h, known := signature.Hash(a)
-	if !known {
+	if _, known := signature.NewHash(a); !known {
 		return nil, true
 	}
-	digest, ok = c.digests[h]
+	digest, ok = c.digests[a.Algorithm]
 	return digest, ok
 }
 

@@ -176,6 +176,38 @@ func name(o OID) (string, bool) {
 		return "ML-DSA-65", true
 	case MLDSA87:
 		return "ML-DSA-87", true
+	case SLHDSASHA2_128s:
+		return "SLH-DSA-SHA2-128s", true
+	case SLHDSASHA2_128f:
+		return "SLH-DSA-SHA2-128f", true
+	case SLHDSASHA2_192s:
+		return "SLH-DSA-SHA2-192s", true
+	case SLHDSASHA2_192f:
+		return "SLH-DSA-SHA2-192f", true
+	case SLHDSASHA2_256s:
+		return "SLH-DSA-SHA2-256s", true
+	case SLHDSASHA2_256f:
+		return "SLH-DSA-SHA2-256f", true
+	case SLHDSASHAKE_128s:
+		return "SLH-DSA-SHAKE-128s", true
+	case SLHDSASHAKE_128f:
+		return "SLH-DSA-SHAKE-128f", true
+	case SLHDSASHAKE_192s:
+		return "SLH-DSA-SHAKE-192s", true
+	case SLHDSASHAKE_192f:
+		return "SLH-DSA-SHAKE-192f", true
+	case SLHDSASHAKE_256s:
+		return "SLH-DSA-SHAKE-256s", true
+	case SLHDSASHAKE_256f:
+		return "SLH-DSA-SHAKE-256f", true
+	case RSAPSSWithSHAKE128:
+		return "RSASSA-PSS-SHAKE128", true
+	case RSAPSSWithSHAKE256:
+		return "RSASSA-PSS-SHAKE256", true
+	case ECDSAWithSHAKE128:
+		return "ecdsaWithSHAKE128", true
+	case ECDSAWithSHAKE256:
+		return "ecdsaWithSHAKE256", true
 	case MLKEM512:
 		return "ML-KEM-512", true
 	case MLKEM768:

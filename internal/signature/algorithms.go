@@ -10,13 +10,16 @@ import (
 
 	"crypto/mldsa"
 
+	"github.com/cloudflare/circl/sign/slhdsa"
+
 	"github.com/mailseal/mailseal/internal/oid"
 )
 
 type algorithm struct {
-	kind  kind
-	hash  crypto.Hash
-	mldsa mldsa.Parameters
+	kind   kind
+	hash   crypto.Hash
+	mldsa  mldsa.Parameters
+	slhdsa slhdsa.ID
 }
 
 func byAlgorithm(o oid.OID) (algorithm, bool) {
@@ -33,6 +36,13 @@ func byAlgorithm(o oid.OID) (algorithm, bool) {
 		return algorithm{kind: mldsaKind, mldsa: mldsa.MLDSA65()}, true
 	case oid.MLDSA87:
 		return algorithm{kind: mldsaKind, mldsa: mldsa.MLDSA87()}, true
+	case oid.Ed448:
+		return algorithm{kind: ed448Kind}, true
+	}
+	for _, p := range slhdsaSets {
+		if p.oid == o {
+			return algorithm{kind: slhdsaKind, slhdsa: p.id}, true
+		}
 	}
 	for _, p := range pairs {
 		if p.oid == o {
@@ -71,8 +81,29 @@ var pairs = [...]struct {
 	{oid.ECDSAWithSHA1, ecdsaKind, crypto.SHA1},
 }
 
-// digests maps identifiers to hash functions. SHA-512/256 and the SHAKEs have
-// no signature algorithm here.
+// slhdsaSets are the parameter sets of RFC 9814 §4, with the digest that goes
+// with each for the content.
+var slhdsaSets = [...]struct {
+	oid    oid.OID
+	id     slhdsa.ID
+	digest oid.OID
+}{
+	{oid.SLHDSASHA2_128s, slhdsa.SHA2_128s, oid.SHA256},
+	{oid.SLHDSASHA2_128f, slhdsa.SHA2_128f, oid.SHA256},
+	{oid.SLHDSASHA2_192s, slhdsa.SHA2_192s, oid.SHA512},
+	{oid.SLHDSASHA2_192f, slhdsa.SHA2_192f, oid.SHA512},
+	{oid.SLHDSASHA2_256s, slhdsa.SHA2_256s, oid.SHA512},
+	{oid.SLHDSASHA2_256f, slhdsa.SHA2_256f, oid.SHA512},
+	{oid.SLHDSASHAKE_128s, slhdsa.SHAKE_128s, oid.SHAKE128},
+	{oid.SLHDSASHAKE_128f, slhdsa.SHAKE_128f, oid.SHAKE128},
+	{oid.SLHDSASHAKE_192s, slhdsa.SHAKE_192s, oid.SHAKE256},
+	{oid.SLHDSASHAKE_192f, slhdsa.SHAKE_192f, oid.SHAKE256},
+	{oid.SLHDSASHAKE_256s, slhdsa.SHAKE_256s, oid.SHAKE256},
+	{oid.SLHDSASHAKE_256f, slhdsa.SHAKE_256f, oid.SHAKE256},
+}
+
+// digests maps identifiers to the hash functions of the standard library. The
+// SHAKEs are none of these; see NewHash.
 var digests = [...]struct {
 	oid  oid.OID
 	hash crypto.Hash

@@ -8,6 +8,9 @@ import (
 	"crypto/rsa"
 	"fmt"
 
+	"github.com/cloudflare/circl/sign/ed448"
+	"github.com/cloudflare/circl/sign/slhdsa"
+
 	"github.com/mailseal/mailseal/internal/oid"
 )
 
@@ -40,10 +43,13 @@ func For(pub crypto.PublicKey, o *Options) (Scheme, error) {
 	case *ecdsa.PublicKey:
 		s.kind, s.hash = ecdsaKind, orHash(s.hash, curveHash(key))
 	case ed25519.PublicKey:
-		s.Algorithm.Algorithm = oid.Ed25519
-		return s.pure(ed25519Kind, o.Hash)
+		return s.pure(ed25519Kind, oid.Ed25519, oid.AlgorithmIdentifier{Algorithm: oid.SHA512}, o.Hash)
+	case ed448.PublicKey:
+		return s.pure(ed448Kind, oid.Ed448, shake512(), o.Hash)
 	case *mldsa.PublicKey:
 		return s.forMLDSA(key, o.Hash)
+	case *slhdsa.PublicKey:
+		return s.forSLHDSA(key, o.Hash)
 	default:
 		return s, fmt.Errorf("%w: key of type %T", ErrUnsupported, pub)
 	}
@@ -63,29 +69,44 @@ func For(pub crypto.PublicKey, o *Options) (Scheme, error) {
 	return s, fmt.Errorf("%w: digest %v", ErrUnsupported, s.hash)
 }
 
-// pure finishes a scheme that signs the message itself; its digest is that of
-// the content alone: SHA-512 for Ed25519 (RFC 8419 §3.1) and, as the one that
-// every implementation has, for ML-DSA (RFC 9882 §3.3).
-func (s Scheme) pure(k kind, h crypto.Hash) (Scheme, error) {
-	if h != 0 && h != crypto.SHA512 {
-		return s, fmt.Errorf("%w: %s goes with SHA-512", ErrUnsupported, s.Algorithm.Algorithm.Name())
+// pure finishes a scheme that signs the message itself; digest is that of the
+// content alone, and fixed: SHA-512 for Ed25519 (RFC 8419 §3.1) and, as the one
+// that every implementation has, for ML-DSA (RFC 9882 §3.3).
+func (s Scheme) pure(k kind, algorithm oid.OID, digest oid.AlgorithmIdentifier, h crypto.Hash) (Scheme, error) {
+	if fixed, ok := Hash(digest); h != 0 && (!ok || h != fixed) {
+		return s, fmt.Errorf("%w: %s goes with %s", ErrUnsupported, algorithm.Name(), digest.Algorithm.Name())
 	}
 	s.kind, s.hash = k, 0
-	s.Digest.Algorithm = oid.SHA512
+	s.Algorithm.Algorithm, s.Digest = algorithm, digest
 	return s, nil
+}
+
+// shake512 is id-shake256-len with 512 bits, which goes with Ed448 where there
+// are signed attributes (RFC 8419 §3.1).
+func shake512() oid.AlgorithmIdentifier {
+	return oid.AlgorithmIdentifier{Algorithm: oid.SHAKE256Len, Parameters: []byte{0x02, 0x02, 0x02, 0x00}}
 }
 
 func (s Scheme) forMLDSA(key *mldsa.PublicKey, h crypto.Hash) (Scheme, error) {
 	s.mldsa = key.Parameters()
+	algorithm := oid.MLDSA87
 	switch s.mldsa {
 	case mldsa.MLDSA44():
-		s.Algorithm.Algorithm = oid.MLDSA44
+		algorithm = oid.MLDSA44
 	case mldsa.MLDSA65():
-		s.Algorithm.Algorithm = oid.MLDSA65
-	default:
-		s.Algorithm.Algorithm = oid.MLDSA87
+		algorithm = oid.MLDSA65
 	}
-	return s.pure(mldsaKind, h)
+	return s.pure(mldsaKind, algorithm, oid.AlgorithmIdentifier{Algorithm: oid.SHA512}, h)
+}
+
+func (s Scheme) forSLHDSA(key *slhdsa.PublicKey, h crypto.Hash) (Scheme, error) {
+	s.slhdsa = key.ID
+	for _, p := range slhdsaSets {
+		if p.id == key.ID {
+			return s.pure(slhdsaKind, p.oid, oid.AlgorithmIdentifier{Algorithm: p.digest}, h)
+		}
+	}
+	return s, fmt.Errorf("%w: SLH-DSA parameter set", ErrUnsupported)
 }
 
 func orHash(h, fallback crypto.Hash) crypto.Hash {

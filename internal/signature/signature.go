@@ -3,8 +3,8 @@
 // digest algorithm of the SignerInfo.
 //
 // It covers RSA PKCS #1 v1.5 (RFC 3370, RFC 5754, RFC 9688), RSASSA-PSS
-// (RFC 4056), ECDSA (RFC 5754, RFC 9688), Ed25519 (RFC 8410, RFC 8419) and
-// ML-DSA (RFC 9881, RFC 9882). A signature that is correct says nothing about
+// (RFC 4056), ECDSA (RFC 5754, RFC 9688), Ed25519 and Ed448 (RFC 8410,
+// RFC 8419), ML-DSA (RFC 9881, RFC 9882) and SLH-DSA (RFC 9909, RFC 9814). A signature that is correct says nothing about
 // who made it; that is the business of certification path validation.
 package signature
 
@@ -17,6 +17,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/cloudflare/circl/sign/ed448"
+	"github.com/cloudflare/circl/sign/slhdsa"
 
 	"github.com/mailseal/mailseal/internal/oid"
 )
@@ -46,8 +49,13 @@ const (
 	pss
 	ecdsaKind
 	ed25519Kind
+	ed448Kind
 	mldsaKind
+	slhdsaKind
 )
+
+// pure reports whether the algorithm signs the message itself, not its digest.
+func (k kind) pure() bool { return k >= ed25519Kind }
 
 // Scheme is one signature algorithm with all its parameters.
 type Scheme struct {
@@ -56,10 +64,11 @@ type Scheme struct {
 	// Digest is the digestAlgorithm that goes with it in a SignerInfo.
 	Digest oid.AlgorithmIdentifier
 
-	kind  kind
-	hash  crypto.Hash // of the message; zero for those that sign it whole
-	salt  int         // PSS
-	mldsa mldsa.Parameters
+	kind   kind
+	hash   crypto.Hash // of the message; zero for those that sign it whole
+	salt   int         // PSS
+	mldsa  mldsa.Parameters
+	slhdsa slhdsa.ID
 }
 
 // Hash returns the digest that the scheme applies to a message before
@@ -73,7 +82,7 @@ func (s Scheme) Hash() crypto.Hash { return s.hash }
 func Read(alg, digest oid.AlgorithmIdentifier) (Scheme, error) {
 	s := Scheme{Algorithm: alg, Digest: digest}
 	if known, ok := byAlgorithm(alg.Algorithm); ok {
-		s.kind, s.hash, s.mldsa = known.kind, known.hash, known.mldsa
+		s.kind, s.hash, s.mldsa, s.slhdsa = known.kind, known.hash, known.mldsa, known.slhdsa
 	} else {
 		return s, fmt.Errorf("%w: %s", ErrUnsupported, alg.Algorithm.Name())
 	}
@@ -104,10 +113,10 @@ func (s *Scheme) bindDigest() error {
 		}
 		return nil
 	}
-	hash, ok := Hash(s.Digest)
-	if s.kind == ed25519Kind || s.kind == mldsaKind {
+	if s.kind.pure() {
 		return nil // signs the attributes themselves; the digest is the content's
 	}
+	hash, ok := Hash(s.Digest)
 	if !ok {
 		return fmt.Errorf("%w: digest %s", ErrUnsupported, s.Digest.Algorithm.Name())
 	}
@@ -124,29 +133,44 @@ func (s *Scheme) bindDigest() error {
 // Verify checks sig over message with pub. The error is ErrInvalid or
 // ErrUnsupported, wrapped.
 func (s Scheme) Verify(pub crypto.PublicKey, message, sig []byte) error {
-	switch s.kind {
-	case ed25519Kind:
-		key, ok := pub.(ed25519.PublicKey)
-		if !ok {
-			return s.mismatch(pub)
-		}
-		if len(key) != ed25519.PublicKeySize || !ed25519.Verify(key, message, sig) {
-			return ErrInvalid
-		}
-		return nil
-	case mldsaKind:
-		key, ok := pub.(*mldsa.PublicKey)
-		if !ok || key.Parameters() != s.mldsa {
-			return s.mismatch(pub)
-		}
-		if mldsa.Verify(key, message, sig, nil) != nil {
-			return ErrInvalid
-		}
-		return nil
+	if s.kind.pure() {
+		return s.verifyPure(pub, message, sig)
 	}
 	h := s.hash.New()
 	h.Write(message)
 	return s.VerifyDigest(pub, h.Sum(nil), sig)
+}
+
+func (s Scheme) verifyPure(pub crypto.PublicKey, message, sig []byte) error {
+	good := false
+	switch key := pub.(type) {
+	case ed25519.PublicKey:
+		if s.kind != ed25519Kind || len(key) != ed25519.PublicKeySize {
+			return s.mismatch(pub)
+		}
+		good = ed25519.Verify(key, message, sig)
+	case ed448.PublicKey:
+		if s.kind != ed448Kind || len(key) != ed448.PublicKeySize {
+			return s.mismatch(pub)
+		}
+		good = ed448.Verify(key, message, sig, "")
+	case *mldsa.PublicKey:
+		if s.kind != mldsaKind || key.Parameters() != s.mldsa {
+			return s.mismatch(pub)
+		}
+		good = mldsa.Verify(key, message, sig, nil) == nil
+	case *slhdsa.PublicKey:
+		if s.kind != slhdsaKind || key.ID != s.slhdsa {
+			return s.mismatch(pub)
+		}
+		good = slhdsa.Verify(key, slhdsa.NewMessage(message), sig, nil)
+	default:
+		return s.mismatch(pub)
+	}
+	if !good {
+		return ErrInvalid
+	}
+	return nil
 }
 
 // VerifyDigest is Verify for a message of which only the digest by s.Hash is

@@ -12,6 +12,9 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/cloudflare/circl/sign/ed448"
+	"github.com/cloudflare/circl/sign/slhdsa"
+
 	"github.com/mailseal/mailseal/internal/oid"
 )
 
@@ -30,10 +33,30 @@ func keys() map[string]crypto.Signer {
 		"P-384":     must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)),
 		"P-521":     must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader)),
 		"Ed25519":   ed,
+		"Ed448":     ed448Key(),
+		"SLH-DSA":   newSLH(),
 		"ML-DSA-44": must(mldsa.GenerateKey(mldsa.MLDSA44())),
 		"ML-DSA-65": must(mldsa.GenerateKey(mldsa.MLDSA65())),
 		"ML-DSA-87": must(mldsa.GenerateKey(mldsa.MLDSA87())),
 	}
+}
+
+func ed448Key() crypto.Signer {
+	_, key := must2(ed448.GenerateKey(rand.Reader))
+	return key
+}
+
+func newSLH() crypto.Signer {
+	_, key := must2(slhdsa.GenerateKey(rand.Reader, slhdsa.SHAKE_128f))
+	return slhKey{key}
+}
+
+// slhKey has its public key in the form that certificates are read into.
+type slhKey struct{ slhdsa.PrivateKey }
+
+func (k slhKey) Public() crypto.PublicKey {
+	pub := k.PrivateKey.PublicKey()
+	return &pub
 }
 
 func must2[A, B any](a A, b B, err error) (A, B) {
@@ -133,6 +156,22 @@ func TestPSSEncoding(t *testing.T) {
 		"0500a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120"
 	if got := hex.EncodeToString(must(s.Algorithm.DER())); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// FIPS 202 test values for the empty message, cut to the lengths of RFC 8702.
+func TestSHAKE(t *testing.T) {
+	for want, a := range map[string]oid.AlgorithmIdentifier{
+		"7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26":                                                                 {Algorithm: oid.SHAKE128},
+		"46b9dd2b0ba88d13233b3feb743eeb243fcd52ea62b81b82b50c27646ed5762fd75dc4ddd8c0f200cb05019d67b592f6fc821c49479ab48640292eacb3b7c4be": shake512(),
+	} {
+		h, ok := NewHash(a)
+		if !ok || hex.EncodeToString(h.Sum(nil)) != want || hex.EncodeToString(h.Sum(nil)) != want {
+			t.Errorf("%s: %x", a.Algorithm.Name(), h.Sum(nil))
+		}
+	}
+	if _, ok := NewHash(oid.AlgorithmIdentifier{Algorithm: oid.SHAKE256Len, Parameters: []byte{2, 1, 8}}); ok {
+		t.Error("SHAKE256 with eight bits of output")
 	}
 }
 
