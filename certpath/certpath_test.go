@@ -235,7 +235,10 @@ var cases = []struct {
 		ca := testca.New(t)
 		return of(ca.Root, ca.Leaf("", testca.P256, testca.ExtKeyUsage(), testca.Extension(oid.ExtExtKeyUsage, true, sequence(oidDER(oid.TimeStamping)))))
 	}},
-	{name: "unknown purpose", change: func(o *Options) { o.Purpose = 99 }, want: WrongPurpose, make: control},
+	{name: "unknown purpose", change: func(o *Options) { o.Purpose = 99 }, want: WrongPurpose, make: func(t *testing.T) pki {
+		ca := testca.New(t)
+		return of(ca.Root, ca.Leaf(alice, testca.P256, testca.ExtKeyUsage()))
+	}},
 	{name: "leaf's key is for something else", want: KeyUsage, change: func(o *Options) { o.KeyUsage = cert.KeyUsageDigitalSignature | cert.KeyUsageContentCommitment }, make: func(t *testing.T) pki {
 		ca := testca.New(t)
 		return of(ca.Root, ca.Leaf(alice, testca.P256, testca.KeyUsage(x509.KeyUsageKeyAgreement)))

@@ -92,9 +92,10 @@ func (g *policyGraph) remove(policy oid.OID) {
 }
 
 // prune removes nodes without children above the bottom level, and tells
-// whether anything is left.
+// whether anything is left. The root has children as long as the bottom has
+// nodes.
 func (g *policyGraph) prune() bool {
-	for i := len(g.levels) - 2; i >= 0; i-- {
+	for i := len(g.levels) - 2; i > 0; i-- {
 		for id, n := range g.levels[i] {
 			if n.children > 0 {
 				continue
