@@ -10,6 +10,7 @@ internal/ber            BER reader and DER writer: bytes without meaning
 internal/oid            object and algorithm identifiers: names without behaviour
 internal/mailbox        one strict address type: compared the same way everywhere
 internal/gcm            GCM as a stream: one algorithm, no meaning
+internal/ccm            CCM as a stream: likewise
 internal/rc2            RFC 2268: a block cipher that only old files need
 
 internal/entity         byte-exact MIME: knows nothing of what a part holds
