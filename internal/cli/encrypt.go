@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,7 +21,7 @@ type encryptOptions struct {
 
 func (o *encryptOptions) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&o.to, "to", nil, "recipient: a certificate file or bundle, or an address in the key store (may be repeated)")
-	cmd.Flags().StringVar(&o.cipher, "cipher", cms.AES256CBC.String(), "content cipher: aes-256-cbc, aes-256-gcm, or with 128 or 192 bits")
+	cmd.Flags().StringVar(&o.cipher, "cipher", cms.AES256CBC.String(), fmt.Sprintf("content cipher: one of %v", mailCiphers()))
 }
 
 func newEncryptCommand(p *program) *cobra.Command {
@@ -57,13 +59,20 @@ func (p *program) runEncrypt(ctx context.Context, file string, o *encryptOptions
 
 // resolve turns names into certificates and ciphers.
 func (o *encryptOptions) resolve(p *program) (*smime.EncryptOptions, error) {
-	cipher, err := cms.ParseCipher(strings.ToLower(o.cipher))
-	if err != nil {
-		return nil, usage(err, "aes-256-cbc is read by every mail program")
+	i := slices.IndexFunc(mailCiphers(), func(c cms.Cipher) bool { return strings.EqualFold(c.String(), o.cipher) })
+	if i < 0 {
+		return nil, usage(fmt.Errorf("no cipher %q", o.cipher), "one of %v; every mail program reads aes-256-cbc", mailCiphers())
 	}
 	recipients, err := p.recipients(o.to)
 	if err != nil {
 		return nil, err
 	}
-	return &smime.EncryptOptions{Recipients: recipients, Cipher: cipher}, nil
+	return &smime.EncryptOptions{Recipients: recipients, Cipher: mailCiphers()[i]}, nil
+}
+
+// mailCiphers are those that a mail is written with. CCM authenticates the length of
+// the content in front of it, which is not known before a mail is made safe for its
+// way (RFC 8551 §3.1).
+func mailCiphers() []cms.Cipher {
+	return slices.DeleteFunc(cms.Ciphers(), func(c cms.Cipher) bool { return strings.HasSuffix(c.String(), "-ccm") })
 }

@@ -45,7 +45,7 @@ func (p *program) openInput(ctx context.Context, path string) (*input, error) {
 		defer f.Close()
 		return spoolInput(ctx, f, path, path)
 	}
-	return &input{ReaderAt: interruptible{ctx, f}, size: info.Size(), name: path, path: path, close: f.Close}, nil
+	return p.showProgress(&input{ReaderAt: interruptible{ctx, f}, size: info.Size(), name: path, path: path, close: f.Close}), nil
 }
 
 func spoolInput(ctx context.Context, r io.Reader, name, path string) (*input, error) {
