@@ -53,7 +53,7 @@ async function send(request) {
     body: request,
   }).catch(() => { throw new Failure("network"); });
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Failure("refused", body.detail);
+  if (!answer.ok) throw new Failure("refused", body.detail ?? "");
   return body;
 }
 
@@ -126,7 +126,9 @@ function keepOpen(event) {
 function fail(error) {
   const kind = error instanceof Failure ? error.kind : "unexpected";
   for (const text of page("failure").querySelectorAll("[data-failure]")) text.hidden = text.dataset.failure !== kind;
-  page("failure-detail").textContent = error instanceof Failure ? error.detail ?? "" : String(error);
+  const detail = error instanceof Failure ? error.detail : String(error);
+  page("failure-detail").textContent = detail;
+  page("failure-detail").hidden = detail === "";
   show("intro", "failure", "enroll");
   page("failure").focus();
   page("failure").scrollIntoView({ block: "center" });

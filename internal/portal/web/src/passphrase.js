@@ -17,30 +17,33 @@ export function generatePassphrase() {
   return characters.match(new RegExp(`.{${groupLength}}`, "g")).join("-");
 }
 
-// strength is a hint, not a proof: "short", "weak", "fair" or "good". It counts
-// what varies, so that "aaaaaaaaaaaa" and one's own name gain nothing.
+// strength is a hint, not a proof: "short", "weak", "fair" or "good". A letter
+// that goes on with a word counts little, a change of kind counts more, what
+// repeats or counts on ("aaa", "1234") and one's own name count nothing.
 export function strength(passphrase, known) {
-  const length = Array.from(passphrase).length;
-  if (length < minimumLength) return "short";
-  const bits = varied(withoutKnown(passphrase.toLowerCase(), known)) * Math.log2(pool(passphrase));
+  if (Array.from(passphrase).length < minimumLength) return "short";
+  const bits = estimate(Array.from(withoutKnown(passphrase, known)));
   if (bits < 50) return "weak";
   return bits < 75 ? "fair" : "good";
 }
 
+// withoutKnown takes out what is known of the person, in any case.
 function withoutKnown(passphrase, known) {
-  return known.flatMap((text) => text.toLowerCase().split(/[^\p{L}\p{N}]+/u))
-    .filter((word) => word.length >= 3)
-    .reduce((rest, word) => rest.replaceAll(word, ""), passphrase);
+  const words = known.flatMap((text) => text.split(/[^\p{L}\p{N}]+/u)).filter((word) => word.length >= 3);
+  return words.reduce((rest, word) => rest.replace(new RegExp(word, "giu"), ""), passphrase);
 }
 
-// varied counts the characters that neither repeat nor continue the one before.
-function varied(passphrase) {
-  const points = Array.from(passphrase, (character) => character.codePointAt(0));
-  return points.filter((point, i) => i === 0 || Math.abs(point - points[i - 1]) > 1).length;
-}
+const kinds = [/[a-z]/, /[A-Z]/, /[0-9]/, /[\x20-\x7e]/];
+const kindOf = (character) => kinds.findIndex((kind) => kind.test(character));
+const other = -1; // beyond ASCII, where an alphabet is large
 
-// pool is how many characters one place could have held.
-function pool(passphrase) {
-  const classes = [[/[a-z]/, 26], [/[A-Z]/, 26], [/[0-9]/, 10], [/[\x20-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e]/, 32], [/[^\x20-\x7e]/, 1000]];
-  return classes.reduce((sum, [pattern, size]) => sum + (pattern.test(passphrase) ? size : 0), 0) || 1;
+function estimate(characters) {
+  let bits = 0;
+  characters.forEach((character, i) => {
+    const before = characters[i - 1];
+    if (i > 0 && Math.abs(character.codePointAt(0) - before.codePointAt(0)) <= 1) return;
+    const kind = kindOf(character);
+    bits += i > 0 && kind === kindOf(before) && kind !== other ? 2 : 5;
+  });
+  return bits;
 }
