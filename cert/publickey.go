@@ -156,7 +156,12 @@ func parseCompressed(curve elliptic.Curve, bits []byte) (*ecdsa.PublicKey, error
 	if x == nil {
 		return nil, errors.New("point is not on its curve")
 	}
-	return &ecdsa.PublicKey{Curve: curve, X: x, Y: y}, nil
+	size := (curve.Params().BitSize + 7) / 8
+	full := make([]byte, 1+2*size)
+	full[0] = 4
+	x.FillBytes(full[1 : 1+size])
+	y.FillBytes(full[1+size:])
+	return ecdsa.ParseUncompressedPublicKey(curve, full)
 }
 
 // MarshalPublicKey writes a key of one of the types in [Certificate.PublicKey]
