@@ -33,7 +33,7 @@ func bindSender(h entity.Header, expected string) binding {
 	case n > 1:
 		b.problem = fmt.Sprintf("the message has %d From headers", n)
 	case err != nil:
-		b.problem = fmt.Sprintf("the From header cannot be read without guessing (%v)", err)
+		b.problem = fmt.Sprintf("the From header cannot be read without guessing (%s)", words(err))
 	case n == 0 && expected == "":
 		b.problem = "the message has no From header"
 	case n == 1 && len(list) != 1:

@@ -34,11 +34,11 @@ type classification struct {
 func classify(h entity.Header) classification {
 	typ, err := h.ContentType()
 	if err != nil {
-		return classification{ambiguous: err.Error()}
+		return classification{ambiguous: words(err)}
 	}
 	c := classification{typ: typ}
 	if c.encoding, err = h.TransferEncoding(); err != nil {
-		return classification{typ: typ, ambiguous: err.Error()}
+		return classification{typ: typ, ambiguous: words(err)}
 	}
 	c.form = formOf(typ, h)
 	return c

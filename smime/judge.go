@@ -38,6 +38,11 @@ func (f *finding) add(s Status, format string, args ...any) {
 	f.status = worse(f.status, s)
 }
 
+// words is an error for people, who need not know which package found it.
+func words(err error) string {
+	return strings.NewReplacer("cms: ", "", "entity: ", "", "smime: ", "").Replace(err.Error())
+}
+
 // signer judges one signature: its own correctness, the strength of its algorithms, the address, the path, revocation.
 func (j *judge) signer(r cms.SignerResult, s *cms.SignedReader) (Signer, LearnedSigner) {
 	f := finding{status: StatusValid}
@@ -63,9 +68,9 @@ func (f *finding) addSignature(r cms.SignerResult) {
 	case r.Err == nil && r.Certificate == nil, errors.Is(r.Err, cms.ErrNoCertificate):
 		f.add(StatusUntrusted, "the signer's certificate is not in the message")
 	case errors.Is(r.Err, cms.ErrUnsupported):
-		f.add(StatusUnsupported, "%v", r.Err)
+		f.add(StatusUnsupported, "%s", words(r.Err))
 	case r.Err != nil:
-		f.add(StatusInvalid, "%v", r.Err)
+		f.add(StatusInvalid, "%s", words(r.Err))
 	}
 }
 

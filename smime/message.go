@@ -10,7 +10,6 @@ import (
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/entity"
-	"github.com/mailseal/mailseal/internal/mailbox"
 )
 
 // Message is an opened message.
@@ -114,14 +113,4 @@ func headerDate(h entity.Header) time.Time {
 func stripComment(v string) string {
 	b, _, _ := bytes.Cut([]byte(v), []byte("("))
 	return string(bytes.TrimSpace(b))
-}
-
-// contains tells whether the list has the address.
-func contains(list []mailbox.Mailbox, m mailbox.Mailbox) bool {
-	for _, o := range list {
-		if o.Equal(m) {
-			return true
-		}
-	}
-	return false
 }

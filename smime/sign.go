@@ -128,6 +128,9 @@ func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOpt
 	}, nil
 }
 
+// Both kinds of entity are written to a bufio.Writer, that of the message or that of the layer around, which keeps the first error
+// until its Flush.
+
 // writePKCS7 writes content as an application/pkcs7-mime entity (RFC 8551 §3.2), through the CMS layer that open makes.
 func writePKCS7(w io.Writer, smimeType string, open func(io.Writer) (io.WriteCloser, error), content entityWriter) error {
 	fmt.Fprintf(w, "Content-Type: application/pkcs7-mime; smime-type=%s;\r\n\tname=\"smime.p7m\"\r\n"+

@@ -179,7 +179,7 @@ func (op *opener) addSigned(v verified) {
 func (op *opener) addBroken(err error) {
 	op.layers = append(op.layers, openedLayer{
 		Layer:   Layer{Type: LayerSigned},
-		signers: []Signer{{Status: StatusInvalid, Reason: "the signature is malformed: " + err.Error(), Emails: []string{}}},
+		signers: []Signer{{Status: StatusInvalid, Reason: "the signature is malformed: " + words(err), Emails: []string{}}},
 		broken:  true,
 	})
 }

@@ -45,9 +45,3 @@ func (m *memory) Close() error {
 	m.b = nil
 	return nil
 }
-
-// reader is the part of a Spool or file that holds content.
-type reader struct {
-	io.ReaderAt
-	size int64
-}

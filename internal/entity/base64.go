@@ -3,6 +3,7 @@ package entity
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -131,7 +132,7 @@ func (r *base64Reader) fill() {
 		b = b[len(line):]
 	}
 	r.offset += int64(n)
-	if err == io.EOF && len(r.text) > 0 {
+	if errors.Is(err, io.EOF) && len(r.text) > 0 {
 		err = r.finish()
 	}
 	r.err = err

@@ -3,6 +3,7 @@ package entity
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -42,10 +43,10 @@ func (r *quotedReader) Read(p []byte) (int, error) {
 func (r *quotedReader) next() ([]byte, error) {
 	line, err := r.src.ReadSlice('\n')
 	r.line++
-	if err == bufio.ErrBufferFull {
+	if errors.Is(err, bufio.ErrBufferFull) {
 		return nil, fmt.Errorf("%w: quoted-printable line %d is longer than %d bytes", ErrLimit, r.line, maxQuotedLine)
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	text := trimLineEnd(line)

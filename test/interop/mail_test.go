@@ -130,3 +130,36 @@ func TestWeReadOpenSSLMail(t *testing.T) {
 		}
 	}
 }
+
+// TestWeakMail: what a peer signs with, and we do not believe.
+func TestWeakMail(t *testing.T) {
+	ca := testca.New(t, validNow())
+	o := newOpenSSL(t, ca)
+	for _, tc := range []struct {
+		name   string
+		kind   testca.Kind
+		args   []string
+		status smime.Status
+		want   smime.Conclusion
+	}{
+		{"SHA-1", testca.RSA2048, []string{"-md", "sha1"}, smime.StatusWeak, smime.Untrusted},
+		{"MD5", testca.RSA2048, []string{"-md", "md5"}, smime.StatusWeak, smime.Untrusted},
+		{"small key", testca.RSA1024, nil, smime.StatusWeak, smime.Untrusted},
+		{"no certificate", testca.RSA2048, []string{"-nocerts"}, smime.StatusUntrusted, smime.Untrusted},
+		{"no signed attributes", testca.RSA2048, []string{"-noattr"}, smime.StatusInvalid, smime.Invalid},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			alice := newParty(ca, "alice", tc.kind)
+			cert, key, chain := o.files(t, alice)
+			args := append([]string{"cms", "-sign", "-signer", cert, "-inkey", key, "-certfile", chain, "-from", "alice@example.com"}, tc.args...)
+			signed, err := call(t, o.dir, []byte("Content-Type: text/plain\r\n\r\nHello\r\n"), nil, o.path, args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, _ := openMail(t, ca, signed)
+			if m.Verdict.Verdict != tc.want || m.Verdict.Signers[0].Status != tc.status {
+				t.Errorf("%+v", m.Verdict)
+			}
+		})
+	}
+}
