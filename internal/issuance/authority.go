@@ -6,21 +6,32 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/oid"
 )
 
-// Subject names an authority (S/MIME BR §7.1.4.3): all three are required.
+// Subject names an authority (S/MIME BR §7.1.4.3): all three are required,
+// within the bounds of RFC 5280 §A.1.
 type Subject struct {
 	Country      string // ISO 3166-1, XX where none fits
 	Organization string
 	CommonName   string
 }
 
+// maxNameText is ub-organization-name and ub-common-name.
+const maxNameText = 64
+
 func (s Subject) name() ([]byte, error) {
-	if len(s.Country) != 2 || s.Organization == "" || s.CommonName == "" {
-		return nil, errors.New("an authority's name needs a country of two letters, an organization and a common name")
+	letter := func(c byte) bool { return c >= 'A' && c <= 'Z' }
+	if len(s.Country) != 2 || !letter(s.Country[0]) || !letter(s.Country[1]) {
+		return nil, fmt.Errorf("country %q is not two capital letters", s.Country)
+	}
+	for _, text := range []string{s.Organization, s.CommonName} {
+		if n := utf8.RuneCountInString(text); n == 0 || n > maxNameText || !utf8.ValidString(text) {
+			return nil, fmt.Errorf("%q has not 1 to %d characters, as an authority's organization and common name must", text, maxNameText)
+		}
 	}
 	return name(attribute{oid.Country, s.Country}, attribute{oid.Organization, s.Organization},
 		attribute{oid.CommonName, s.CommonName})

@@ -528,6 +528,8 @@ func TestIssuerRefusals(t *testing.T) {
 		"password":     second(NewIssuer(is.Certificate(), key, crl, "http://u:p@ca.example.org/")),
 		"outlives":     second(is.IssueAuthority(AuthorityRequest{Subject: Subject{"XX", "A", "B"}, Key: key.Public(), Serial: serial(t), NotBefore: now, NotAfter: now.AddDate(11, 0, 0)})),
 		"no name":      second(is.IssueAuthority(AuthorityRequest{Key: key.Public(), Serial: serial(t), NotBefore: now, NotAfter: now.AddDate(1, 0, 0)})),
+		"country":      second(is.IssueAuthority(AuthorityRequest{Subject: Subject{"x@", "A", "B"}, Key: key.Public(), Serial: serial(t), NotBefore: now, NotAfter: now.AddDate(1, 0, 0)})),
+		"long name":    second(is.IssueAuthority(AuthorityRequest{Subject: Subject{"XX", "A", strings.Repeat("B", 65)}, Key: key.Public(), Serial: serial(t), NotBefore: now, NotAfter: now.AddDate(1, 0, 0)})),
 		"weak":         second(is.IssueAuthority(AuthorityRequest{Subject: Subject{"XX", "A", "B"}, Key: rsaKey(t, 1024).Public(), Serial: serial(t), NotBefore: now, NotAfter: now.AddDate(1, 0, 0)})),
 		"no serial":    second(is.IssueAuthority(AuthorityRequest{Subject: Subject{"XX", "A", "B"}, Key: key.Public(), NotBefore: now, NotAfter: now.AddDate(1, 0, 0)})),
 		"backwards":    second(is.IssueAuthority(AuthorityRequest{Subject: Subject{"XX", "A", "B"}, Key: key.Public(), Serial: serial(t), NotBefore: now, NotAfter: now})),

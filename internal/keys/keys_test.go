@@ -118,3 +118,27 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParse: no file makes a signer that is none.
+func FuzzParse(f *testing.F) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	dir := f.TempDir()
+	if _, err := (&Keys{Dir: dir, Plaintext: true}).Create("a", key); err != nil {
+		f.Fatal(err)
+	}
+	file, err := os.ReadFile(filepath.Join(dir, "keys", "a.pem"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(file)
+	f.Add([]byte("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		signer, err := parse(data)
+		if (err == nil) != (signer != nil) || err == nil && signer.Public() == nil {
+			t.Errorf("signer %v, %v", signer, err)
+		}
+	})
+}

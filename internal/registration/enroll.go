@@ -83,8 +83,11 @@ func (s *Service) authorizeIssue(ctx context.Context, orderID, secret string, ke
 		}
 		return tx.OrderKey(row.ID, keyHash)
 	})
-	if errors.Is(err, validation.ErrUnproven) {
+	switch {
+	case errors.Is(err, validation.ErrUnproven):
 		err = fmt.Errorf("%w: %w", ErrState, err)
+	case errors.Is(err, store.ErrConflict): // somebody else was faster
+		err = ErrOtherKey
 	}
 	return proofs, done, err
 }

@@ -193,8 +193,11 @@ func (s *Service) Prove(ctx context.Context, orderID, secret, code string) (Orde
 		refusal, err = s.conclude(tx, &row, outcome)
 		return err
 	})
-	if errors.Is(err, validation.ErrNotACode) {
+	switch {
+	case errors.Is(err, validation.ErrNotACode):
 		return Order{}, ErrNotACode
+	case errors.Is(err, store.ErrConflict): // somebody else was faster
+		return Order{}, ErrState
 	}
 	if err == nil {
 		err = refusal
