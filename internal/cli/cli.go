@@ -66,7 +66,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 func newRootCommand(p *program) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "mailseal",
+		Use:   "mailseal COMMAND",
 		Short: "sign, encrypt, open and judge S/MIME mail; run the authority behind it",
 		Long: `mailseal signs, encrypts, opens and judges S/MIME mail, and runs the authority
 and the portal that give people their certificates.
@@ -88,11 +88,13 @@ write standard output or -o FILE; an output exists only if all is well.`,
 	})
 	root.SetHelpCommand(newHelpCommand())
 	root.SetHelpTemplate(helpTemplate)
+	// The usage line says COMMAND already.
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "\n  {{.CommandPath}} [command]", "", 1))
 
 	root.AddGroup(
 		&cobra.Group{ID: groupMail, Title: "Mail:"},
 		&cobra.Group{ID: groupKeys, Title: "Keys and certificates:"},
-		&cobra.Group{ID: groupServer, Title: "Server:"},
+		&cobra.Group{ID: groupServer, Title: "Server, and mailseal itself:"},
 	)
 	root.AddCommand(
 		newSignCommand(p), newEncryptCommand(p), newSealCommand(p),
@@ -100,6 +102,7 @@ write standard output or -o FILE; an output exists only if all is well.`,
 		newInspectCommand(p), newIDCommand(p),
 		newServeCommand(p), newDemoCommand(p), newVersionCommand(p),
 	)
+	plainUsage(root)
 	return root
 }
 

@@ -35,7 +35,7 @@ every step came out right, the refusals included.`,
 		Args:    noArguments,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return p.runDemo(cmd.Context(), dir) },
 	}
-	cmd.Flags().StringVar(&dir, "dir", "", "new or empty folder for the files (default a new one in the system's temporary folder)")
+	cmd.Flags().StringVar(&dir, "dir", "", "new or empty `DIR` for the files (default a new one in the system's temporary folder)")
 	return cmd
 }
 

@@ -20,8 +20,8 @@ type encryptOptions struct {
 }
 
 func (o *encryptOptions) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&o.to, "to", nil, "recipient: a certificate file or bundle, or an address in the key store (may be repeated)")
-	cmd.Flags().StringVar(&o.cipher, "cipher", cms.AES256CBC.String(), fmt.Sprintf("content cipher: one of %v", mailCiphers()))
+	cmd.Flags().StringArrayVar(&o.to, "to", nil, "`CERT` of a recipient: a certificate file or bundle, or an address in the key store (may be repeated)")
+	cmd.Flags().StringVar(&o.cipher, "cipher", cms.AES256CBC.String(), fmt.Sprintf("`NAME` of the content cipher, one of %v", mailCiphers()))
 }
 
 func newEncryptCommand(p *program) *cobra.Command {

@@ -15,6 +15,14 @@ EXIT STATUS
   3  input or environment broken: unreadable, malformed, no such file
 `
 
+// Usage lines name their flags already.
+func plainUsage(cmd *cobra.Command) {
+	cmd.DisableFlagsInUseLine = true
+	for _, c := range cmd.Commands() {
+		plainUsage(c)
+	}
+}
+
 const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
 
 {{end}}{{if or .Runnable .HasSubCommands}}{{.UsageString}}{{end}}` + exitStatusHelp
@@ -23,9 +31,9 @@ const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
 // output and exits 0.
 func newHelpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:    "help [COMMAND]",
-		Short:  "explain a command",
-		Hidden: true,
+		Use:     "help [COMMAND]",
+		Short:   "explain a command",
+		GroupID: groupServer,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {

@@ -27,7 +27,7 @@ passphrase of the file; a file without one gets a new one.`,
 		Args:    oneFile,
 		RunE:    func(_ *cobra.Command, args []string) error { return p.runIDImport(first(args), o) },
 	}
-	cmd.Flags().StringVar(&o.address, "address", "", "address to file it under, where the certificate names none or another")
+	cmd.Flags().StringVar(&o.address, "address", "", "`ADDR` to file it under, where the certificate names none or another")
 	o.pass.addFlag(cmd)
 	return cmd
 }

@@ -26,7 +26,7 @@ that was encrypted to a deleted key can never be read again: export it first.`,
 		Args: oneAddress,
 		RunE: func(_ *cobra.Command, args []string) error { return p.runIDRemove(args[0], o) },
 	}
-	cmd.Flags().StringVar(&o.sha256, "sha256", "", "only the key whose certificate's SHA-256 begins so")
+	cmd.Flags().StringVar(&o.sha256, "sha256", "", "only the key whose certificate's SHA-256 begins with `HEX`")
 	cmd.Flags().BoolVar(&o.pending, "pending", false, "only keys that wait for a certificate")
 	cmd.Flags().BoolVar(&o.yes, "yes", false, "yes, delete: mail encrypted to it cannot be read any more")
 	return cmd

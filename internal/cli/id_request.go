@@ -51,11 +51,11 @@ runs the server, and compare the fingerprint that is shown with the one they tel
 			return p.runIDRequest(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringVar(&o.server, "server", "", "address of the server, https://...")
-	cmd.Flags().StringVar(&o.email, "email", "", "your mail address")
-	cmd.Flags().StringVar(&o.name, "name", "", "your name: a label for the key, never part of the certificate")
-	cmd.Flags().StringVar(&o.code, "code", "-", "the code from the mail; - asks, or reads a line from standard input")
-	cmd.Flags().StringVar(&o.key, "key", "rsa3072", "kind of key: rsa3072 (every mail program takes it), rsa2048, p256, p384")
+	cmd.Flags().StringVar(&o.server, "server", "", "`URL` of the server, https://...")
+	cmd.Flags().StringVar(&o.email, "email", "", "your mail address, `ADDR`")
+	cmd.Flags().StringVar(&o.name, "name", "", "your `NAME`: a label for the key, never part of the certificate")
+	cmd.Flags().StringVar(&o.code, "code", "-", "the `CODE` from the mail; - asks, or reads a line from standard input")
+	cmd.Flags().StringVar(&o.key, "key", "rsa3072", "`KIND` of key: rsa3072 (every mail program takes it), rsa2048, p256, p384")
 	cmd.Flags().BoolVar(&o.trustRoot, "trust-root", false, "trust the root of this server's authority from now on")
 	o.pass.addFlag(cmd)
 	return cmd

@@ -15,7 +15,7 @@ import (
 	"github.com/mailseal/mailseal/internal/mailbox"
 )
 
-const asHelp = "whose key: a PKCS#12 or PEM file, or an address in the key store (may be repeated)"
+const asHelp = "`ID` to act as: a PKCS#12 or PEM file, or an address in the key store (may be repeated)"
 
 // home is the folder of a person's keys, trusted roots and unfinished requests.
 func (p *program) home() (string, error) {

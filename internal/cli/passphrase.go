@@ -20,7 +20,7 @@ type passphraseSource struct {
 }
 
 func (s *passphraseSource) addFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&s.file, "passphrase-file", "", "file whose first line is the passphrase (else MAILSEAL_PASSPHRASE, else a prompt)")
+	cmd.Flags().StringVar(&s.file, "passphrase-file", "", "`FILE` whose first line is the passphrase (else MAILSEAL_PASSPHRASE, else a prompt)")
 }
 
 // errNoPassphrase is returned where nobody can be asked.

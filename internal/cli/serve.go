@@ -36,9 +36,9 @@ Stop it with Ctrl-C.`,
 		Args:    noArguments,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return p.runServe(cmd.Context(), o) },
 	}
-	cmd.Flags().StringVar(&o.data, "data", "./var", "folder of the database, the authority's keys and the caught mails")
-	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "address of portal and API")
-	cmd.Flags().StringVar(&o.smtp, "smtp", "127.0.0.1:8025", "address of the mail catcher of --dev")
+	cmd.Flags().StringVar(&o.data, "data", "./var", "`DIR` of the database, the authority's keys and the caught mails")
+	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "`ADDR` of portal and API")
+	cmd.Flags().StringVar(&o.smtp, "smtp", "127.0.0.1:8025", "`ADDR` of the mail catcher of --dev")
 	cmd.Flags().BoolVar(&o.dev, "dev", false, "the whole system on loopback, for a look and for tests")
 	return cmd
 }

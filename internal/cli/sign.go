@@ -24,7 +24,7 @@ func (o *signOptions) addFlags(cmd *cobra.Command) {
 }
 
 func addOutputFlag(cmd *cobra.Command, path *string) {
-	cmd.Flags().StringVarP(path, "output", "o", "", "file to write; it appears only if all is well (default standard output)")
+	cmd.Flags().StringVarP(path, "output", "o", "", "`FILE` to write; it appears only if all is well (default standard output)")
 }
 
 func newSignCommand(p *program) *cobra.Command {

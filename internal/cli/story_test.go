@@ -88,6 +88,7 @@ func fixtures(t *testing.T) map[string][]byte {
 	stranger := testca.NewRoot(t, "Stranger Root")
 	files := map[string][]byte{
 		"root.pem":     ca.Root.Certificate.PEM(),
+		"issuing.pem":  ca.Issuing.Certificate.PEM(),
 		"stranger.pem": stranger.Certificate.PEM(),
 		"pass":         []byte(passphrase + "\n"),
 		"letter.eml":   []byte(letter),

@@ -25,12 +25,12 @@ type judgeOptions struct {
 
 func (o *judgeOptions) addFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringArrayVar(&o.trust, "trust", nil, "file of trusted roots, instead of those in $MAILSEAL_HOME/trust (may be repeated)")
-	f.StringArrayVar(&o.intermediates, "intermediates", nil, "file of further certificates for the path (may be repeated)")
-	f.StringArrayVar(&o.crls, "crl", nil, "file of a certificate revocation list (may be repeated)")
-	f.StringVar(&o.at, "at", "", "judge as of this time, like 2026-11-23T14:00:00Z (default now)")
-	f.StringVar(&o.revocation, "revocation", "off", "off: ask no revocation source but the --crl files (online is not in this version)")
-	f.StringVar(&o.from, "from", "", "the address that the mail must be from; stands in for a missing From")
+	f.StringArrayVar(&o.trust, "trust", nil, "`FILE` of trusted roots, instead of those in $MAILSEAL_HOME/trust (may be repeated)")
+	f.StringArrayVar(&o.intermediates, "intermediates", nil, "`FILE` of further certificates for the path (may be repeated)")
+	f.StringArrayVar(&o.crls, "crl", nil, "`FILE` of a certificate revocation list (may be repeated)")
+	f.StringVar(&o.at, "at", "", "judge as of this `TIME`, like 2026-11-23T14:00:00Z (default now)")
+	f.StringVar(&o.revocation, "revocation", "off", "`off`: ask no revocation source but the --crl files (online is not in this version)")
+	f.StringVar(&o.from, "from", "", "the `ADDR` that the mail must be from; stands in for a missing From")
 	f.BoolVar(&o.asJSON, "json", false, "print the verdict as one JSON object")
 }
 
@@ -92,7 +92,7 @@ Trusted are the roots in $MAILSEAL_HOME/trust, or those of --trust instead.
 		RunE:    func(cmd *cobra.Command, args []string) error { return p.runVerify(cmd.Context(), first(args), o) },
 	}
 	o.judge.addFlags(cmd)
-	cmd.Flags().StringVar(&o.content, "content", "", "file for the signed content, written only if the verdict is valid")
+	cmd.Flags().StringVar(&o.content, "content", "", "`FILE` for the signed content, written only if the verdict is valid")
 	return cmd
 }
 
