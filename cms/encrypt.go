@@ -46,54 +46,79 @@ func Encrypt(dst io.Writer, recipients []*Recipient, o *EncryptOptions) (io.Writ
 	if len(recipients) > MaxRecipients {
 		return nil, fmt.Errorf("cms: more than %d recipients", MaxRecipients)
 	}
-	if o == nil {
-		o = &EncryptOptions{}
+	e, err := newEnvelope(o)
+	if err != nil {
+		return nil, err
 	}
-	e := &envelope{options: *o}
+	rand := random(e.options.Rand)
+	key := make([]byte, e.cipher.keySize)
+	if _, err := io.ReadFull(rand, key); err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	infos, err := sealKey(rand, key, recipients)
+	if err != nil {
+		return nil, err
+	}
+	message, version := oid.EnvelopedData, envelopedVersion(infos)
+	if e.cipher.aead() {
+		message, version = oid.AuthEnvelopedData, 0 // RFC 5083 §2.1
+	}
+	return e.open(dst, message, rand, key, func(b *cryptobyte.Builder) {
+		b.AddASN1Int64(version)
+		addRecipients(b, infos)
+	})
+}
+
+func newEnvelope(o *EncryptOptions) (*envelope, error) {
+	e := &envelope{}
+	if o != nil {
+		e.options = *o
+	}
 	if e.options.Cipher == "" {
 		e.options.Cipher = AES256CBC
 	}
 	if e.options.ContentType == "" {
 		e.options.ContentType = oid.Data
 	}
-	content, ok := cipherFor(OID(e.options.Cipher))
-	if !ok || content.weak {
+	var ok bool
+	if e.cipher, ok = cipherFor(OID(e.options.Cipher)); !ok || e.cipher.weak {
 		return nil, fmt.Errorf("%w: cipher %s is not written", ErrUnsupported, e.options.Cipher)
 	}
-	e.cipher = content
-	rand := random(o.Rand)
-	key := make([]byte, content.keySize)
-	if _, err := io.ReadFull(rand, key); err != nil {
-		return nil, err
-	}
-	defer clear(key)
-	if err := e.sealKey(rand, key, recipients); err != nil {
-		return nil, err
-	}
-	return e.open(dst, rand, key)
+	return e, nil
 }
 
-// envelope is a message in the making.
+// sealKey encrypts the key to everybody, on the cores at hand, and returns the
+// RecipientInfos.
+func sealKey(rand io.Reader, key []byte, recipients []*Recipient) ([][]byte, error) {
+	infos := make([][]byte, len(recipients))
+	failures := make([]error, len(recipients))
+	parallel(len(recipients), func(i int) { infos[i], failures[i] = recipients[i].info(rand, key) })
+	for i, err := range failures {
+		if err != nil {
+			return nil, fmt.Errorf("encrypt to %s: %w", recipients[i].name, err)
+		}
+	}
+	return infos, nil
+}
+
+func addRecipients(b *cryptobyte.Builder, infos [][]byte) {
+	b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
+		for _, info := range sortedSet(infos) {
+			b.AddBytes(info)
+		}
+	})
+}
+
+// envelope is encrypted content in the making.
 type envelope struct {
 	options EncryptOptions
 	cipher  *contentCipher
-	infos   [][]byte // RecipientInfos
 }
 
-// sealKey encrypts the content key to everybody, on the cores at hand.
-func (e *envelope) sealKey(rand io.Reader, key []byte, recipients []*Recipient) error {
-	e.infos = make([][]byte, len(recipients))
-	failures := make([]error, len(recipients))
-	parallel(len(recipients), func(i int) { e.infos[i], failures[i] = recipients[i].info(rand, key) })
-	for i, err := range failures {
-		if err != nil {
-			return fmt.Errorf("encrypt to %s: %w", recipients[i].name, err)
-		}
-	}
-	return nil
-}
-
-func (e *envelope) open(dst io.Writer, rand io.Reader, key []byte) (io.WriteCloser, error) {
+// open starts a message of the given type, of which head stands ahead of the
+// content.
+func (e *envelope) open(dst io.Writer, message OID, rand io.Reader, key []byte, head func(*cryptobyte.Builder)) (io.WriteCloser, error) {
 	algorithm, err := e.algorithm(rand)
 	if err != nil {
 		return nil, err
@@ -101,18 +126,7 @@ func (e *envelope) open(dst io.Writer, rand io.Reader, key []byte) (io.WriteClos
 	if key, err = e.cipher.contentKey(key); err != nil {
 		return nil, err
 	}
-	contentType, version := oid.EnvelopedData, e.version()
-	if e.cipher.aead() {
-		contentType, version = oid.AuthEnvelopedData, 0 // RFC 5083 §2.1
-	}
-	f, err := encrypting(dst, contentType, e.options.ContentType, algorithm, func(b *cryptobyte.Builder) {
-		b.AddASN1Int64(version)
-		b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
-			for _, info := range sortedSet(e.infos) {
-				b.AddBytes(info)
-			}
-		})
-	})
+	f, err := encrypting(dst, message, e.options.ContentType, algorithm, head)
 	if err != nil {
 		return nil, err
 	}
@@ -147,11 +161,11 @@ func (e *envelope) algorithm(rand io.Reader) (AlgorithmIdentifier, error) {
 	return AlgorithmIdentifier{Algorithm: oid.CEKHKDFSHA256, Parameters: e.cipher.derivation}, nil
 }
 
-// version is that of EnvelopedData (RFC 5652 §6.1), as the kinds of
-// RecipientInfo decide it.
-func (e *envelope) version() int64 {
+// envelopedVersion is the version of EnvelopedData (RFC 5652 §6.1), as the kinds
+// of RecipientInfo decide it.
+func envelopedVersion(infos [][]byte) int64 {
 	var version int64
-	for _, info := range e.infos {
+	for _, info := range infos {
 		switch info[0] {
 		case byte(asn1.SEQUENCE): // ktri: version 0, or 2 by key identifier
 			s := cryptobyte.String(info)

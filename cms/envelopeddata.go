@@ -48,6 +48,9 @@ func (r *Reader) EnvelopedData(keys []*RecipientKey) (*EnvelopedReader, error) {
 	if err := e.readHead(); err != nil {
 		return nil, err
 	}
+	if err := e.readContentInfo(); err != nil {
+		return nil, err
+	}
 	e.err = ErrNoRecipient
 	for i := range e.recipients {
 		k := e.recipients[i].keyAmong(keys)
@@ -86,9 +89,12 @@ func (e *EnvelopedReader) readHead() error {
 		e.recipients = append(e.recipients, infos...)
 		return err
 	})
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+// readContentInfo reads EncryptedContentInfo up to its content.
+func (e *EnvelopedReader) readContentInfo() (err error) {
+	r := e.r
 	if err := r.enter("encryptedContentInfo"); err != nil {
 		return err
 	}
@@ -125,6 +131,16 @@ func (e *EnvelopedReader) start(k *RecipientKey, ri *RecipientInfo) error {
 	if e.unsupported != nil {
 		return e.unsupported
 	}
+	key, err := k.open(rand.Reader, ri, e.cipher.keySize)
+	if err != nil {
+		return err
+	}
+	defer clear(key)
+	return e.decrypt(key)
+}
+
+// decrypt starts the content under its key.
+func (e *EnvelopedReader) decrypt(key []byte) error {
 	present, err := e.r.next("encryptedContent", 0)
 	if err != nil {
 		return err
@@ -132,11 +148,6 @@ func (e *EnvelopedReader) start(k *RecipientKey, ri *RecipientInfo) error {
 	if !present {
 		return malformed("encryptedContent is missing", nil)
 	}
-	key, err := k.open(rand.Reader, ri, e.cipher.keySize)
-	if err != nil {
-		return err
-	}
-	defer clear(key)
 	if key, err = e.cipher.contentKey(key); err != nil {
 		return err
 	}
@@ -206,7 +217,7 @@ func (e *EnvelopedReader) finish() ([]byte, error) {
 		return nil, err
 	}
 	place := r.contentType.Name()
-	if r.contentType == oid.EnvelopedData {
+	if r.contentType != oid.AuthEnvelopedData {
 		if err := e.skipAttributes("unprotectedAttrs", 1); err != nil {
 			return nil, err
 		}
