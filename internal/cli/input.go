@@ -45,45 +45,42 @@ func (p *program) openInput(ctx context.Context, path string) (*input, error) {
 		defer f.Close()
 		return spoolInput(ctx, f, path, path)
 	}
-	return p.showProgress(&input{ReaderAt: interruptible{ctx, f}, size: info.Size(), name: path, path: path, close: f.Close}), nil
+	return p.showProgress(&input{ReaderAt: interruptibleReaderAt{ctx, f}, size: info.Size(), name: path, path: path, close: f.Close}), nil
 }
 
 func spoolInput(ctx context.Context, r io.Reader, name, path string) (*input, error) {
-	s, err := spoolAll(interruptible{ctx, reader{r}})
+	s, err := spoolAll(interruptibleReader{ctx, r})
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	return &input{ReaderAt: s, size: s.Size(), name: name, path: path, close: s.Close}, nil
 }
 
-// interruptible lets Ctrl-C end a long job between two reads, in the ordinary way,
-// so that temporary files are removed.
-type interruptible struct {
+// interruptibleReader and interruptibleReaderAt let Ctrl-C end a long job between two
+// reads, in the ordinary way, so that temporary files are removed.
+type interruptibleReader struct {
 	ctx context.Context
-	src interface {
-		io.Reader
-		io.ReaderAt
-	}
+	src io.Reader
 }
 
-func (i interruptible) Read(p []byte) (int, error) {
+func (i interruptibleReader) Read(p []byte) (int, error) {
 	if err := i.ctx.Err(); err != nil {
 		return 0, err
 	}
 	return i.src.Read(p)
 }
 
-func (i interruptible) ReadAt(p []byte, off int64) (int, error) {
+type interruptibleReaderAt struct {
+	ctx context.Context
+	src io.ReaderAt
+}
+
+func (i interruptibleReaderAt) ReadAt(p []byte, off int64) (int, error) {
 	if err := i.ctx.Err(); err != nil {
 		return 0, err
 	}
 	return i.src.ReadAt(p, off)
 }
-
-// reader gives a stream the ReadAt that nobody calls on it.
-type reader struct{ io.Reader }
-
-func (reader) ReadAt([]byte, int64) (int, error) { return 0, fmt.Errorf("a stream has no offsets") }
 
 // readSmall reads a key, certificate, CRL or passphrase file whole. The limit keeps
 // a wrong argument (a disk image, /dev/zero) from filling the memory.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -188,7 +187,7 @@ func writeFile(path string, data []byte, mode os.FileMode) error {
 		return err
 	}
 	name := temp.Name()
-	_, err = temp.ReadFrom(bytes.NewReader(data))
+	_, err = temp.Write(data)
 	err = errors.Join(err, temp.Sync(), temp.Close())
 	if err == nil {
 		err = os.Rename(name, path)
