@@ -298,7 +298,10 @@ func TestRecoverRefuses(t *testing.T) {
 			w.update(func(tx *store.Tx) error { return tx.OrderRefused(o.ID, "test") })
 		},
 		"proof expired":       func(w *world, _ store.Order, _ store.Certificate) { w.now = w.now.Add(validation.ProofLife) },
-		"certificate expired": func(w *world, _ store.Order, _ store.Certificate) { w.now = w.now.AddDate(3, 0, 0) },
+		"certificate expired": func(w *world, _ store.Order, _ store.Certificate) {
+			w.now = w.now.AddDate(3, 0, 0)
+			w.sql(`UPDATE proofs SET expires_at = $1`, w.now.AddDate(1, 0, 0).Unix())
+		},
 		"bytes changed": func(w *world, _ store.Order, row store.Certificate) {
 			changed := bytes.Replace(row.TBS, []byte("alice1@"), []byte("malice@"), 1)
 			w.sql(`UPDATE certificates SET tbs = $1 WHERE id = $2`, changed, row.ID)

@@ -253,6 +253,24 @@ func TestCodeIsBound(t *testing.T) {
 	}
 }
 
+// The day to enroll in begins with the proof.
+func TestProofLate(t *testing.T) {
+	o := open(t)
+	order, secret := o.apply(t, "alice@example.org")
+	o.pass(registration.OrderLife - time.Minute)
+	order, err := o.Prove(t.Context(), order.ID, secret, o.code(t, "alice@example.org"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.pass(time.Hour)
+	if !order.Expires.After(o.clock()) {
+		t.Errorf("proven, and expired at %v", order.Expires)
+	}
+	if _, err := o.Enroll(t.Context(), order.ID, secret, request(t, newKey(t))); err != nil {
+		t.Errorf("an hour after the proof: %v", err)
+	}
+}
+
 func TestFiveWrongCodes(t *testing.T) {
 	o := open(t)
 	order, secret := o.apply(t, "alice@example.org")
