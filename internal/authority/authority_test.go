@@ -297,7 +297,7 @@ func TestRecoverRefuses(t *testing.T) {
 		"order refused": func(w *world, o store.Order, _ store.Certificate) {
 			w.update(func(tx *store.Tx) error { return tx.OrderRefused(o.ID, "test") })
 		},
-		"proof expired":       func(w *world, _ store.Order, _ store.Certificate) { w.now = w.now.Add(validation.ProofLife) },
+		"proof expired": func(w *world, _ store.Order, _ store.Certificate) { w.now = w.now.Add(validation.ProofLife) },
 		"certificate expired": func(w *world, _ store.Order, _ store.Certificate) {
 			w.now = w.now.AddDate(3, 0, 0)
 			w.sql(`UPDATE proofs SET expires_at = $1`, w.now.AddDate(1, 0, 0).Unix())
