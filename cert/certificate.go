@@ -27,8 +27,10 @@ type Certificate struct {
 	NotBefore, NotAfter time.Time // UTC, both inclusive
 
 	// PublicKey is *rsa.PublicKey, *ecdsa.PublicKey (P-256, P-384, P-521),
-	// ed25519.PublicKey, *ecdh.PublicKey (X25519) or *mldsa.PublicKey, and nil
-	// when the algorithm is not known or the key is not valid.
+	// ed25519.PublicKey, ed448.PublicKey and slhdsa.PublicKey (of circl),
+	// *mldsa.PublicKey, *ecdh.PublicKey (X25519), *X448PublicKey,
+	// *MLKEM512PublicKey, *mlkem.EncapsulationKey768 or 1024, and nil when the
+	// algorithm is not known or the key is not valid.
 	PublicKey          crypto.PublicKey
 	SPKIAlgorithm      oid.AlgorithmIdentifier
 	SignatureAlgorithm oid.AlgorithmIdentifier

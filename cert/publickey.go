@@ -7,15 +7,19 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/mldsa"
+	"crypto/mlkem"
 	"crypto/rsa"
 	"errors"
 	"fmt"
 	"math/big"
 
+	"github.com/cloudflare/circl/sign/ed448"
+	"github.com/cloudflare/circl/sign/slhdsa"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/mailseal/mailseal/internal/oid"
+	"github.com/mailseal/mailseal/internal/signature"
 )
 
 // Limits on RSA keys. Verification costs the square of the modulus times the
@@ -66,23 +70,54 @@ func parseKey(alg oid.AlgorithmIdentifier, bits []byte) (crypto.PublicKey, error
 		return parseRSA(bits)
 	case oid.ECPublicKey:
 		return parseEC(alg.Parameters, bits)
-	case oid.Ed25519:
-		if len(bits) != ed25519.PublicKeySize || alg.Parameters != nil { // RFC 8410 §3
-			return nil, malformed("Ed25519 key")
-		}
-		return ed25519.PublicKey(bits), nil
-	case oid.X25519:
-		if alg.Parameters != nil {
-			return nil, malformed("X25519 key")
-		}
-		return ecdh.X25519().NewPublicKey(bits)
-	case oid.MLDSA44, oid.MLDSA65, oid.MLDSA87:
-		if alg.Parameters != nil { // RFC 9881 §2
-			return nil, malformed("ML-DSA key")
-		}
-		return mldsa.NewPublicKey(mldsaParameters(alg.Algorithm), bits)
 	}
-	return nil, fmt.Errorf("%w: %s", ErrUnknownKey, alg.Algorithm.Name())
+	key, err := parseBare(alg.Algorithm, bits)
+	if err == nil && alg.Parameters != nil { // RFC 8410 §3, RFC 9881 §2, RFC 9909 §3, RFC 9935 §3
+		return nil, malformed("parameters of the " + alg.Algorithm.Name() + " key")
+	}
+	return key, err
+}
+
+// parseBare reads a key that is nothing but its octets, all about it said by
+// the identifier.
+func parseBare(id oid.OID, bits []byte) (crypto.PublicKey, error) {
+	switch id {
+	case oid.Ed25519:
+		return ed25519.PublicKey(bits), ofSize(bits, ed25519.PublicKeySize, id)
+	case oid.Ed448:
+		return ed448.PublicKey(bits), ofSize(bits, ed448.PublicKeySize, id)
+	case oid.X25519:
+		return ecdh.X25519().NewPublicKey(bits)
+	case oid.X448:
+		return NewX448PublicKey(bits)
+	case oid.MLDSA44, oid.MLDSA65, oid.MLDSA87:
+		return mldsa.NewPublicKey(mldsaParameters(id), bits)
+	case oid.MLKEM512:
+		return NewMLKEM512PublicKey(bits)
+	case oid.MLKEM768:
+		return mlkem.NewEncapsulationKey768(bits)
+	case oid.MLKEM1024:
+		return mlkem.NewEncapsulationKey1024(bits)
+	}
+	if set, ok := signature.SLHDSA(id); ok {
+		return parseSLHDSA(set, bits)
+	}
+	return nil, fmt.Errorf("%w: %s", ErrUnknownKey, id.Name())
+}
+
+func parseSLHDSA(set slhdsa.ID, bits []byte) (crypto.PublicKey, error) {
+	key := slhdsa.PublicKey{ID: set}
+	if err := key.UnmarshalBinary(bits); err != nil {
+		return nil, malformed("SLH-DSA key")
+	}
+	return key, nil
+}
+
+func ofSize(bits []byte, size int, id oid.OID) error {
+	if len(bits) != size {
+		return malformed(id.Name() + " key")
+	}
+	return nil
 }
 
 func mldsaParameters(id oid.OID) mldsa.Parameters {
@@ -184,6 +219,8 @@ func MarshalPublicKey(key crypto.PublicKey) ([]byte, error) {
 		}
 	case ed25519.PublicKey:
 		alg.Algorithm, bits = oid.Ed25519, key
+	case ed448.PublicKey:
+		alg.Algorithm, bits = oid.Ed448, key
 	case *ecdh.PublicKey:
 		if key.Curve() != ecdh.X25519() {
 			return nil, fmt.Errorf("%w: ECDH on %s", ErrUnknownKey, key.Curve())
@@ -191,6 +228,20 @@ func MarshalPublicKey(key crypto.PublicKey) ([]byte, error) {
 		alg.Algorithm, bits = oid.X25519, key.Bytes()
 	case *mldsa.PublicKey:
 		alg.Algorithm, bits = mldsaOID(key.Parameters()), key.Bytes()
+	case slhdsa.PublicKey:
+		var err error
+		alg.Algorithm = signature.SLHDSAOID(key.ID)
+		if bits, err = key.MarshalBinary(); err != nil {
+			return nil, err
+		}
+	case *X448PublicKey:
+		alg.Algorithm, bits = oid.X448, key.Bytes()
+	case *MLKEM512PublicKey:
+		alg.Algorithm, bits = oid.MLKEM512, key.Bytes()
+	case *mlkem.EncapsulationKey768:
+		alg.Algorithm, bits = oid.MLKEM768, key.Bytes()
+	case *mlkem.EncapsulationKey1024:
+		alg.Algorithm, bits = oid.MLKEM1024, key.Bytes()
 	default:
 		return nil, fmt.Errorf("%w: %T", ErrUnknownKey, key)
 	}

@@ -45,15 +45,19 @@ func rsaKey(n, e *big.Int) []byte {
 }
 
 func TestMarshalPublicKey(t *testing.T) {
-	for _, kind := range []testca.Kind{testca.P256, testca.P384, testca.P521, testca.RSA2048, testca.Ed25519, testca.MLDSA65, testca.X25519} {
+	for _, kind := range []testca.Kind{testca.P256, testca.P384, testca.P521, testca.RSA2048, testca.Ed25519, testca.MLDSA65, testca.X25519,
+		testca.Ed448, testca.SLHDSA, testca.X448, testca.MLKEM512, testca.MLKEM768, testca.MLKEM1024} {
 		c := testca.NewRoot(t, "Root").Leaf("alice@example.com", kind).Certificate
 		der, err := cert.MarshalPublicKey(c.PublicKey)
 		if err != nil || !bytes.Equal(der, c.RawSPKI) {
 			t.Errorf("%T: %v", c.PublicKey, err)
 		}
 		again, err := cert.ParsePublicKey(der)
-		if err != nil || !again.(interface{ Equal(crypto.PublicKey) bool }).Equal(c.PublicKey) {
+		if err != nil || !cert.SameKey(again, c.PublicKey) {
 			t.Errorf("%T: %v", c.PublicKey, err)
+		}
+		if other := testca.NewRoot(t, "Root").Leaf("bob@example.com", kind).Certificate; cert.SameKey(other.PublicKey, c.PublicKey) || cert.SameKey(c.PublicKey, nil) {
+			t.Errorf("%T: another's key is the same", c.PublicKey)
 		}
 	}
 	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
@@ -99,7 +103,6 @@ func TestParsePublicKeyRefuses(t *testing.T) {
 		{"brainpoolP256r1", spki(oid.ECPublicKey, curve("1.3.36.3.3.2.8.1.1.7"), make([]byte, 65)), true},
 		{"explicit curve", spki(oid.ECPublicKey, []byte{0x30, 0}, make([]byte, 65)), true},
 		{"no curve", spki(oid.ECPublicKey, nil, make([]byte, 65)), true},
-		{"Ed448", spki(oid.Ed448, nil, make([]byte, 57)), true},
 		{"unknown algorithm", spki("1.2.3.4", nil, []byte{1}), true},
 		{"point at infinity", spki(oid.ECPublicKey, curve(oid.P256), []byte{0}), false},
 		{"point off the curve", spki(oid.ECPublicKey, curve(oid.P256), append([]byte{4}, make([]byte, 64)...)), false},
@@ -109,6 +112,14 @@ func TestParsePublicKeyRefuses(t *testing.T) {
 		{"Ed25519 of 31 octets", spki(oid.Ed25519, nil, make([]byte, 31)), false},
 		{"Ed25519 with parameters", spki(oid.Ed25519, oid.Null, make([]byte, 32)), false},
 		{"X25519 of 33 octets", spki(oid.X25519, nil, make([]byte, 33)), false},
+		{"Ed448 of 56 octets", spki(oid.Ed448, nil, make([]byte, 56)), false},
+		{"X448 of 57 octets", spki(oid.X448, nil, make([]byte, 57)), false},
+		{"X448 with parameters", spki(oid.X448, oid.Null, make([]byte, 56)), false},
+		{"SLH-DSA of another size", spki(oid.SLHDSASHA2_128s, nil, make([]byte, 33)), false},
+		{"ML-KEM-512 of another size", spki(oid.MLKEM512, nil, make([]byte, 801)), false},
+		{"ML-KEM-512 not reduced", spki(oid.MLKEM512, nil, bytes.Repeat([]byte{0xff}, 800)), false},
+		{"ML-KEM-768 not reduced", spki(oid.MLKEM768, nil, bytes.Repeat([]byte{0xff}, 1184)), false},
+		{"ML-KEM-1024 of another size", spki(oid.MLKEM1024, nil, make([]byte, 1184)), false},
 		{"ML-DSA-65 of another size", spki(oid.MLDSA65, nil, make([]byte, 1312)), false},
 		{"RSA, even modulus", spki(oid.RSAEncryption, oid.Null, rsaKey(new(big.Int).Add(n, big.NewInt(1)), three)), false},
 		{"RSA, negative modulus", spki(oid.RSAEncryption, oid.Null, rsaKey(new(big.Int).Neg(n), three)), false},

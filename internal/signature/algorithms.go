@@ -39,10 +39,8 @@ func byAlgorithm(o oid.OID) (algorithm, bool) {
 	case oid.Ed448:
 		return algorithm{kind: ed448Kind}, true
 	}
-	for _, p := range slhdsaSets {
-		if p.oid == o {
-			return algorithm{kind: slhdsaKind, slhdsa: p.id}, true
-		}
+	if id, ok := SLHDSA(o); ok {
+		return algorithm{kind: slhdsaKind, slhdsa: id}, true
 	}
 	for _, p := range pairs {
 		if p.oid == o {
@@ -100,6 +98,26 @@ var slhdsaSets = [...]struct {
 	{oid.SLHDSASHAKE_192f, slhdsa.SHAKE_192f, oid.SHAKE256},
 	{oid.SLHDSASHAKE_256s, slhdsa.SHAKE_256s, oid.SHAKE256},
 	{oid.SLHDSASHAKE_256f, slhdsa.SHAKE_256f, oid.SHAKE256},
+}
+
+// SLHDSA returns the parameter set that an identifier names.
+func SLHDSA(o oid.OID) (slhdsa.ID, bool) {
+	for _, p := range slhdsaSets {
+		if p.oid == o {
+			return p.id, true
+		}
+	}
+	return 0, false
+}
+
+// SLHDSAOID returns the identifier of a parameter set, empty for none.
+func SLHDSAOID(id slhdsa.ID) oid.OID {
+	for _, p := range slhdsaSets {
+		if p.id == id {
+			return p.oid
+		}
+	}
+	return ""
 }
 
 // digests maps identifiers to the hash functions of the standard library. The

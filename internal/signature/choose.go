@@ -48,7 +48,7 @@ func For(pub crypto.PublicKey, o *Options) (Scheme, error) {
 		return s.pure(ed448Kind, oid.Ed448, shake512(), o.Hash)
 	case *mldsa.PublicKey:
 		return s.forMLDSA(key, o.Hash)
-	case *slhdsa.PublicKey:
+	case slhdsa.PublicKey:
 		return s.forSLHDSA(key, o.Hash)
 	default:
 		return s, fmt.Errorf("%w: key of type %T", ErrUnsupported, pub)
@@ -99,7 +99,7 @@ func (s Scheme) forMLDSA(key *mldsa.PublicKey, h crypto.Hash) (Scheme, error) {
 	return s.pure(mldsaKind, algorithm, oid.AlgorithmIdentifier{Algorithm: oid.SHA512}, h)
 }
 
-func (s Scheme) forSLHDSA(key *slhdsa.PublicKey, h crypto.Hash) (Scheme, error) {
+func (s Scheme) forSLHDSA(key slhdsa.PublicKey, h crypto.Hash) (Scheme, error) {
 	s.slhdsa = key.ID
 	for _, p := range slhdsaSets {
 		if p.id == key.ID {

@@ -159,11 +159,11 @@ func (s Scheme) verifyPure(pub crypto.PublicKey, message, sig []byte) error {
 			return s.mismatch(pub)
 		}
 		good = mldsa.Verify(key, message, sig, nil) == nil
-	case *slhdsa.PublicKey:
+	case slhdsa.PublicKey:
 		if s.kind != slhdsaKind || key.ID != s.slhdsa {
 			return s.mismatch(pub)
 		}
-		good = slhdsa.Verify(key, slhdsa.NewMessage(message), sig, nil)
+		good = slhdsa.Verify(&key, slhdsa.NewMessage(message), sig, nil)
 	default:
 		return s.mismatch(pub)
 	}

@@ -48,15 +48,7 @@ func ed448Key() crypto.Signer {
 
 func newSLH() crypto.Signer {
 	_, key := must2(slhdsa.GenerateKey(rand.Reader, slhdsa.SHAKE_128f))
-	return slhKey{key}
-}
-
-// slhKey has its public key in the form that certificates are read into.
-type slhKey struct{ slhdsa.PrivateKey }
-
-func (k slhKey) Public() crypto.PublicKey {
-	pub := k.PrivateKey.PublicKey()
-	return &pub
+	return key
 }
 
 func must2[A, B any](a A, b B, err error) (A, B) {

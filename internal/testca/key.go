@@ -7,11 +7,17 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/mldsa"
+	"crypto/mlkem"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"sync"
 	"testing"
+
+	"github.com/cloudflare/circl/sign/ed448"
+	"github.com/cloudflare/circl/sign/slhdsa"
+
+	"github.com/mailseal/mailseal/cert"
 )
 
 // Kind is a kind of key.
@@ -28,17 +34,34 @@ const (
 	Ed25519
 	MLDSA65
 	X25519
+	Ed448
+	SLHDSA // SLH-DSA-SHA2-128f, the set that signs fastest
+	X448
+	MLKEM512
+	MLKEM768
+	MLKEM1024
 )
+
+var names = map[Kind]string{
+	P256: "P-256", P384: "P-384", P521: "P-521", RSA1024: "RSA-1024", RSA2048: "RSA-2048", RSA3072: "RSA-3072",
+	Ed25519: "Ed25519", MLDSA65: "ML-DSA-65", X25519: "X25519", Ed448: "Ed448", SLHDSA: "SLH-DSA-SHA2-128f",
+	X448: "X448", MLKEM512: "ML-KEM-512", MLKEM768: "ML-KEM-768", MLKEM1024: "ML-KEM-1024",
+}
+
+// String returns the kind's name: "P-256".
+func (k Kind) String() string { return names[k] }
 
 // keyUsage is what a dual-use mail certificate of that kind carries.
 func (k Kind) keyUsage() x509.KeyUsage {
 	switch k {
 	case RSA1024, RSA2048, RSA3072:
 		return x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
-	case Ed25519, MLDSA65:
+	case Ed25519, MLDSA65, Ed448, SLHDSA:
 		return x509.KeyUsageDigitalSignature
-	case X25519:
+	case X25519, X448:
 		return x509.KeyUsageKeyAgreement
+	case MLKEM512, MLKEM768, MLKEM1024:
+		return x509.KeyUsageKeyEncipherment
 	}
 	return x509.KeyUsageDigitalSignature | x509.KeyUsageKeyAgreement
 }
@@ -62,6 +85,20 @@ func (k Kind) generate() (crypto.PrivateKey, error) {
 		return mldsa.GenerateKey(mldsa.MLDSA65())
 	case X25519:
 		return ecdh.X25519().GenerateKey(rand.Reader)
+	case Ed448:
+		_, key, err := ed448.GenerateKey(rand.Reader)
+		return key, err
+	case SLHDSA:
+		_, key, err := slhdsa.GenerateKey(rand.Reader, slhdsa.SHA2_128f)
+		return key, err
+	case X448:
+		return cert.GenerateX448(rand.Reader)
+	case MLKEM512:
+		return cert.GenerateMLKEM512(rand.Reader)
+	case MLKEM768:
+		return mlkem.GenerateKey768()
+	case MLKEM1024:
+		return mlkem.GenerateKey1024()
 	}
 	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 }
@@ -92,8 +129,8 @@ func keyFor(t testing.TB, kind Kind, name string) crypto.Signer {
 func leafKey(t testing.TB, kind Kind, name string) (crypto.PrivateKey, crypto.PublicKey) {
 	t.Helper()
 	key := privateKey(t, kind, name)
-	if dh, ok := key.(*ecdh.PrivateKey); ok {
-		return dh, ed25519.PublicKey(dh.PublicKey().Bytes()) // see Leaf
+	if k, ok := key.(crypto.Decapsulator); ok {
+		return key, k.Encapsulator()
 	}
-	return key, key.(crypto.Signer).Public()
+	return key, key.(interface{ Public() crypto.PublicKey }).Public()
 }

@@ -2,6 +2,7 @@ package testca
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/rand"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -25,6 +26,35 @@ func (a *Authority) Edit(c *cert.Certificate, old, with string) *cert.Certificat
 		a.t.Fatalf("testca: edited certificate: %v", err)
 	}
 	return edited
+}
+
+// Rekey replaces the public key of a certificate that a issued, and signs it
+// anew.
+func (a *Authority) Rekey(c *cert.Certificate, key crypto.PublicKey) *cert.Certificate {
+	a.t.Helper()
+	spki, err := cert.MarshalPublicKey(key)
+	if err != nil {
+		a.t.Fatalf("testca: %v", err)
+	}
+	before, after, found := bytes.Cut(c.RawTBS, c.RawSPKI)
+	in := cryptobyte.String(before)
+	var tag asn1.Tag
+	var length cryptobyte.String // of the whole; the key has another
+	if whole := cryptobyte.String(c.RawTBS); !found || !whole.ReadAnyASN1(&length, &tag) {
+		a.t.Fatal("testca: no key to replace")
+	}
+	in.Skip(len(c.RawTBS) - len(length))
+	var b cryptobyte.Builder
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddBytes(in)
+		b.AddBytes(spki)
+		b.AddBytes(after)
+	})
+	rekeyed, err := cert.Parse(a.Sign(b.BytesOrPanic(), c.SignatureAlgorithm))
+	if err != nil {
+		a.t.Fatalf("testca: rekeyed certificate: %v", err)
+	}
+	return rekeyed
 }
 
 // Sign signs a body (tbsCertificate, tbsCertList) with the authority's key and

@@ -58,7 +58,7 @@ type Authority struct {
 }
 
 // Leaf is an end entity's certificate with its key. Key is a crypto.Signer for
-// all kinds but X25519.
+// the kinds that sign.
 type Leaf struct {
 	Certificate *cert.Certificate
 	Key         crypto.PrivateKey
@@ -116,13 +116,11 @@ func (a *Authority) Leaf(email string, kind Kind, options ...Option) *Leaf {
 		template.EmailAddresses = []string{email}
 	}
 	apply(template, options)
-	c := a.issue(template, public)
-	if kind == X25519 {
-		// crypto/x509 writes no X25519 keys; they differ from Ed25519's by
-		// their identifier alone (RFC 8410 §3).
-		c = a.Edit(c, "\x06\x03\x2b\x65\x70", "\x06\x03\x2b\x65\x6e")
+	if kind >= X25519 { // crypto/x509 writes no such keys
+		c := a.Rekey(a.issue(template, a.Key.Public()), public)
+		return &Leaf{Certificate: c, Key: private, Chain: a.Chain}
 	}
-	return &Leaf{Certificate: c, Key: private, Chain: a.Chain}
+	return &Leaf{Certificate: a.issue(template, public), Key: private, Chain: a.Chain}
 }
 
 func (a *Authority) issue(template *x509.Certificate, public crypto.PublicKey) *cert.Certificate {
