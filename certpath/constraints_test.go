@@ -216,6 +216,16 @@ func TestNameConstraintsOfSeveral(t *testing.T) {
 		p := of(root, a.Leaf(alice, testca.P256))
 		check(t, p, options(p), NameConstraint)
 	})
+	t.Run("self-issued leaf is not passed over", func(t *testing.T) {
+		root := testca.NewRoot(t, "Root")
+		name := testca.Subject(pkix.Name{CommonName: "Alice"})
+		a := root.Authority("Alice", name, testca.PermitEmails("example.org"))
+		p := of(root, a.Leaf(alice, testca.P256, name))
+		if !p.leaf.SelfIssued() {
+			t.Fatal("the leaf is not self-issued")
+		}
+		check(t, p, options(p), NameConstraint)
+	})
 	t.Run("self-issued authority is passed over", func(t *testing.T) {
 		root := testca.NewRoot(t, "Root")
 		fr := testca.Subject(pkix.Name{Country: []string{"FR"}, CommonName: "A"})
