@@ -19,6 +19,18 @@ const minRSA = 2048
 type judge struct {
 	o      *OpenOptions
 	sender binding
+	judged int // signers so far
+}
+
+// minBudget is enough for a path without any detour.
+const minBudget = 20
+
+// budget is how much work the path of the next signer may make. The first may need a search; a message with hundreds of signers,
+// each with a chain that was made to be slow, must not take hundreds of times as long.
+func (j *judge) budget() int {
+	b := max(certpath.DefaultBudget>>j.judged, minBudget)
+	j.judged++
+	return b
 }
 
 // finding gathers what is wrong with one signature.
@@ -100,6 +112,7 @@ func (j *judge) addPath(f *finding, c *cert.Certificate, s *cms.SignedReader) []
 		Intermediates: append(append([]*cert.Certificate{}, j.o.Intermediates...), s.Certificates()...),
 		At:            j.o.At,
 		KeyUsage:      cert.KeyUsageDigitalSignature | cert.KeyUsageContentCommitment,
+		Budget:        j.budget(),
 	}
 	chain, err := certpath.Verify(c, o)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/certpath"
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/entity"
 	"github.com/mailseal/mailseal/internal/testca"
@@ -89,5 +91,46 @@ func TestUniformDecryption(t *testing.T) {
 				t.Errorf("%s: %v", c, errs)
 			}
 		}
+	}
+}
+
+// TestBudget: many signers share the work that one may make.
+func TestBudget(t *testing.T) {
+	var j judge
+	total := 0
+	for range 512 {
+		b := j.budget()
+		if b < minBudget {
+			t.Fatal(b)
+		}
+		total += b
+	}
+	if total > 2*certpath.DefaultBudget+512*minBudget {
+		t.Errorf("%d signature checks", total)
+	}
+}
+
+// TestManySlowChains: sixty-four signers, each with hundreds of ways up that lead nowhere.
+func TestManySlowChains(t *testing.T) {
+	w := newWorld(t)
+	stranger := testca.NewRoot(t, "Stranger")
+	issuing := stranger.Authority("Slow")
+	var chain []*cert.Certificate
+	for i := range 300 {
+		chain = append(chain, testca.NewRoot(t, fmt.Sprintf("Nowhere %d", i%10)).CrossSign(issuing))
+	}
+	var signers []*cms.Signer
+	for i := range cms.MaxSigners {
+		l := issuing.Leaf(fmt.Sprintf("a%d@example.com", i), testca.P256)
+		signers = append(signers, &cms.Signer{Key: l.Signer(), Certificate: l.Certificate, Chain: chain})
+	}
+	message := signMessage(t, plain, &SignOptions{Signers: signers})
+	start := time.Now()
+	m := open(t, message, w.options())
+	wantVerdict(t, m, Invalid, CoverageWhole)
+	if d := time.Since(start); d > 2*time.Second {
+		t.Errorf("took %v", d)
+	} else {
+		t.Log(d)
 	}
 }
