@@ -7,7 +7,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha1"
+	"encoding/hex"
 	"encoding/pem"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,6 +20,7 @@ import (
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/certpath"
+	"github.com/mailseal/mailseal/identity"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/keys"
@@ -151,5 +156,57 @@ func TestIssuedChain(t *testing.T) {
 				t.Errorf("revoked: %v, want OpenSSL to say so", err)
 			}
 		})
+	}
+}
+
+// gpgsm knows no name constraints and refuses what it does not know when it is
+// critical, which the root's exclusion of all hosts must be. Told to pass over
+// them, as its manual has it, it takes the chain to sign, encrypt and verify.
+func TestIssuedChainGPGSM(t *testing.T) {
+	program := tool(t, "gpgsm", "gpgsm")
+	o := newOffice(t)
+	key, err := rsa.GenerateKey(rand.Reader, 3072)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued := o.enrol(t, "alice@example.org", key)
+	dir, err := os.MkdirTemp("", "gpgsm") // short, for the agent's socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = exec.Command("gpgconf", "--homedir", dir, "--kill", "all").Run()
+		os.RemoveAll(dir)
+	})
+	root := sha1.Sum(issued.Root.Raw)
+	put(t, dir, "trustlist.txt", []byte(hex.EncodeToString(root[:])+" S relax\n"))
+	put(t, dir, "gpg-agent.conf", []byte("allow-loopback-pinentry\n"))
+	put(t, dir, "gpgsm.conf", []byte("ignore-cert-extension 2.5.29.30\n"))
+	gpgsm := func(stdin string, args ...string) []byte {
+		common := []string{"--homedir", dir, "--batch", "--no-tty", "--disable-crl-checks", "--disable-dirmngr"}
+		out, err := call(t, dir, []byte(stdin), nil, program, append(common, args...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	p12, err := identity.EncodePKCS12(
+		[]*identity.Identity{{Key: key, Certificate: issued.Certificate, Chain: issued.Chain, Label: "alice"}},
+		[]byte("passphrase"), &identity.PKCS12Options{Compatible: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range append(issued.Chain, issued.Root) {
+		gpgsm(string(c.PEM()), "--import")
+	}
+	gpgsm("passphrase\n", "--pinentry-mode", "loopback", "--passphrase-fd", "0", "--import", put(t, dir, "alice.p12", p12))
+	if out := gpgsm("text", "--encrypt", "--recipient", "alice@example.org"); len(out) == 0 {
+		t.Error("gpgsm encrypted nothing")
+	}
+	text := put(t, dir, "text", []byte("text"))
+	message := gpgsm("passphrase\n", "--pinentry-mode", "loopback", "--passphrase-fd", "0",
+		"--local-user", "alice@example.org", "--sign", text)
+	if out := gpgsm(string(message), "--output", "-", "--verify"); string(out) != "text" {
+		t.Errorf("gpgsm verified %q", out)
 	}
 }
