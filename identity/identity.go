@@ -59,7 +59,9 @@ var (
 // Identity is a private key with the certificate of its public key.
 type Identity struct {
 	// Key is *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey,
-	// *ecdh.PrivateKey (X25519) or *mldsa.PrivateKey.
+	// ed448.PrivateKey and slhdsa.PrivateKey (of circl), *mldsa.PrivateKey,
+	// *ecdh.PrivateKey (X25519), *cert.X448PrivateKey, or a crypto.Decapsulator
+	// for ML-KEM.
 	Key crypto.PrivateKey
 	// Certificate is nil when the file holds no certificate for the key.
 	Certificate *cert.Certificate
@@ -73,16 +75,18 @@ type Identity struct {
 
 // Public returns the public key of a private key, or nil when it has none.
 func Public(key crypto.PrivateKey) crypto.PublicKey {
-	if k, ok := key.(interface{ Public() crypto.PublicKey }); ok {
+	switch k := key.(type) {
+	case interface{ Public() crypto.PublicKey }:
 		return k.Public()
+	case crypto.Decapsulator:
+		return k.Encapsulator()
 	}
 	return nil
 }
 
 // matches tells whether c certifies the public key pub.
 func matches(c *cert.Certificate, pub crypto.PublicKey) bool {
-	k, ok := pub.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && c.PublicKey != nil && k.Equal(c.PublicKey)
+	return c.PublicKey != nil && cert.SameKey(pub, c.PublicKey)
 }
 
 // Join finds, among certs, the certificate of the key and its issuers. Where

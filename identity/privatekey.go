@@ -14,6 +14,7 @@ import (
 
 	"github.com/mailseal/mailseal/internal/ber"
 	"github.com/mailseal/mailseal/internal/oid"
+	"github.com/mailseal/mailseal/internal/signature"
 )
 
 // ParsePrivateKey reads one unencrypted private key: PKCS #8 (RFC 5958), PKCS #1
@@ -66,6 +67,10 @@ func parsePKCS8(der []byte) (crypto.PrivateKey, error) {
 		return parsed(key, err)
 	case oid.MLDSA44, oid.MLDSA65, oid.MLDSA87:
 		return parseMLDSA(alg.Algorithm, private)
+	case oid.MLKEM512, oid.MLKEM768, oid.MLKEM1024:
+		return parseMLKEM(alg.Algorithm, private)
+	case oid.Ed448, oid.X448:
+		return parseCurve448(alg.Algorithm, private)
 	case oid.ECPublicKey:
 		if err := knownCurve(alg.Parameters); err != nil {
 			return nil, err
@@ -74,6 +79,9 @@ func parsePKCS8(der []byte) (crypto.PrivateKey, error) {
 	case oid.RSAEncryption, oid.Ed25519, oid.X25519:
 		key, err := x509.ParsePKCS8PrivateKey(der)
 		return parsed(key, err)
+	}
+	if set, ok := signature.SLHDSA(alg.Algorithm); ok {
+		return parseSLHDSA(set, private)
 	}
 	return nil, fmt.Errorf("private key: %w: %s", ErrUnsupported, alg.Algorithm.Name())
 }
@@ -97,19 +105,11 @@ func knownCurve(params []byte) error {
 // seed beside the expanded key, which OpenSSL writes. The expanded key alone
 // is of no use here: it cannot be checked, and no seed comes of it.
 func parseMLDSA(id oid.OID, private cryptobyte.String) (crypto.PrivateKey, error) {
-	seedTag := asn1.Tag(0).ContextSpecific()
-	var seed, expanded, both cryptobyte.String
-	switch {
-	case private.PeekASN1Tag(seedTag):
-		if !private.ReadASN1(&seed, seedTag) || !private.Empty() {
-			return nil, fmt.Errorf("private key: %w: ML-DSA seed", ErrMalformed)
-		}
-	case private.PeekASN1Tag(asn1.SEQUENCE):
-		if !private.ReadASN1(&both, asn1.SEQUENCE) || !private.Empty() ||
-			!both.ReadASN1(&seed, asn1.OCTET_STRING) || !both.ReadASN1(&expanded, asn1.OCTET_STRING) || !both.Empty() {
-			return nil, fmt.Errorf("private key: %w: ML-DSA seed and expanded key", ErrMalformed)
-		}
-	default:
+	seed, expanded, ok := seedAndExpanded(private)
+	if !ok {
+		return nil, fmt.Errorf("private key: %w: ML-DSA", ErrMalformed)
+	}
+	if seed == nil {
 		return nil, fmt.Errorf("private key: %w: ML-DSA key without its seed", ErrUnsupported)
 	}
 	params := mldsaParameters(id)
@@ -156,14 +156,28 @@ func (set mldsaSet) consistent(key *mldsa.PrivateKey, expanded []byte) bool {
 	return bytes.Equal(expanded[:len(want)], want)
 }
 
-// MarshalPrivateKey writes a private key as PKCS #8 (RFC 5958), ML-DSA as its
-// seed (RFC 9881, Section 6). It takes the types that [Identity] names.
+// MarshalPrivateKey writes a private key as PKCS #8 (RFC 5958), ML-DSA and
+// ML-KEM as their seed (RFC 9881, RFC 9935, Section 6), except for an ML-KEM key
+// that was read without one. It takes the types that [Identity] names.
 func MarshalPrivateKey(key crypto.PrivateKey) ([]byte, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	id, private, err := marshalRaw(key)
 	if err != nil {
-		return nil, fmt.Errorf("private key: %w: %w", ErrUnsupported, err)
+		return nil, fmt.Errorf("private key: %w", err)
 	}
-	return der, nil
+	if id == "" {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			return nil, fmt.Errorf("private key: %w: %w", ErrUnsupported, err)
+		}
+		return der, nil
+	}
+	var b cryptobyte.Builder
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1Int64(0)
+		oid.AlgorithmIdentifier{Algorithm: id}.Add(b)
+		b.AddASN1OctetString(private)
+	})
+	return b.Bytes()
 }
 
 // form is what a file holds, as far as its outermost tags tell.

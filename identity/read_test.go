@@ -212,7 +212,8 @@ func FuzzRead(f *testing.F) {
 }
 
 func FuzzParsePrivateKey(f *testing.F) {
-	for _, kind := range []testca.Kind{testca.P256, testca.RSA1024, testca.Ed25519, testca.X25519, testca.MLDSA65} {
+	for _, kind := range []testca.Kind{testca.P256, testca.RSA1024, testca.Ed25519, testca.X25519, testca.MLDSA65,
+		testca.Ed448, testca.X448, testca.SLHDSA, testca.MLKEM512, testca.MLKEM768, testca.MLKEM1024} {
 		f.Add(must(f)(MarshalPrivateKey(testca.New(f).Leaf("alice@example.com", kind).Key)))
 	}
 	f.Fuzz(func(t *testing.T, der []byte) {

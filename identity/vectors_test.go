@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -12,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/mailseal/mailseal/cert"
 )
 
 // vector is a PKCS #12 file that others published and what is in it.
@@ -194,6 +197,64 @@ func TestPublishedMLDSAKeys(t *testing.T) {
 	}
 }
 
+// RFC 9935: all three forms of a key are read, and are those of the
+// certificate; what differs between the forms or within the expanded one is
+// refused.
+func TestPublishedMLKEMKeys(t *testing.T) {
+	dir := testdata(t, "lamps-wg/kyber-certificates/example")
+	files, err := filepath.Glob(filepath.Join(dir, "*.priv"))
+	if err != nil || len(files) != 13 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, f := range files {
+		name := filepath.Base(f)
+		block, _ := pem.Decode(readFile(t, f))
+		key, err := ParsePrivateKey(block.Bytes)
+		if strings.HasPrefix(name, "bad-") {
+			if !errors.Is(err, ErrMalformed) {
+				t.Errorf("%s: error %v, want %v", name, err, ErrMalformed)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		roundTrip(t, key)
+		set := name[:strings.LastIndexByte(name, '-')] // of ML-KEM-512-seed.priv
+		certs, err := cert.ParseAll(readFile(t, filepath.Join(dir, set+".crt")))
+		if err != nil || len(certs) != 1 || !matches(certs[0], Public(key)) || !certs[0].CanEncrypt() {
+			t.Errorf("%s: not the key of the certificate: %v", name, err)
+		}
+		if !strings.HasSuffix(name, "-both.priv") {
+			continue
+		}
+		for i := len(block.Bytes) - 1; i > 40; i -= 97 {
+			block.Bytes[i] ^= 1
+			if _, err := ParsePrivateKey(block.Bytes); err == nil {
+				t.Errorf("%s: octet %d altered, taken", name, i)
+			}
+			block.Bytes[i] ^= 1
+		}
+	}
+}
+
+// The keys of curve448 that OpenSSL has in its tests, and their certificates.
+func TestPublishedEd448Keys(t *testing.T) {
+	for _, name := range []string{"server", "client", "root"} {
+		ids, err := Read(readFile(t, testdata(t, "openssl/test/certs", name+"-ed448-key.pem")), nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		roundTrip(t, ids[0].Key)
+		certs, err := cert.ParseAll(readFile(t, testdata(t, "openssl/test/certs", name+"-ed448-cert.pem")))
+		if err != nil || !matches(certs[0], Public(ids[0].Key)) {
+			t.Errorf("%s: not the key of the certificate: %v", name, err)
+		}
+	}
+}
+
 func roundTrip(t *testing.T, key crypto.PrivateKey) {
 	t.Helper()
 	der, err := MarshalPrivateKey(key)
@@ -206,8 +267,10 @@ func roundTrip(t *testing.T, key crypto.PrivateKey) {
 		t.Errorf("%T: %v", key, err)
 		return
 	}
-	if !key.(interface{ Equal(crypto.PrivateKey) bool }).Equal(again) {
-		t.Errorf("%T came back as another key", key)
+	k, comparable := key.(interface{ Equal(crypto.PrivateKey) bool })
+	twice, err := MarshalPrivateKey(again)
+	if err != nil || !bytes.Equal(twice, der) || comparable && !k.Equal(again) {
+		t.Errorf("%T came back as another key: %v", key, err)
 	}
 }
 

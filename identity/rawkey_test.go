@@ -1,0 +1,47 @@
+package identity
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/mailseal/mailseal/internal/testca"
+)
+
+// Every kind of key comes back from PKCS #8 and, joined with its certificate,
+// from PKCS #12; none is taken with its end cut off, altered where the two
+// halves can be compared, or with data behind.
+func TestEveryKindOfKey(t *testing.T) {
+	ca := testca.New(t)
+	for _, kind := range []testca.Kind{testca.P256, testca.RSA2048, testca.Ed25519, testca.X25519, testca.MLDSA65,
+		testca.Ed448, testca.X448, testca.SLHDSA, testca.MLKEM512, testca.MLKEM768, testca.MLKEM1024} {
+		t.Run(kind.String(), func(t *testing.T) {
+			leaf := ca.Leaf("alice@example.com", kind)
+			roundTrip(t, leaf.Key)
+			file := encode(t, []*Identity{identityOf(leaf, "Alice")}, "é", PKCS12Options{Iterations: 1})
+			got, err := DecodePKCS12(file, passphrase("é"))
+			if err != nil || len(got.Identities) != 1 || !got.Identities[0].Certificate.Equal(leaf.Certificate) {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			der, err := MarshalPrivateKey(leaf.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n := range der {
+				if _, err := ParsePrivateKey(der[:n]); err == nil {
+					t.Errorf("cut at %d: taken", n)
+				}
+			}
+			if _, err := ParsePrivateKey(append(der, 0)); err == nil {
+				t.Error("data behind: taken")
+			}
+		})
+	}
+	der, err := MarshalPrivateKey(ca.Leaf("alice@example.com", testca.SLHDSA).Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der[len(der)-1] ^= 1
+	if _, err := ParsePrivateKey(der); !errors.Is(err, ErrMalformed) {
+		t.Errorf("SLH-DSA key with another root: %v", err)
+	}
+}
