@@ -17,7 +17,7 @@ import (
 	"github.com/mailseal/mailseal/internal/testca"
 )
 
-var kinds = []testca.Kind{testca.RSA2048, testca.RSA3072, testca.P256, testca.P384, testca.Ed25519}
+var kinds = []testca.Kind{testca.RSA2048, testca.RSA3072, testca.P256, testca.P384, testca.P521, testca.Ed25519, testca.Ed448, testca.MLDSA65, testca.SLHDSA}
 
 func signerOf(l *testca.Leaf, ca *testca.CA) *Signer {
 	return &Signer{Key: l.Signer(), Certificate: l.Certificate, Chain: []*cert.Certificate{ca.Issuing.Certificate, ca.Root.Certificate}}
@@ -266,6 +266,8 @@ func TestEncryptAndDecrypt(t *testing.T) {
 	leaves := []*testca.Leaf{
 		ca.Leaf("a@example.com", testca.RSA2048), ca.Leaf("b@example.com", testca.P256),
 		ca.Leaf("c@example.com", testca.P384), ca.Leaf("d@example.com", testca.X25519), ca.Leaf("e@example.com", testca.RSA3072),
+		ca.Leaf("f@example.com", testca.P521), ca.Leaf("g@example.com", testca.X448), ca.Leaf("h@example.com", testca.MLKEM512),
+		ca.Leaf("i@example.com", testca.MLKEM768), ca.Leaf("j@example.com", testca.MLKEM1024),
 	}
 	to, keys := recipients(t, leaves...)
 	stranger := ca.Leaf("mallory@example.com", testca.RSA2048)
@@ -364,7 +366,7 @@ func TestCiphertextAltered(t *testing.T) {
 // whoever sends a message learns what an entry decrypts to.
 func TestDecryptionFailuresAreAlike(t *testing.T) {
 	ca := testca.New(t)
-	for _, kind := range []testca.Kind{testca.RSA2048, testca.P256} {
+	for _, kind := range []testca.Kind{testca.RSA2048, testca.P256, testca.X448, testca.MLKEM512, testca.MLKEM768, testca.MLKEM1024} {
 		leaf := ca.Leaf("a@example.com", kind)
 		to, keys := recipients(t, leaf)
 		for _, c := range []Cipher{AES256CBC, AES256GCM} {
@@ -395,6 +397,8 @@ func sealedOctets(ri RecipientInfo) []byte {
 	case *ktri:
 		return i.encryptedKey
 	case *kari:
+		return i.encryptedKey
+	case *kemri:
 		return i.encryptedKey
 	}
 	return nil

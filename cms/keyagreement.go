@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/oid"
 )
 
@@ -83,75 +84,139 @@ func sharedInfo(wrap, ukm []byte, size int) ([]byte, error) {
 	return b.Bytes()
 }
 
-// ecdhPublic returns a recipient's key for key agreement.
-func ecdhPublic(pub crypto.PublicKey) (*ecdh.PublicKey, bool) {
+// partner is the public key of one with whom a key is agreed. Its methods'
+// points are those of RFC 5480 §2.2 and RFC 7748 §5.
+type partner interface {
+	// encounter makes an ephemeral key and the secret that it shares with the
+	// partner's.
+	encounter(rand io.Reader) (point, secret []byte, err error)
+	// meet returns the secret that key, the partner's own, shares with point.
+	meet(key crypto.PrivateKey, point []byte) (secret []byte, err error)
+	// algorithm is that of ephemeral keys, and scheme what is written.
+	algorithm() OID
+	scheme() OID
+}
+
+// partnerFor returns a recipient's key for key agreement.
+func partnerFor(pub crypto.PublicKey) (partner, bool) {
 	switch k := pub.(type) {
 	case *ecdsa.PublicKey:
 		e, err := k.ECDH()
-		return e, err == nil
+		return ecdhPartner{e}, err == nil
 	case *ecdh.PublicKey:
-		return k, true
+		return ecdhPartner{k}, true
+	case *cert.X448PublicKey:
+		return x448Partner{k}, true
 	}
 	return nil, false
 }
 
-// ECDHKey is a private key that can do key agreement: *ecdh.PrivateKey, or one
-// kept elsewhere.
+// ECDHKey is a private key on a NIST curve or X25519 that can do key agreement:
+// *ecdh.PrivateKey, or one kept elsewhere.
 type ECDHKey interface {
 	ECDH(remote *ecdh.PublicKey) ([]byte, error)
 }
 
-func ecdhPrivate(key crypto.PrivateKey) (ECDHKey, bool) {
-	switch k := key.(type) {
-	case *ecdsa.PrivateKey:
-		e, err := k.ECDH()
-		return e, err == nil
-	case ECDHKey:
-		return k, true
-	}
-	return nil, false
+// X448Key is the same for X448: *cert.X448PrivateKey, or one kept elsewhere.
+type X448Key interface {
+	ECDH(remote *cert.X448PublicKey) ([]byte, error)
 }
 
-// schemeFor chooses what a curve is used with: the standard's pairs for the
-// NIST curves (RFC 5753 §7.1.4), HKDF for X25519 (RFC 8551 §2.3).
-func schemeFor(curve ecdh.Curve) (scheme OID, ok bool) {
-	switch curve {
-	case ecdh.P256():
-		return oid.ECDHStdSHA256KDF, true
-	case ecdh.P384():
-		return oid.ECDHStdSHA384KDF, true
-	case ecdh.P521():
-		return oid.ECDHStdSHA512KDF, true
-	case ecdh.X25519():
-		return oid.ECDHHKDFSHA256, true
-	}
-	return "", false
+func cannotAgree(key crypto.PrivateKey) error {
+	return fmt.Errorf("%w: a key of type %T cannot do this key agreement", ErrUnsupported, key)
 }
+
+type ecdhPartner struct{ key *ecdh.PublicKey }
+
+func (p ecdhPartner) encounter(rand io.Reader) (point, secret []byte, err error) {
+	private, err := p.key.Curve().GenerateKey(rand)
+	if err != nil {
+		return nil, nil, err
+	}
+	secret, err = private.ECDH(p.key)
+	return private.PublicKey().Bytes(), secret, err
+}
+
+func (p ecdhPartner) meet(key crypto.PrivateKey, point []byte) ([]byte, error) {
+	if k, ok := key.(*ecdsa.PrivateKey); ok {
+		e, err := k.ECDH()
+		if err != nil {
+			return nil, err
+		}
+		key = e
+	}
+	private, ok := key.(ECDHKey)
+	if !ok {
+		return nil, cannotAgree(key)
+	}
+	remote, err := p.key.Curve().NewPublicKey(point)
+	if err != nil {
+		return nil, err
+	}
+	return private.ECDH(remote)
+}
+
+func (p ecdhPartner) algorithm() OID {
+	if p.key.Curve() == ecdh.X25519() {
+		return oid.X25519
+	}
+	return oid.ECPublicKey
+}
+
+// scheme is the curve's: the standard's pairs for the NIST curves (RFC 5753
+// §7.1.4), HKDF for X25519 (RFC 8551 §2.3).
+func (p ecdhPartner) scheme() OID {
+	switch p.key.Curve() {
+	case ecdh.P256():
+		return oid.ECDHStdSHA256KDF
+	case ecdh.P384():
+		return oid.ECDHStdSHA384KDF
+	case ecdh.P521():
+		return oid.ECDHStdSHA512KDF
+	}
+	return oid.ECDHHKDFSHA256
+}
+
+type x448Partner struct{ key *cert.X448PublicKey }
+
+func (p x448Partner) encounter(rand io.Reader) (point, secret []byte, err error) {
+	private, err := cert.GenerateX448(rand)
+	if err != nil {
+		return nil, nil, err
+	}
+	secret, err = private.ECDH(p.key)
+	return private.Public().(*cert.X448PublicKey).Bytes(), secret, err
+}
+
+func (p x448Partner) meet(key crypto.PrivateKey, point []byte) ([]byte, error) {
+	private, ok := key.(X448Key)
+	if !ok {
+		return nil, cannotAgree(key)
+	}
+	remote, err := cert.NewX448PublicKey(point)
+	if err != nil {
+		return nil, err
+	}
+	return private.ECDH(remote)
+}
+
+func (p x448Partner) algorithm() OID { return oid.X448 }
+
+// scheme: as strong as the curve (RFC 8418 §2.3).
+func (p x448Partner) scheme() OID { return oid.ECDHHKDFSHA512 }
 
 // addOriginatorKey writes the ephemeral key. The curve is the recipient's, and
 // so the parameters stay absent (RFC 5753 §7.1.2).
-func addOriginatorKey(b *cryptobyte.Builder, key *ecdh.PublicKey) {
-	algorithm := oid.ECPublicKey
-	if key.Curve() == ecdh.X25519() {
-		algorithm = oid.X25519
-	}
+func addOriginatorKey(b *cryptobyte.Builder, algorithm OID, point []byte) {
 	b.AddASN1(context1.Constructed(), func(b *cryptobyte.Builder) {
 		AlgorithmIdentifier{Algorithm: algorithm}.Add(b)
-		b.AddASN1BitString(key.Bytes())
+		b.AddASN1BitString(point)
 	})
 }
 
-// agree encrypts key to pub: a new ephemeral key each time.
-func agree(rand io.Reader, pub *ecdh.PublicKey, key []byte) (scheme AlgorithmIdentifier, ephemeral *ecdh.PublicKey, encrypted []byte, err error) {
-	o, ok := schemeFor(pub.Curve())
-	if !ok {
-		return scheme, nil, nil, fmt.Errorf("%w: key agreement on this curve", ErrUnsupported)
-	}
-	private, err := pub.Curve().GenerateKey(rand)
-	if err != nil {
-		return scheme, nil, nil, err
-	}
-	secret, err := private.ECDH(pub)
+// agree encrypts key to the partner: a new ephemeral key each time.
+func agree(rand io.Reader, p partner, key []byte) (scheme AlgorithmIdentifier, point, encrypted []byte, err error) {
+	point, secret, err := p.encounter(rand)
 	if err != nil {
 		return scheme, nil, nil, err
 	}
@@ -159,11 +224,12 @@ func agree(rand io.Reader, pub *ecdh.PublicKey, key []byte) (scheme AlgorithmIde
 	if err != nil {
 		return scheme, nil, nil, err
 	}
-	a, _ := agreementFor(o)
+	scheme = AlgorithmIdentifier{Algorithm: p.scheme(), Parameters: wrap}
+	a, _ := agreementFor(scheme.Algorithm)
 	kek, err := a.derive(secret, wrap, nil, len(key))
 	if err != nil {
 		return scheme, nil, nil, err
 	}
 	encrypted, err = wrapKey(kek, key)
-	return AlgorithmIdentifier{Algorithm: o, Parameters: wrap}, private.PublicKey(), encrypted, err
+	return scheme, point, encrypted, err
 }

@@ -39,7 +39,7 @@ type RecipientOptions struct {
 }
 
 // NewRecipient makes a recipient of the holder of c: by RSA, by key agreement
-// on P-256, P-384, P-521 or X25519, or by ML-KEM. The error says why c cannot be
+// on P-256, P-384, P-521, X25519 or X448, or by ML-KEM. The error says why c cannot be
 // encrypted to: its key usage, or its kind of key.
 func NewRecipient(c *cert.Certificate, o *RecipientOptions) (*Recipient, error) {
 	if o == nil {
@@ -52,7 +52,7 @@ func NewRecipient(c *cert.Certificate, o *RecipientOptions) (*Recipient, error) 
 		return nil, fmt.Errorf("the certificate of %s has no subject key identifier", c.Subject)
 	}
 	r := &Recipient{certificate: c, name: c.Subject.String()}
-	if pub, ok := ecdhPublic(c.PublicKey); ok {
+	if pub, ok := partnerFor(c.PublicKey); ok {
 		r.info = keyAgree(c, pub, o.KeyIdentifier)
 		return r, nil
 	}
@@ -87,8 +87,8 @@ func addRecipientIdentifier(b *cryptobyte.Builder, c *cert.Certificate, byKey bo
 // they are addressed to it, or a shared key, or a passphrase.
 type RecipientKey struct {
 	// Key is a crypto.Decrypter for RSA, an *ecdsa.PrivateKey,
-	// *ecdh.PrivateKey or [ECDHKey] for key agreement, and a
-	// crypto.Decapsulator for ML-KEM.
+	// *ecdh.PrivateKey, *cert.X448PrivateKey, [ECDHKey] or [X448Key] for key
+	// agreement, and a crypto.Decapsulator for ML-KEM.
 	Key         crypto.PrivateKey
 	Certificate *cert.Certificate
 	// KEK is a key-encryption key shared beforehand, and KEKID its name

@@ -1,7 +1,6 @@
 package cms
 
 import (
-	"crypto/ecdh"
 	"fmt"
 	"io"
 
@@ -13,16 +12,16 @@ import (
 )
 
 // keyAgree makes KeyAgreeRecipientInfos (RFC 5652 §6.2.2).
-func keyAgree(c *cert.Certificate, pub *ecdh.PublicKey, byKey bool) func(io.Reader, []byte) ([]byte, error) {
+func keyAgree(c *cert.Certificate, pub partner, byKey bool) func(io.Reader, []byte) ([]byte, error) {
 	return func(rand io.Reader, key []byte) ([]byte, error) {
-		scheme, ephemeral, encrypted, err := agree(rand, pub, key)
+		scheme, point, encrypted, err := agree(rand, pub, key)
 		if err != nil {
 			return nil, err
 		}
 		var b cryptobyte.Builder
 		b.AddASN1(context1.Constructed(), func(b *cryptobyte.Builder) {
 			b.AddASN1Int64(3)
-			b.AddASN1(context0.Constructed(), func(b *cryptobyte.Builder) { addOriginatorKey(b, ephemeral) })
+			b.AddASN1(context0.Constructed(), func(b *cryptobyte.Builder) { addOriginatorKey(b, pub.algorithm(), point) })
 			scheme.Add(b)
 			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -48,15 +47,14 @@ type kari struct {
 }
 
 func (i *kari) fits(k *RecipientKey) bool {
-	_, ok := ecdhPublic(k.Certificate.PublicKey)
+	_, ok := partnerFor(k.Certificate.PublicKey)
 	return ok
 }
 
 func (i *kari) open(_ io.Reader, k *RecipientKey, _ int) ([]byte, error) {
-	key, ok := ecdhPrivate(k.Key)
-	pub, known := ecdhPublic(k.Certificate.PublicKey)
-	if !ok || !known {
-		return nil, fmt.Errorf("%w: a key of type %T cannot do key agreement", ErrUnsupported, k.Key)
+	self, ok := partnerFor(k.Certificate.PublicKey)
+	if !ok {
+		return nil, cannotAgree(k.Key)
 	}
 	a, ok := agreementFor(i.algorithm.Algorithm)
 	if !ok {
@@ -66,11 +64,7 @@ func (i *kari) open(_ io.Reader, k *RecipientKey, _ int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	remote, err := pub.Curve().NewPublicKey(i.point)
-	if err != nil {
-		return nil, err
-	}
-	secret, err := key.ECDH(remote)
+	secret, err := self.meet(k.Key, i.point)
 	if err != nil {
 		return nil, err
 	}

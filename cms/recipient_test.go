@@ -50,7 +50,7 @@ func TestPasswordAndSharedKey(t *testing.T) {
 
 func TestKeyIdentifier(t *testing.T) {
 	ca := testca.New(t)
-	for _, kind := range []testca.Kind{testca.RSA2048, testca.P256, testca.X25519} {
+	for _, kind := range []testca.Kind{testca.RSA2048, testca.P256, testca.X25519, testca.X448, testca.MLKEM768} {
 		leaf := ca.Leaf("a@example.com", kind, func(c *x509.Certificate) { c.SubjectKeyId = []byte("key identifier") })
 		r, err := NewRecipient(leaf.Certificate, &RecipientOptions{KeyIdentifier: true})
 		if err != nil {
