@@ -97,7 +97,7 @@ func (h *handler) apply(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	order, token, err := h.service.Apply(r.Context(), registration.Application{
-		Email: in.Email, Name: in.Name, Language: in.Language,
+		Email: in.Email, Name: in.Name, Language: in.Language, Client: registration.Client(r.RemoteAddr),
 	})
 	if err != nil {
 		return err

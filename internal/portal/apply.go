@@ -2,7 +2,6 @@ package portal
 
 import (
 	"errors"
-	"net"
 	"net/http"
 
 	"github.com/mailseal/mailseal/internal/registration"
@@ -30,7 +29,7 @@ func (p *portal) apply(w http.ResponseWriter, r *http.Request) error {
 	}
 	entered := applyView{Name: r.PostFormValue("name"), Email: r.PostFormValue("email")}
 	order, secret, err := p.Orders.Apply(r.Context(), registration.Application{
-		Email: entered.Email, Name: entered.Name, Language: p.tongueOf(r).tag, Client: client(r),
+		Email: entered.Email, Name: entered.Name, Language: p.tongueOf(r).tag, Client: registration.Client(r.RemoteAddr),
 	})
 	switch {
 	case errors.Is(err, registration.ErrAddress):
@@ -45,17 +44,4 @@ func (p *portal) apply(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	return p.render(w, r, http.StatusUnprocessableEntity, "apply", entered)
-}
-
-// client is who asks, for the limit on mails: the network address, unless it is
-// loopback, which everybody on this machine shares.
-func client(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return ""
-	}
-	if ip := net.ParseIP(host); ip == nil || ip.IsLoopback() {
-		return ""
-	}
-	return host
 }

@@ -283,16 +283,6 @@ func TestAssets(t *testing.T) {
 	}
 }
 
-func TestClient(t *testing.T) {
-	for address, want := range map[string]string{
-		"127.0.0.1:1": "", "[::1]:1": "", "192.0.2.7:1": "192.0.2.7", "[2001:db8::7]:1": "2001:db8::7", "x": "", "": "",
-	} {
-		if got := client(&http.Request{RemoteAddr: address}); got != want {
-			t.Errorf("%q: %q, want %q", address, got, want)
-		}
-	}
-}
-
 func TestDeviceOf(t *testing.T) {
 	for agent, want := range map[string]string{
 		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X)": "iphone",

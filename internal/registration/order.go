@@ -2,6 +2,7 @@ package registration
 
 import (
 	"errors"
+	"net/netip"
 	"time"
 )
 
@@ -25,10 +26,20 @@ type Application struct {
 	Name     string // for the account and the PKCS#12 label only, never for the certificate; may be empty
 	Language string // of the mail with the code: "en" or "ja", anything else is English
 
-	// Client is whatever the door knows of who asks (a portal session, a
-	// remote address); mails asked for by one client are limited in number.
-	// Empty means that the door knows nothing and only the address is limited.
+	// Client is what the door knows of who asks, as [Client] has it; mails asked
+	// for by one client are limited in number. Empty means that the door knows
+	// nothing and only the address is limited.
 	Client string
+}
+
+// Client names who asks, from the network address of a request: empty for
+// loopback, which everybody on this machine shares.
+func Client(remoteAddr string) string {
+	at, err := netip.ParseAddrPort(remoteAddr)
+	if err != nil || at.Addr().Unmap().IsLoopback() {
+		return ""
+	}
+	return at.Addr().Unmap().String()
 }
 
 // Order is the public face of one order: what the session that asked may see.

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -292,8 +293,8 @@ func TestFiveWrongCodes(t *testing.T) {
 	}
 }
 
-// At most three mails in an hour to one address, in any spelling of it, for
-// one order, and for one client.
+// At most three mails in an hour to one address, in any spelling of it, and for
+// one order; more for one network address, which an office may share.
 func TestMailsAreLimited(t *testing.T) {
 	apply := func(o *office, address, client string) error {
 		_, _, err := o.Apply(t.Context(), registration.Application{Email: address, Client: client})
@@ -339,18 +340,29 @@ func TestMailsAreLimited(t *testing.T) {
 	})
 	t.Run("client", func(t *testing.T) {
 		o := open(t)
-		for _, address := range []string{"a@example.org", "b@example.org", "c@example.org"} {
-			if err := apply(o, address, "browser 1"); err != nil {
+		for i := range validation.MailsPerClient {
+			if err := apply(o, fmt.Sprintf("person%d@example.org", i), "192.0.2.1"); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, ok := errors.AsType[*registration.TooManyError](apply(o, "d@example.org", "browser 1")); !ok {
-			t.Error("the fourth mail was sent")
+		if _, ok := errors.AsType[*registration.TooManyError](apply(o, "alice@example.org", "192.0.2.1")); !ok {
+			t.Error("one mail too many was sent")
 		}
-		if err := apply(o, "d@example.org", "browser 2"); err != nil {
+		if err := apply(o, "alice@example.org", "192.0.2.2"); err != nil {
 			t.Errorf("another client: %v", err)
 		}
 	})
+}
+
+func TestClient(t *testing.T) {
+	for in, want := range map[string]string{
+		"192.0.2.1:1234": "192.0.2.1", "[2001:db8::1]:80": "2001:db8::1", "[::ffff:192.0.2.1]:80": "192.0.2.1",
+		"127.0.0.1:80": "", "[::1]:80": "", "[::ffff:127.0.0.1]:80": "", "": "", "pipe": "",
+	} {
+		if got := registration.Client(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
 }
 
 func TestMailFails(t *testing.T) {

@@ -32,8 +32,11 @@ const (
 	CodeLife    = 24 * time.Hour      // BR: a random value is valid for at most 24 hours
 	ProofLife   = 30 * 24 * time.Hour // BR: a mailbox validated this way may be relied on for 30 days
 	MaxWrong    = 5                   // wrong codes until a challenge is void
-	MailsPerRun = 3                   // mails to one address, or for one session, in Run
-	Run         = time.Hour
+	MailsPerRun = 3                   // mails to one address, or for one order, in Run
+	// MailsPerClient bounds what one network address may cause in Run. It is
+	// larger: an office may stand behind one.
+	MailsPerClient = 60
+	Run            = time.Hour
 )
 
 // method is what a proof is filed under.
@@ -63,7 +66,7 @@ type LimitError struct {
 
 // Error implements error.
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("validation: more than %d mails in %v", MailsPerRun, Run)
+	return fmt.Sprintf("validation: too many mails in %v", Run)
 }
 
 // ErrUnproven tells that an order has a mailbox without a valid proof.
@@ -92,12 +95,12 @@ func (v *Validator) Challenge(tx *store.Tx, o store.Order, address mailbox.Mailb
 	if err := tx.ForgetEvents(now.Add(-Run)); err != nil {
 		return Mail{}, err
 	}
-	keys := []string{"mails to " + address.Key(), "mails for order " + o.ID}
+	limits := map[string]int{"mails to " + address.Key(): MailsPerRun, "mails for order " + o.ID: MailsPerRun}
 	if client != "" {
-		keys = append(keys, "mails for client "+client)
+		limits["mails for client "+client] = MailsPerClient
 	}
-	for _, key := range keys {
-		if err := v.count(tx, key, now); err != nil {
+	for key, limit := range limits {
+		if err := v.count(tx, key, limit, now); err != nil {
 			return Mail{}, err
 		}
 	}
@@ -124,15 +127,15 @@ func (v *Validator) Challenge(tx *store.Tx, o store.Order, address mailbox.Mailb
 	return compose(letter{Address: to, Name: o.Name, Code: code, Site: v.Site}, o.Language)
 }
 
-// count adds one event under key, unless there were [MailsPerRun] in the last
-// [Run] already.
-func (v *Validator) count(tx *store.Tx, key string, now time.Time) error {
+// count adds one event under key, unless there were limit in the last [Run]
+// already.
+func (v *Validator) count(tx *store.Tx, key string, limit int, now time.Time) error {
 	hash := sha256.Sum256([]byte(key))
 	n, first, err := tx.CountEvents(hash[:], now.Add(-Run))
 	if err != nil {
 		return err
 	}
-	if n >= MailsPerRun {
+	if n >= limit {
 		return &LimitError{Retry: max(first.Add(Run).Sub(now), time.Second)}
 	}
 	id, err := newID(v.random())
