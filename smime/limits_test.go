@@ -34,6 +34,22 @@ func TestLayerLimit(t *testing.T) {
 	}
 }
 
+// wantQuick wants f to take no more than two seconds. A busy machine gets more than one chance.
+func wantQuick(t *testing.T, name string, f func()) {
+	t.Helper()
+	var took []time.Duration
+	for range 4 {
+		start := time.Now()
+		f()
+		d := time.Since(start)
+		if d <= 2*time.Second {
+			return
+		}
+		took = append(took, d)
+	}
+	t.Errorf("%s took %v", name, took)
+}
+
 // TestBombs: input that is made to be expensive.
 func TestBombs(t *testing.T) {
 	w := newWorld(t)
@@ -52,13 +68,11 @@ func TestBombs(t *testing.T) {
 		"many addresses":   "From: " + strings.Repeat("a@example.com,", 70_000) + "\r\n\r\n",
 		"forwarded deeply": strings.Repeat("Content-Type: message/rfc822\r\n\r\n", 20_000),
 	} {
-		start := time.Now()
-		if m := judgeAnything(t, message, w.options()); m != nil && m.Verdict.Verdict == Valid {
-			t.Errorf("%s: %s", name, show(m.Verdict))
-		}
-		if d := time.Since(start); d > 2*time.Second {
-			t.Errorf("%s took %v", name, d)
-		}
+		wantQuick(t, name, func() {
+			if m := judgeAnything(t, message, w.options()); m != nil && m.Verdict.Verdict == Valid {
+				t.Errorf("%s: %s", name, show(m.Verdict))
+			}
+		})
 	}
 }
 
@@ -125,12 +139,5 @@ func TestManySlowChains(t *testing.T) {
 		signers = append(signers, &cms.Signer{Key: l.Signer(), Certificate: l.Certificate, Chain: chain})
 	}
 	message := signMessage(t, plain, &SignOptions{Signers: signers})
-	start := time.Now()
-	m := open(t, message, w.options())
-	wantVerdict(t, m, Invalid, CoverageWhole)
-	if d := time.Since(start); d > 2*time.Second {
-		t.Errorf("took %v", d)
-	} else {
-		t.Log(d)
-	}
+	wantQuick(t, "slow chains", func() { wantVerdict(t, open(t, message, w.options()), Invalid, CoverageWhole) })
 }
