@@ -91,7 +91,7 @@ func pssParametersAllow(key, sig oid.AlgorithmIdentifier) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
-	if used.Hash() != bound.Hash() || used.SaltLength() < bound.SaltLength() {
+	if used.Hash() != bound.Hash() || used.MaskHash() != bound.MaskHash() || used.SaltLength() < bound.SaltLength() {
 		return fmt.Errorf("%w: parameters are not those that the key is bound to", ErrSignature)
 	}
 	return nil

@@ -28,6 +28,9 @@ type AuthenticateOptions struct {
 	ContentType OID
 	// Indefinite writes indefinite lengths from the start.
 	Indefinite bool
+	// Spool makes the place where content beyond 1 MiB waits until its length
+	// is known, so that the message is DER; nil writes indefinite lengths then.
+	Spool func() (Spool, error)
 	// Rand is the source of randomness; nil stands for crypto/rand.
 	Rand io.Reader
 }
@@ -65,6 +68,7 @@ func Authenticate(dst io.Writer, recipients []*Recipient, o *AuthenticateOptions
 	if err != nil {
 		return nil, err
 	}
+	f.spool = o.Spool
 	w := &authenticatedWriter{framing: f, key: key, contentType: contentType, digest: crypto.SHA256.New()}
 	return w, f.begin(-1, 0, o.Indefinite)
 }

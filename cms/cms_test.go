@@ -74,12 +74,21 @@ func text(n int) []byte {
 // sizes cross the limits at which the writer changes its ways.
 var sizes = []int{0, 1, 15, 16, 17, 1000, pieceSize, pieceSize + 1, holdSize - 1, holdSize, holdSize + 1, 3*holdSize + 5}
 
+// sizesFor leaves the large ones to one key, one cipher: how content is framed
+// does not hang on these.
+func sizesFor(all bool) []int {
+	if all {
+		return sizes
+	}
+	return []int{0, 17, pieceSize + 1}
+}
+
 func TestSignAndVerify(t *testing.T) {
 	ca := testca.New(t)
 	for _, kind := range kinds {
 		leaf := ca.Leaf("alice@example.com", kind)
 		for _, detached := range []bool{false, true} {
-			for _, size := range sizes {
+			for _, size := range sizesFor(kind == testca.P256) {
 				t.Run(fmt.Sprintf("%v detached=%v %d", kind, detached, size), func(t *testing.T) {
 					content := text(size)
 					message := signed(t, content, []*Signer{signerOf(leaf, ca)}, &SignOptions{Detached: detached, Time: testca.Now, Capabilities: []Capability{{Algorithm: oid.AES256CBC}}})
@@ -272,7 +281,7 @@ func TestEncryptAndDecrypt(t *testing.T) {
 	to, keys := recipients(t, leaves...)
 	stranger := ca.Leaf("mallory@example.com", testca.RSA2048)
 	for _, c := range Ciphers() {
-		for _, size := range sizes {
+		for _, size := range sizesFor(c == AES256CBC || c == AES256GCM) {
 			content := text(size)
 			for name, o := range map[string]*EncryptOptions{
 				"held":       {Cipher: c},
@@ -288,7 +297,11 @@ func TestEncryptAndDecrypt(t *testing.T) {
 					if isDER := bytes.Equal(message, mustDER(t, message)); isDER != (name != "indefinite" && o.HasLength || name == "held" && size+16 <= holdSize) && (size < holdSize-16 || size > holdSize) {
 						t.Errorf("DER: %v", isDER)
 					}
-					for _, k := range keys {
+					readers := keys
+					if size > pieceSize {
+						readers = keys[1:2]
+					}
+					for _, k := range readers {
 						got, e, err := decrypt(message, k)
 						if err != nil || !bytes.Equal(got, content) {
 							t.Fatalf("%s: %v", k.Certificate.Subject, err)

@@ -29,6 +29,9 @@ type CompressOptions struct {
 	ContentType OID
 	// Indefinite writes indefinite lengths from the start.
 	Indefinite bool
+	// Spool makes the place where content beyond 1 MiB waits until its length
+	// is known, so that the message is DER; nil writes indefinite lengths then.
+	Spool func() (Spool, error)
 }
 
 // Compress returns a writer for the content of a CompressedData (RFC 3274).
@@ -48,6 +51,7 @@ func Compress(dst io.Writer, o *CompressOptions) (io.WriteCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.spool = o.Spool
 	if err := f.begin(-1, 0, o.Indefinite); err != nil {
 		return nil, err
 	}

@@ -29,6 +29,9 @@ type DigestOptions struct {
 	Length     int64
 	HasLength  bool
 	Indefinite bool
+	// Spool makes the place where content beyond 1 MiB waits until its length
+	// is known, so that the message is DER; nil writes indefinite lengths then.
+	Spool func() (Spool, error)
 }
 
 // Digest returns a writer for the content of a DigestedData (RFC 5652 §7): it
@@ -59,6 +62,7 @@ func Digest(dst io.Writer, o *DigestOptions) (io.WriteCloser, error) {
 	if o.HasLength {
 		length = o.Length
 	}
+	f.spool = o.Spool
 	w := &digestedWriter{framing: f, hash: h.New()}
 	return w, f.begin(length, int64(h.Size())+2, o.Indefinite)
 }

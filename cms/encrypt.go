@@ -21,7 +21,8 @@ type EncryptOptions struct {
 	ContentType OID
 	// Length is the number of octets of the content where HasLength is set:
 	// the message is then DER and still a stream. Otherwise up to 1 MiB is
-	// held for that, and beyond it lengths are indefinite.
+	// held for that, and beyond it the content goes to Spool or, without one,
+	// lengths are indefinite.
 	Length    int64
 	HasLength bool
 	// DeriveKey binds the content key to the cipher (RFC 9709), so that no one
@@ -30,6 +31,9 @@ type EncryptOptions struct {
 	DeriveKey bool
 	// Indefinite writes indefinite lengths from the start.
 	Indefinite bool
+	// Spool makes the place where content beyond 1 MiB waits until its length
+	// is known, so that the message is DER; nil writes indefinite lengths then.
+	Spool func() (Spool, error)
 	// Rand is the source of randomness; nil stands for crypto/rand.
 	Rand io.Reader
 }
@@ -130,6 +134,7 @@ func (e *envelope) open(dst io.Writer, message OID, rand io.Reader, key []byte, 
 	if err != nil {
 		return nil, err
 	}
+	f.spool = e.options.Spool
 	aad, err := e.authAttrs()
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"fmt"
 	"io"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -21,7 +22,8 @@ const (
 
 // framing writes the content octets of an octet string that is nested in
 // constructed elements, with what stands before and behind it in each: in DER
-// when the length is known or the content small, else with indefinite lengths.
+// when the length is known, the content small or a spool at hand, else with
+// indefinite lengths.
 type framing struct {
 	dst    io.Writer
 	layers []layer // outermost first
@@ -29,10 +31,22 @@ type framing struct {
 	class  ber.Class
 	number int
 
+	// spool makes the place for content beyond holdSize; nil for none.
+	spool func() (Spool, error)
+
 	state   state
 	length  int64  // announced, in stateDefinite
-	written int64  // of it
+	written int64  // of it, or to spooled
 	held    []byte // in stateHolding; in stateIndefinite, a piece in the making
+	spooled Spool  // in stateSpooling
+}
+
+// Spool holds content octets whose number is not known before the last one, so
+// that the message can be written in DER whatever its size: a temporary file.
+// Whoever made it closes it, once the message is finished or given up.
+type Spool interface {
+	io.Writer
+	io.ReaderAt
 }
 
 // layer is one constructed element around the octet string; before stands in
@@ -101,6 +115,7 @@ const (
 	stateHolding state = iota
 	stateDefinite
 	stateIndefinite
+	stateSpooling
 )
 
 // begin fixes the form. With length >= 0, tail is the length of what will
@@ -168,10 +183,17 @@ func (f *framing) Write(p []byte) (int, error) {
 		if len(f.held) <= holdSize {
 			return total, nil
 		}
+		p, f.held = f.held, nil
+		if f.spool != nil {
+			return total, f.beginSpool(p)
+		}
 		if err := f.beginIndefinite(); err != nil {
 			return 0, err
 		}
-		p, f.held = f.held, nil
+	case stateSpooling:
+		n, err := f.spooled.Write(p)
+		f.written += int64(n)
+		return n, err
 	}
 	for len(p) > 0 {
 		if len(f.held) == 0 && len(p) >= pieceSize {
@@ -192,6 +214,15 @@ func (f *framing) Write(p []byte) (int, error) {
 		}
 	}
 	return total, nil
+}
+
+func (f *framing) beginSpool(held []byte) (err error) {
+	if f.spooled, err = f.spool(); err != nil {
+		return err
+	}
+	f.state, f.written = stateSpooling, int64(len(held))
+	_, err = f.spooled.Write(held)
+	return err
 }
 
 func (f *framing) piece(p []byte) error {
@@ -218,6 +249,9 @@ func (f *framing) finish(tail []byte) error {
 		_, err := f.dst.Write(out)
 		return err
 	}
+	if f.state == stateSpooling {
+		return f.finishSpooled(tail)
+	}
 	if len(f.held) > 0 {
 		if err := f.piece(f.held); err != nil {
 			return err
@@ -231,5 +265,20 @@ func (f *framing) finish(tail []byte) error {
 		out = append(out, 0, 0)
 	}
 	_, err := f.dst.Write(out)
+	return err
+}
+
+func (f *framing) finishSpooled(tail []byte) error {
+	if _, err := f.dst.Write(f.head(f.written, int64(len(tail)))); err != nil {
+		return err
+	}
+	n, err := io.Copy(f.dst, io.NewSectionReader(f.spooled, 0, f.written))
+	if err != nil {
+		return err
+	}
+	if n != f.written {
+		return fmt.Errorf("cms: the spool gave %d octets back of %d: %w", n, f.written, io.ErrUnexpectedEOF)
+	}
+	_, err = f.dst.Write(tail)
 	return err
 }

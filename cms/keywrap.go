@@ -1,30 +1,69 @@
 package cms
 
 import (
+	"bytes"
 	"crypto/aes"
+	"crypto/cipher"
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/mailseal/mailseal/internal/oid"
 )
 
 var errUnwrap = errors.New("key wrap: integrity check failed")
 
+// maxWrapped is the longest wrapped key in octets that is looked at.
+const maxWrapped = 1 << 10
+
 // wrapIV is the default initial value of RFC 3394 §2.2.3.1.
 const wrapIV = 0xa6a6a6a6a6a6a6a6
 
-// wrapKeySize returns the key size of an AES key wrap algorithm (RFC 3565 §2.3.2).
-func wrapKeySize(o OID) (int, bool) {
+// wrapPadIV is the fixed half of the alternative initial value of RFC 5649 §3.
+const wrapPadIV = 0xa65959a6
+
+// keyWrap is an AES key wrap algorithm (RFC 3565 §2.3.2, RFC 5649 §5).
+type keyWrap struct {
+	size   int // of the key-encryption key
+	padded bool
+}
+
+func keyWrapFor(o OID) (keyWrap, bool) {
 	switch o {
 	case oid.AES128Wrap:
-		return 16, true
+		return keyWrap{size: 16}, true
 	case oid.AES192Wrap:
-		return 24, true
+		return keyWrap{size: 24}, true
 	case oid.AES256Wrap:
-		return 32, true
+		return keyWrap{size: 32}, true
+	case oid.AES128WrapPad:
+		return keyWrap{16, true}, true
+	case oid.AES192WrapPad:
+		return keyWrap{24, true}, true
+	case oid.AES256WrapPad:
+		return keyWrap{32, true}, true
 	}
-	return 0, false
+	return keyWrap{}, false
+}
+
+// readKeyWrap reads the AlgorithmIdentifier of a key wrap.
+func readKeyWrap(a AlgorithmIdentifier) (keyWrap, error) {
+	w, ok := keyWrapFor(a.Algorithm)
+	if !ok || !a.NoParameters() {
+		return w, fmt.Errorf("%w: key wrap %s", ErrUnsupported, a.Algorithm.Name())
+	}
+	return w, nil
+}
+
+func (w keyWrap) unwrap(kek, wrapped []byte) ([]byte, error) {
+	if len(kek) != w.size {
+		return nil, errUnwrap
+	}
+	if w.padded {
+		return unwrapPaddedKey(kek, wrapped)
+	}
+	return unwrapKey(kek, wrapped)
 }
 
 // wrapFor returns the wrap algorithm whose key is as long as the content's,
@@ -71,11 +110,23 @@ func unwrapKey(kek, wrapped []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(wrapped) < 24 || len(wrapped)%8 != 0 || len(wrapped) > 1<<10 {
+	if len(wrapped) < 24 || len(wrapped)%8 != 0 || len(wrapped) > maxWrapped {
 		return nil, errUnwrap
 	}
+	iv, out := unwrapBlocks(block, wrapped)
+	var want [8]byte
+	binary.BigEndian.PutUint64(want[:], wrapIV)
+	if subtle.ConstantTimeCompare(iv[:], want[:]) != 1 {
+		return nil, errUnwrap
+	}
+	return out, nil
+}
+
+// unwrapBlocks undoes the wrapping of RFC 3394 §2.2.2 and returns the initial
+// value, which the caller checks, beside the key.
+func unwrapBlocks(block cipher.Block, wrapped []byte) (iv [8]byte, out []byte) {
 	n := len(wrapped)/8 - 1
-	out := make([]byte, 8*n)
+	out = make([]byte, 8*n)
 	copy(out, wrapped[8:])
 	var b [16]byte
 	copy(b[:8], wrapped)
@@ -87,10 +138,32 @@ func unwrapKey(kek, wrapped []byte) ([]byte, error) {
 			copy(out[8*(i-1):8*i], b[8:])
 		}
 	}
-	var want [8]byte
-	binary.BigEndian.PutUint64(want[:], wrapIV)
-	if subtle.ConstantTimeCompare(b[:8], want[:]) != 1 {
+	return [8]byte(b[:8]), out
+}
+
+// unwrapPaddedKey is RFC 5649 §4.2. Its padding, unlike CBC's, is no secret to
+// keep: it is judged behind a check value that strangers hit once in 2³² times.
+func unwrapPaddedKey(kek, wrapped []byte) ([]byte, error) {
+	block, err := aes.NewCipher(kek)
+	if err != nil {
+		return nil, err
+	}
+	if len(wrapped) < 16 || len(wrapped)%8 != 0 || len(wrapped) > maxWrapped {
 		return nil, errUnwrap
 	}
-	return out, nil
+	var iv [8]byte
+	var out []byte
+	if len(wrapped) == 16 { // a single block, encrypted as it is
+		out = make([]byte, 16)
+		block.Decrypt(out, wrapped)
+		iv, out = [8]byte(out[:8]), out[8:]
+	} else {
+		iv, out = unwrapBlocks(block, wrapped)
+	}
+	length := int64(binary.BigEndian.Uint32(iv[4:]))
+	padding := int64(len(out)) - length
+	if binary.BigEndian.Uint32(iv[:4]) != wrapPadIV || padding < 0 || padding > 7 || !bytes.Equal(out[length:], make([]byte, padding)) {
+		return nil, errUnwrap
+	}
+	return out[:length], nil
 }

@@ -60,7 +60,7 @@ func (i *kari) open(_ io.Reader, k *RecipientKey, _ int) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: key agreement %s", ErrUnsupported, i.algorithm.Algorithm.Name())
 	}
-	wrap, size, err := readWrap(i.algorithm.Parameters)
+	wrap, kind, err := readWrap(i.algorithm.Parameters)
 	if err != nil {
 		return nil, err
 	}
@@ -76,11 +76,11 @@ func (i *kari) open(_ io.Reader, k *RecipientKey, _ int) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		kek, err := a.derive(secret, der, i.ukm, size)
+		kek, err := a.derive(secret, der, i.ukm, kind.size)
 		if err != nil {
 			return nil, err
 		}
-		if opened, err := unwrapKey(kek, i.encryptedKey); err == nil {
+		if opened, err := kind.unwrap(kek, i.encryptedKey); err == nil {
 			return opened, nil
 		}
 	}
@@ -94,17 +94,15 @@ func otherNull(params []byte) []byte {
 	return nil
 }
 
-// readWrap reads an AlgorithmIdentifier of a key wrap.
-func readWrap(der []byte) (wrap AlgorithmIdentifier, size int, err error) {
+// readWrap reads the AlgorithmIdentifier of a key wrap, DER.
+func readWrap(der []byte) (AlgorithmIdentifier, keyWrap, error) {
 	in := cryptobyte.String(der)
-	if !oid.ReadAlgorithm(&in, &wrap) || !in.Empty() || !wrap.NoParameters() {
-		return wrap, 0, fmt.Errorf("%w: key wrap", ErrUnsupported)
+	var a AlgorithmIdentifier
+	if !oid.ReadAlgorithm(&in, &a) || !in.Empty() {
+		return a, keyWrap{}, fmt.Errorf("%w: key wrap", ErrUnsupported)
 	}
-	size, ok := wrapKeySize(wrap.Algorithm)
-	if !ok {
-		return wrap, 0, fmt.Errorf("%w: key wrap %s", ErrUnsupported, wrap.Algorithm.Name())
-	}
-	return wrap, size, nil
+	w, err := readKeyWrap(a)
+	return a, w, err
 }
 
 func parseKeyAgree(s cryptobyte.String) ([]RecipientInfo, error) {

@@ -59,12 +59,9 @@ func parseKEK(s cryptobyte.String) ([]RecipientInfo, error) {
 func (i *kekri) fits(k *RecipientKey) bool { return len(k.KEK) > 0 && bytes.Equal(k.KEKID, i.id) }
 
 func (i *kekri) open(_ io.Reader, k *RecipientKey, _ int) ([]byte, error) {
-	size, ok := wrapKeySize(i.algorithm.Algorithm)
-	if !ok || !i.algorithm.NoParameters() {
-		return nil, fmt.Errorf("%w: key wrap %s", ErrUnsupported, i.algorithm.Algorithm.Name())
+	w, err := readKeyWrap(i.algorithm)
+	if err != nil {
+		return nil, err
 	}
-	if size != len(k.KEK) {
-		return nil, errUnwrap
-	}
-	return unwrapKey(k.KEK, i.encryptedKey)
+	return w.unwrap(k.KEK, i.encryptedKey)
 }

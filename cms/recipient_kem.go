@@ -137,22 +137,22 @@ func (i *kemri) open(_ io.Reader, k *RecipientKey, _ int) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: key derivation %s", ErrUnsupported, i.kdf.Algorithm.Name())
 	}
-	_, size, err := readWrap(i.wrap)
+	_, wrap, err := readWrap(i.wrap)
 	if err != nil {
 		return nil, err
 	}
-	if size != i.size { // RFC 9629 §3
-		return nil, fmt.Errorf("%w: kekLength %d with a key wrap of %d octets", ErrUnsupported, i.size, size)
+	if wrap.size != i.size { // RFC 9629 §3
+		return nil, fmt.Errorf("%w: kekLength %d with a key wrap of %d octets", ErrUnsupported, i.size, wrap.size)
 	}
 	secret, err := k.Key.(crypto.Decapsulator).Decapsulate(i.ciphertext)
 	if err != nil {
 		return nil, err
 	}
-	kek, err := kemKey(h, secret, i.wrap, i.ukm, size)
+	kek, err := kemKey(h, secret, i.wrap, i.ukm, wrap.size)
 	if err != nil {
 		return nil, err
 	}
-	return unwrapKey(kek, i.encryptedKey)
+	return wrap.unwrap(kek, i.encryptedKey)
 }
 
 func kdfHash(a AlgorithmIdentifier) (func() hash.Hash, bool) {

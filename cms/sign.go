@@ -64,10 +64,24 @@ type SignOptions struct {
 	// Capabilities become the attribute smimeCapabilities, best first; nil
 	// leaves it out.
 	Capabilities []Capability
+	// Attributes are further signed attributes, of types that Sign does not
+	// write itself. Their values are DER.
+	Attributes Attributes
+	// CRLs and OCSPResponses, in DER, are sent along for those who verify
+	// later or without a network (RFC 5652 §10.2.1, RFC 5940).
+	CRLs, OCSPResponses [][]byte
+	// Timestamp has each signature stamped as it is made: it takes a
+	// TimeStampReq (RFC 3161 §2.4.1) to an authority and returns the answer, a
+	// TimeStampResp. Close fails when it fails, or the answer is not for this
+	// signature. nil asks for no timestamp.
+	Timestamp func(request []byte) (response []byte, err error)
 	// Indefinite writes the content at once, with indefinite lengths.
 	// Otherwise up to 1 MiB of it is held so that the message is DER, and only
-	// beyond that it is written so.
+	// beyond that it is written so, unless there is a Spool.
 	Indefinite bool
+	// Spool makes the place where content beyond 1 MiB waits until its length
+	// is known, so that the message is DER; nil writes indefinite lengths then.
+	Spool func() (Spool, error)
 	// Rand is the source of randomness; nil stands for crypto/rand.
 	Rand io.Reader
 }
@@ -96,6 +110,13 @@ func Sign(dst io.Writer, signers []*Signer, o *SignOptions) (io.WriteCloser, err
 	if w.options.ContentType == "" {
 		w.options.ContentType = oid.Data
 	}
+	var err error
+	if w.revocation, err = revocationInfo(o.CRLs, o.OCSPResponses); err != nil {
+		return nil, err
+	}
+	if err := checkFurther(o.Attributes); err != nil {
+		return nil, err
+	}
 	for i, s := range signers {
 		scheme, err := s.scheme()
 		if err != nil {
@@ -118,20 +139,35 @@ type signedWriter struct {
 	digests map[OID]hash.Hash
 	framing *framing
 	closed  bool
+
+	revocation [][]byte // RevocationInfoChoices
+	// lean leaves certificates out (RFC 3161 §2.4.1, certReq).
+	lean bool
 }
 
 // begin prepares what stands ahead of the content.
 func (w *signedWriter) begin(dst io.Writer) (err error) {
 	w.framing, err = encapsulating(dst, oid.SignedData, w.options.ContentType, func(b *cryptobyte.Builder) {
-		// RFC 5652 §5.1: version 3 where the content is not data; no signer
-		// here is named by key identifier.
-		b.AddASN1Int64(map[bool]int64{true: 1, false: 3}[w.options.ContentType == oid.Data])
+		b.AddASN1Int64(w.version())
 		b.AddASN1(asn1.SET, w.addDigestAlgorithms)
 	})
 	if err != nil || w.options.Detached {
 		return err
 	}
+	w.framing.spool = w.options.Spool
 	return w.framing.begin(-1, 0, w.options.Indefinite)
+}
+
+// version is CMSVersion as RFC 5652 §5.1 computes it; no signer here is named
+// by key identifier.
+func (w *signedWriter) version() int64 {
+	switch {
+	case len(w.options.OCSPResponses) > 0:
+		return 5
+	case w.options.ContentType != oid.Data:
+		return 3
+	}
+	return 1
 }
 
 func (w *signedWriter) addDigestAlgorithms(b *cryptobyte.Builder) {
@@ -200,7 +236,7 @@ func (w *signedWriter) writeDetached(tail []byte) error {
 	return err
 }
 
-// tail is certificates and signerInfos.
+// tail is certificates, crls and signerInfos.
 func (w *signedWriter) tail() ([]byte, error) {
 	infos := make([][]byte, len(w.signers))
 	for i, s := range w.signers {
@@ -211,30 +247,30 @@ func (w *signedWriter) tail() ([]byte, error) {
 		infos[i] = info
 	}
 	var b cryptobyte.Builder
-	b.AddASN1(context0.Constructed(), func(b *cryptobyte.Builder) {
-		for _, c := range sortedSet(w.certificates()) {
-			b.AddBytes(c)
-		}
-	})
-	b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
-		for _, i := range sortedSet(infos) {
-			b.AddBytes(i)
-		}
-	})
+	addSetOf(&b, context0.Constructed(), w.certificates())
+	addSetOf(&b, context1.Constructed(), w.revocation)
+	addSetOf(&b, asn1.SET, infos)
 	return b.Bytes()
 }
 
 // certificates are the signers' and their chains', each once, without roots.
 func (w *signedWriter) certificates() [][]byte {
-	var out [][]byte
-	seen := map[string]bool{}
+	if w.lean {
+		return nil
+	}
+	var all []*cert.Certificate
 	for _, s := range w.signers {
-		for i, c := range append([]*cert.Certificate{s.Certificate}, s.Chain...) {
-			root := i > 0 && c.SelfIssued()
-			if !seen[string(c.Raw)] && !root {
-				seen[string(c.Raw)] = true
-				out = append(out, c.Raw)
-			}
+		all = append(all, s.certificates()...)
+	}
+	return raws(all)
+}
+
+// certificates are the signer's own and its chain without roots.
+func (s *Signer) certificates() []*cert.Certificate {
+	out := []*cert.Certificate{s.Certificate}
+	for _, c := range s.Chain {
+		if !c.SelfIssued() {
+			out = append(out, c)
 		}
 	}
 	return out
@@ -245,13 +281,25 @@ func (w *signedWriter) signerInfo(s *Signer, scheme signature.Scheme) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
+	return s.signAttributes(scheme, attrs, random(w.options.Rand), w.stamp)
+}
+
+// signAttributes makes a SignerInfo (RFC 5652 §5.3). unsigned, where it is not
+// nil, returns the unsigned attributes for the signature.
+func (s *Signer) signAttributes(scheme signature.Scheme, attrs Attributes, rand io.Reader, unsigned func(sig []byte) (Attributes, error)) ([]byte, error) {
 	set, err := attrs.der()
 	if err != nil {
 		return nil, err
 	}
-	sig, err := scheme.Sign(random(w.options.Rand), s.Key, set)
+	sig, err := scheme.Sign(rand, s.Key, set)
 	if err != nil {
 		return nil, fmt.Errorf("sign with the key of %s: %w", s.Certificate.Subject, err)
+	}
+	var further Attributes
+	if unsigned != nil {
+		if further, err = unsigned(sig); err != nil {
+			return nil, err
+		}
 	}
 	set[0] = byte(context0.Constructed()) // RFC 5652 §5.4: signed as SET OF, sent as [0]
 	var b cryptobyte.Builder
@@ -262,49 +310,17 @@ func (w *signedWriter) signerInfo(s *Signer, scheme signature.Scheme) ([]byte, e
 		b.AddBytes(set)
 		scheme.Algorithm.Add(b)
 		b.AddASN1OctetString(sig)
+		if len(further) > 0 {
+			set, err := further.der()
+			if err != nil {
+				b.SetError(err)
+				return
+			}
+			set[0] = byte(context1.Constructed())
+			b.AddBytes(set)
+		}
 	})
 	return b.Bytes()
-}
-
-// attributes are those that RFC 8551 §2.5 wants in a signature.
-func (w *signedWriter) attributes(s *Signer, scheme signature.Scheme) (Attributes, error) {
-	var attrs Attributes
-	var failed error
-	add := func(t OID, value []byte, err error) {
-		attrs = append(attrs, Attribute{Type: t, Values: [][]byte{value}})
-		failed = errors.Join(failed, err)
-	}
-	build := func(f func(*cryptobyte.Builder)) ([]byte, error) {
-		var b cryptobyte.Builder
-		f(&b)
-		return b.Bytes()
-	}
-	v, err := build(func(b *cryptobyte.Builder) { oid.Add(b, w.options.ContentType) })
-	add(oid.AttrContentType, v, err)
-	v, err = build(func(b *cryptobyte.Builder) { b.AddASN1OctetString(w.digests[scheme.Digest.Algorithm].Sum(nil)) })
-	add(oid.AttrMessageDigest, v, err)
-	v, err = signingCertificateV2(s.Certificate)
-	add(oid.AttrSigningCertificateV2, v, err)
-	v, err = build(func(b *cryptobyte.Builder) {
-		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { // RFC 6211 §2
-			scheme.Digest.Add(b)
-			scheme.Algorithm.AddTagged(b, context1.Constructed())
-		})
-	})
-	add(oid.AttrAlgorithmProtection, v, err)
-	if !w.options.Time.IsZero() {
-		v, err = timeDER(w.options.Time)
-		add(oid.AttrSigningTime, v, err)
-	}
-	if w.options.Capabilities != nil {
-		v, err = capabilitiesDER(w.options.Capabilities)
-		add(oid.AttrSMIMECapabilities, v, err)
-	}
-	if s.Certificate.CanEncrypt() {
-		v, err = encryptionKeyPreference(s.Certificate)
-		add(oid.AttrEncryptionKeyPreference, v, err)
-	}
-	return attrs, failed
 }
 
 // Micalg returns the parameter micalg of multipart/signed for signatures by

@@ -27,8 +27,8 @@ const (
 	// MaxLength is the longest message under one key and nonce
 	// (SP 800-38D §5.2.1.1), in octets.
 	MaxLength = 1<<36 - 32
-	// MaxNonce bounds the nonce; SP 800-38D allows absurd lengths.
-	MaxNonce = 128
+	// MaxNonce bounds the nonce in octets; SP 800-38D allows absurd lengths.
+	MaxNonce = 512
 
 	blockSize = 16
 	chunk     = 64 << 10

@@ -1,7 +1,13 @@
 package signature
 
 import (
+	"bytes"
+	"crypto"
+	"crypto/rsa"
+	"crypto/subtle"
+	"encoding/binary"
 	"fmt"
+	"math/big"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -31,15 +37,51 @@ func (s *Scheme) readPSS(params []byte) error {
 	if !ok || !seq.Empty() || s.salt < 0 || s.salt > MaxRSABits/8 || trailer != 1 {
 		return fmt.Errorf("%w: malformed RSASSA-PSS parameters", ErrUnsupported)
 	}
-	if !hash.Same(mgfHash) {
-		return fmt.Errorf("%w: RSASSA-PSS with two digests (%s, mask %s)", ErrUnsupported, hash.Algorithm.Name(), mgfHash.Algorithm.Name())
+	var known, maskKnown bool
+	s.hash, known = Hash(hash)
+	s.mask, maskKnown = Hash(mgfHash)
+	if !known || !maskKnown {
+		return fmt.Errorf("%w: RSASSA-PSS with %s, mask with %s", ErrUnsupported, hash.Algorithm.Name(), mgfHash.Algorithm.Name())
 	}
-	h, ok := Hash(hash)
-	if !ok {
-		return fmt.Errorf("%w: RSASSA-PSS with %s", ErrUnsupported, hash.Algorithm.Name())
-	}
-	s.hash = h
 	return nil
+}
+
+// verifyPSS is RSASSA-PSS-VERIFY (RFC 8017 §8.1.2) where the mask has a digest
+// of its own: crypto/rsa takes one for both. Nothing in it is secret.
+func verifyPSS(pub *rsa.PublicKey, hash, mask crypto.Hash, saltLength int, sum, sig []byte) bool {
+	c := new(big.Int).SetBytes(sig)
+	bits := pub.N.BitLen() - 1
+	size, hashSize := (bits+7)/8, hash.Size()
+	if len(sig) != pub.Size() || c.Cmp(pub.N) >= 0 || len(sum) != hashSize || size < hashSize+saltLength+2 {
+		return false
+	}
+	m := c.Exp(c, big.NewInt(int64(pub.E)), pub.N)
+	if m.BitLen() > bits {
+		return false
+	}
+	encoded := m.FillBytes(make([]byte, size)) // EMSA-PSS-VERIFY, §9.1.2
+	db, h, trailer := encoded[:size-hashSize-1], encoded[size-hashSize-1:size-1], encoded[size-1]
+	xorMGF1(db, mask, h)
+	db[0] &= 0xff >> (8*size - bits)
+	zeros := len(db) - saltLength - 1
+	if trailer != 0xbc || db[zeros] != 1 || !bytes.Equal(db[:zeros], make([]byte, zeros)) {
+		return false
+	}
+	again := hash.New()
+	again.Write(make([]byte, 8))
+	again.Write(sum)
+	again.Write(db[zeros+1:])
+	return bytes.Equal(again.Sum(nil), h)
+}
+
+// xorMGF1 adds the mask that seed makes (RFC 8017 §B.2.1).
+func xorMGF1(out []byte, hash crypto.Hash, seed []byte) {
+	for counter := uint32(0); len(out) > 0; counter++ {
+		h := hash.New()
+		h.Write(seed)
+		h.Write(binary.BigEndian.AppendUint32(nil, counter))
+		out = out[subtle.XORBytes(out, out, h.Sum(nil)):]
+	}
 }
 
 // readTagged reads an OPTIONAL field under an EXPLICIT tag.
@@ -68,7 +110,7 @@ func (s Scheme) asPSS() (Scheme, error) {
 	if !ok || s.Weak() {
 		return s, fmt.Errorf("%w: RSASSA-PSS with %v", ErrUnsupported, s.hash)
 	}
-	s.kind, s.salt, s.Digest = pss, s.hash.Size(), digest
+	s.kind, s.mask, s.salt, s.Digest = pss, s.hash, s.hash.Size(), digest
 	withNull := oid.AlgorithmIdentifier{Algorithm: digest.Algorithm, Parameters: oid.Null}
 	var b cryptobyte.Builder
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -90,3 +132,6 @@ func (s Scheme) asPSS() (Scheme, error) {
 // SaltLength returns the length of the salt in octets for RSASSA-PSS, 0 for
 // other schemes. In the parameters of a key it is a minimum (RFC 4055 §3.3).
 func (s Scheme) SaltLength() int { return s.salt }
+
+// MaskHash returns the digest of the mask of RSASSA-PSS, 0 for other schemes.
+func (s Scheme) MaskHash() crypto.Hash { return s.mask }

@@ -66,6 +66,7 @@ type Scheme struct {
 
 	kind   kind
 	hash   crypto.Hash // of the message; zero for those that sign it whole
+	mask   crypto.Hash // PSS
 	salt   int         // PSS
 	mldsa  mldsa.Parameters
 	slhdsa slhdsa.ID
@@ -186,9 +187,14 @@ func (s Scheme) VerifyDigest(pub crypto.PublicKey, sum, sig []byte) error {
 			return fmt.Errorf("%w: RSA key of %d bits", ErrUnsupported, bits)
 		}
 		var err error
-		if s.kind == pkcs1 {
+		switch {
+		case s.kind == pkcs1:
 			err = rsa.VerifyPKCS1v15(key, s.hash, sum, sig)
-		} else {
+		case s.mask != s.hash:
+			if !verifyPSS(key, s.hash, s.mask, s.salt, sum, sig) {
+				return ErrInvalid
+			}
+		default:
 			err = rsa.VerifyPSS(key, s.hash, sum, sig, &rsa.PSSOptions{SaltLength: s.salt})
 		}
 		if err != nil {

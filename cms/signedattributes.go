@@ -1,0 +1,89 @@
+package cms
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/mailseal/mailseal/internal/ber"
+	"github.com/mailseal/mailseal/internal/oid"
+	"github.com/mailseal/mailseal/internal/signature"
+)
+
+// attributes are those that RFC 8551 §2.5 wants in a signature, and those of
+// the options.
+func (w *signedWriter) attributes(s *Signer, scheme signature.Scheme) (Attributes, error) {
+	a := signedAttributes{}
+	a.add(oid.AttrContentType, func(b *cryptobyte.Builder) { oid.Add(b, w.options.ContentType) })
+	a.addCommon(s, scheme, w.digests[scheme.Digest.Algorithm].Sum(nil), w.options.Time)
+	if w.options.Capabilities != nil {
+		a.addValue(oid.AttrSMIMECapabilities)(capabilitiesDER(w.options.Capabilities))
+	}
+	if s.Certificate.CanEncrypt() {
+		a.addValue(oid.AttrEncryptionKeyPreference)(encryptionKeyPreference(s.Certificate))
+	}
+	return append(a.list, w.options.Attributes...), a.err
+}
+
+// signedAttributes gathers attributes and what went wrong with them.
+type signedAttributes struct {
+	list Attributes
+	err  error
+}
+
+func (a *signedAttributes) addValue(t OID) func(value []byte, err error) {
+	return func(value []byte, err error) {
+		a.list = append(a.list, Attribute{Type: t, Values: [][]byte{value}})
+		a.err = errors.Join(a.err, err)
+	}
+}
+
+func (a *signedAttributes) add(t OID, value func(*cryptobyte.Builder)) {
+	var b cryptobyte.Builder
+	value(&b)
+	a.addValue(t)(b.Bytes())
+}
+
+// addCommon adds what every signature of ours has, countersignatures too.
+func (a *signedAttributes) addCommon(s *Signer, scheme signature.Scheme, digest []byte, at time.Time) {
+	a.add(oid.AttrMessageDigest, func(b *cryptobyte.Builder) { b.AddASN1OctetString(digest) })
+	a.addValue(oid.AttrSigningCertificateV2)(signingCertificateV2(s.Certificate))
+	a.add(oid.AttrAlgorithmProtection, func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { // RFC 6211 §2
+			scheme.Digest.Add(b)
+			scheme.Algorithm.AddTagged(b, context1.Constructed())
+		})
+	})
+	if !at.IsZero() {
+		a.addValue(oid.AttrSigningTime)(timeDER(at))
+	}
+}
+
+// checkFurther holds the attributes of SignOptions to their rules: each type
+// once, with values, and none of those that decide what a signature means.
+func checkFurther(attrs Attributes) error {
+	seen := map[OID]bool{}
+	for _, a := range attrs {
+		switch a.Type {
+		case oid.AttrContentType, oid.AttrMessageDigest, oid.AttrSigningTime, oid.AttrSMIMECapabilities, oid.AttrEncryptionKeyPreference,
+			oid.AttrSigningCertificate, oid.AttrSigningCertificateV2, oid.AttrAlgorithmProtection:
+			return fmt.Errorf("cms: signed attribute %s is written by Sign itself", a.Type.Name())
+		case oid.AttrCountersignature, oid.AttrTimeStampToken: // RFC 5652 §11.4, RFC 3161 Appendix A
+			return fmt.Errorf("cms: attribute %s cannot be a signed one", a.Type.Name())
+		}
+		if seen[a.Type] || len(a.Values) == 0 {
+			return fmt.Errorf("cms: signed attribute %s must be there once, with a value", a.Type.Name())
+		}
+		seen[a.Type] = true
+		for _, v := range a.Values {
+			if der, err := ber.DER(v); err != nil || !bytes.Equal(der, v) {
+				return fmt.Errorf("cms: signed attribute %s: a value is not DER", a.Type.Name())
+			}
+		}
+	}
+	return nil
+}
