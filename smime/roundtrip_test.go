@@ -194,7 +194,7 @@ func TestHeaders(t *testing.T) {
 	if !strings.Contains(rest, "Content-Type: text/plain;\r\n charset=utf-8\r\nContent-Language: en\r\n\r\nbody\r\n\r\n--") {
 		t.Errorf("signed entity in %q", rest)
 	}
-	if strings.Contains(strings.ToLower(got), "carol") || strings.Contains(strings.ToLower(got), "bcc") {
+	if strings.Contains(strings.ToLower(got), "carol") || strings.Contains(strings.ToLower(got), "bcc:") {
 		t.Error("Bcc is told to everybody")
 	}
 	wantVerdict(t, open(t, got, w.options()), Valid, CoverageWhole)
