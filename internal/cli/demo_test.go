@@ -14,6 +14,9 @@ import (
 
 // TestDemo plays the whole story and looks at what it leaves.
 func TestDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: makes RSA-4096 keys")
+	}
 	dir := filepath.Join(t.TempDir(), "demo")
 	var stdout, stderr bytes.Buffer
 	begin := time.Now()

@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 
 // TestStories runs testdata/script: one story for each thing that a person wants to do.
 func TestStories(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a process for each line")
+	}
 	files := fixtures(t)
 	url := startServer(t)
 	testscript.Run(t, testscript.Params{
