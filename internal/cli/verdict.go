@@ -49,6 +49,9 @@ func headline(v smime.Verdict) string {
 		return "signed by the address that it comes from, and unaltered"
 	}
 	for _, s := range v.Signers {
+		if s.Status == smime.StatusAddressMismatch && len(v.From) == 0 {
+			return "it does not say who it is from; --from ADDR asks whether it is signed by ADDR"
+		}
 		if text := accusation(s.Status); text != "" {
 			return text
 		}
