@@ -16,14 +16,14 @@ const root = "../.."
 // notAboutUs are RFCs that code cites in passing: notations, registries and the
 // network below us, of which docs/rfcs.md has nothing to say.
 var notAboutUs = []string{
-	"1123", // host names
-	"1421", // PEM headers, with 1423
-	"2119", // the word MUST
-	"2315", // PKCS#7, which 5652 replaced
-	"2985", // names of attributes
-	"3282", // Accept-Language
-	"3339", // written times
-	"3696", // what an address may look like
+	"1123",                 // host names
+	"1421",                 // PEM headers, with 1423
+	"2119",                 // the word MUST
+	"2315",                 // PKCS#7, which 5652 replaced
+	"2985",                 // names of attributes
+	"3282",                 // Accept-Language
+	"3339",                 // written times
+	"3696",                 // what an address may look like
 	"4231", "6070", "9106", // test vectors and parameters of key derivations
 	"4514", "4518", "4519", // written names
 	"5892",                 // characters in domains
