@@ -77,9 +77,23 @@ func parseAttributes(content []byte) (Attributes, bool) {
 	return out, true
 }
 
-// der encodes a with one value per attribute as the DER SET OF of RFC 5652
-// §5.4, sorted.
+// der encodes a as the DER SET OF of RFC 5652 §5.4, sorted.
 func (a Attributes) der() ([]byte, error) {
+	elements, err := a.elements()
+	if err != nil {
+		return nil, err
+	}
+	var b cryptobyte.Builder
+	b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
+		for _, e := range sortedSet(elements) {
+			b.AddBytes(e)
+		}
+	})
+	return b.Bytes()
+}
+
+// elements encodes each attribute.
+func (a Attributes) elements() ([][]byte, error) {
 	elements := make([][]byte, 0, len(a))
 	for _, attr := range a {
 		var b cryptobyte.Builder
@@ -97,13 +111,7 @@ func (a Attributes) der() ([]byte, error) {
 		}
 		elements = append(elements, e)
 	}
-	var b cryptobyte.Builder
-	b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
-		for _, e := range sortedSet(elements) {
-			b.AddBytes(e)
-		}
-	})
-	return b.Bytes()
+	return elements, nil
 }
 
 // sortedSet orders the encodings of a SET OF as DER wants them (X.690 §11.6).

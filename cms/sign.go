@@ -100,6 +100,14 @@ func random(r io.Reader) io.Reader {
 // certificate may encrypt), signingCertificateV2 (RFC 5035) and
 // cmsAlgorithmProtection (RFC 6211), and those of the options.
 func Sign(dst io.Writer, signers []*Signer, o *SignOptions) (io.WriteCloser, error) {
+	w, err := newSignedWriter(signers, o)
+	if err != nil {
+		return nil, err
+	}
+	return w, w.begin(dst)
+}
+
+func newSignedWriter(signers []*Signer, o *SignOptions) (*signedWriter, error) {
 	if len(signers) == 0 {
 		return nil, errors.New("cms: nobody signs")
 	}
@@ -129,7 +137,7 @@ func Sign(dst io.Writer, signers []*Signer, o *SignOptions) (io.WriteCloser, err
 		}
 		w.digests[scheme.Digest.Algorithm] = h
 	}
-	return w, w.begin(dst)
+	return w, nil
 }
 
 type signedWriter struct {
@@ -260,13 +268,14 @@ func (w *signedWriter) certificates() [][]byte {
 	}
 	var all []*cert.Certificate
 	for _, s := range w.signers {
-		all = append(all, s.certificates()...)
+		all = append(all, s.Certificates()...)
 	}
 	return raws(all)
 }
 
-// certificates are the signer's own and its chain without roots.
-func (s *Signer) certificates() []*cert.Certificate {
+// Certificates returns the signer's own and its chain without roots, as they are
+// sent with a signature; see [Amendment].
+func (s *Signer) Certificates() []*cert.Certificate {
 	out := []*cert.Certificate{s.Certificate}
 	for _, c := range s.Chain {
 		if !c.SelfIssued() {

@@ -47,6 +47,7 @@ type SignedReader struct {
 	ocsp         [][]byte
 	infos        []*SignerInfo
 	bare         bool
+	nested       bool // unsigned attributes are not looked into
 	results      []SignerResult
 	err          error
 }
@@ -261,6 +262,12 @@ func (s *SignedReader) finish() error {
 	c.attributes = s.size == int64(len(s.head)) && isSignedAttributes(s.head)
 	s.results = make([]SignerResult, len(s.infos))
 	parallel(len(s.infos), func(i int) { s.results[i] = c.check(s.infos[i]) })
+	if !s.nested {
+		u := unsigned{certificates: c.certificates, bare: s.bare, left: MaxUnsignedSignatures}
+		for i := range s.results {
+			u.add(&s.results[i], 0)
+		}
+	}
 	s.err = io.EOF
 	for i, r := range s.results {
 		if r.Err != nil {
