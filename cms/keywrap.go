@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/des"
+	"crypto/sha1"
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/mailseal/mailseal/internal/oid"
 )
@@ -23,26 +26,29 @@ const wrapIV = 0xa6a6a6a6a6a6a6a6
 // wrapPadIV is the fixed half of the alternative initial value of RFC 5649 §3.
 const wrapPadIV = 0xa65959a6
 
-// keyWrap is an AES key wrap algorithm (RFC 3565 §2.3.2, RFC 5649 §5).
+// keyWrap is a key wrap algorithm: of AES (RFC 3565 §2.3.2, RFC 5649 §5) or, to
+// read only, of Triple-DES (RFC 3217 §3).
 type keyWrap struct {
 	size   int // of the key-encryption key
-	padded bool
+	unwrap func(kek, wrapped []byte) ([]byte, error)
 }
 
 func keyWrapFor(o OID) (keyWrap, bool) {
 	switch o {
 	case oid.AES128Wrap:
-		return keyWrap{size: 16}, true
+		return keyWrap{16, unwrapKey}, true
 	case oid.AES192Wrap:
-		return keyWrap{size: 24}, true
+		return keyWrap{24, unwrapKey}, true
 	case oid.AES256Wrap:
-		return keyWrap{size: 32}, true
+		return keyWrap{32, unwrapKey}, true
 	case oid.AES128WrapPad:
-		return keyWrap{16, true}, true
+		return keyWrap{16, unwrapPaddedKey}, true
 	case oid.AES192WrapPad:
-		return keyWrap{24, true}, true
+		return keyWrap{24, unwrapPaddedKey}, true
 	case oid.AES256WrapPad:
-		return keyWrap{32, true}, true
+		return keyWrap{32, unwrapPaddedKey}, true
+	case oid.DES3Wrap:
+		return keyWrap{24, unwrapTripleDES}, true
 	}
 	return keyWrap{}, false
 }
@@ -54,16 +60,6 @@ func readKeyWrap(a AlgorithmIdentifier) (keyWrap, error) {
 		return w, fmt.Errorf("%w: key wrap %s", ErrUnsupported, a.Algorithm.Name())
 	}
 	return w, nil
-}
-
-func (w keyWrap) unwrap(kek, wrapped []byte) ([]byte, error) {
-	if len(kek) != w.size {
-		return nil, errUnwrap
-	}
-	if w.padded {
-		return unwrapPaddedKey(kek, wrapped)
-	}
-	return unwrapKey(kek, wrapped)
 }
 
 // wrapFor returns the wrap algorithm whose key is as long as the content's,
@@ -166,4 +162,28 @@ func unwrapPaddedKey(kek, wrapped []byte) ([]byte, error) {
 		return nil, errUnwrap
 	}
 	return out[:length], nil
+}
+
+// tripleDESWrapIV is the second initialization vector of RFC 3217 §3.1.
+var tripleDESWrapIV = []byte{0x4a, 0xdd, 0xa2, 0x2c, 0x79, 0xe8, 0x21, 0x05}
+
+// unwrapTripleDES is RFC 3217 §3.2.
+func unwrapTripleDES(kek, wrapped []byte) ([]byte, error) {
+	block, err := des.NewTripleDESCipher(kek)
+	if err != nil {
+		return nil, err
+	}
+	if len(wrapped) != 40 {
+		return nil, errUnwrap
+	}
+	out := make([]byte, len(wrapped))
+	cipher.NewCBCDecrypter(block, tripleDESWrapIV).CryptBlocks(out, wrapped)
+	slices.Reverse(out)
+	iv, key := out[:8], out[8:]
+	cipher.NewCBCDecrypter(block, iv).CryptBlocks(key, key)
+	sum := sha1.Sum(key[:24])
+	if subtle.ConstantTimeCompare(sum[:8], key[24:]) != 1 {
+		return nil, errUnwrap
+	}
+	return key[:24], nil
 }

@@ -63,5 +63,8 @@ func (i *kekri) open(_ io.Reader, k *RecipientKey, _ int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(k.KEK) != w.size {
+		return nil, errUnwrap
+	}
 	return w.unwrap(k.KEK, i.encryptedKey)
 }

@@ -56,8 +56,17 @@ func encapsulate(c *cert.Certificate, pub crypto.Encapsulator, byKey bool) func(
 }
 
 // kemKey derives the key-encryption key (RFC 9629 §5, RFC 9936 §2.2.1): HKDF
-// without a salt over CMSORIforKEMOtherInfo.
+// without a salt.
 func kemKey(h func() hash.Hash, secret, wrap, ukm []byte, size int) ([]byte, error) {
+	info, err := kemInfo(wrap, ukm, size)
+	if err != nil {
+		return nil, err
+	}
+	return hkdf.Key(h, secret, nil, string(info), size)
+}
+
+// kemInfo is CMSORIforKEMOtherInfo (RFC 9629 §5).
+func kemInfo(wrap, ukm []byte, size int) ([]byte, error) {
 	var b cryptobyte.Builder
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddBytes(wrap)
@@ -66,11 +75,7 @@ func kemKey(h func() hash.Hash, secret, wrap, ukm []byte, size int) ([]byte, err
 			b.AddASN1(context0.Constructed(), func(b *cryptobyte.Builder) { b.AddASN1OctetString(ukm) })
 		}
 	})
-	info, err := b.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	return hkdf.Key(h, secret, nil, string(info), size)
+	return b.Bytes()
 }
 
 // kemri is what a KEMRecipientInfo holds.

@@ -85,6 +85,33 @@ func TestKeyWrap(t *testing.T) {
 	}
 }
 
+// RFC 5649 §6.
+func TestPaddedKeyWrap(t *testing.T) {
+	kek := unhex(t, "5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8")
+	for want, wrapped := range map[string]string{
+		"c37b7e6492584340bed12207808941155068f738": "138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f373fa543b6a",
+		"466f7250617369": "afbeb0f07dfbf5419200f2ccb50bb24f",
+	} {
+		if got, err := unwrapPaddedKey(kek, unhex(t, wrapped)); err != nil || !bytes.Equal(got, unhex(t, want)) {
+			t.Errorf("%x, %v", got, err)
+		}
+	}
+}
+
+// RFC 3217 §3.4.
+func TestTripleDESWrap(t *testing.T) {
+	kek := unhex(t, "255e0d1c07b646dfb3134cc843ba8aa71f025b7c0838251f")
+	wrapped := unhex(t, "690107618ef092b3b48ca1796b234ae9fa33ebb4159604037db5d6a84eb3aac2768c632775a467d4")
+	got, err := unwrapTripleDES(kek, wrapped)
+	if err != nil || !bytes.Equal(got, unhex(t, "2923bf85e06dd6ae529149f1f1bae9eab3a7da3d860d3e98")) {
+		t.Errorf("%x, %v", got, err)
+	}
+	wrapped[39] ^= 1
+	if _, err := unwrapTripleDES(kek, wrapped); err == nil {
+		t.Error("unwrapped an altered key")
+	}
+}
+
 // RFC 3211 §2.3.1: what is wrapped comes back, for every key length, and
 // nothing altered does but by one chance in 2²⁴.
 func TestPasswordWrap(t *testing.T) {
