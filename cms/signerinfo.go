@@ -152,6 +152,11 @@ type SignerResult struct {
 	SigningTime time.Time
 	// Capabilities are what the signer says it can read; see [Capability].
 	Capabilities []Capability
+	// Countersignatures are over this signature alone (RFC 5652 §11.4), and
+	// Timestamps confirm when it existed (RFC 3161 Appendix A). Each has an Err
+	// of its own; none touches this one, for anyone can add them.
+	Countersignatures []SignerResult
+	Timestamps        []*Timestamp
 	// Notes are departures from the standards that leave the signature valid.
 	Notes []string
 }
@@ -163,6 +168,8 @@ type checker struct {
 	digests      map[OID][]byte // of the content
 	bare         bool           // signatures without signed attributes are taken
 	attributes   bool           // the content is itself a set of signed attributes
+
+	countersignature bool // the content is a signature, which has no type
 }
 
 func (c *checker) check(si *SignerInfo) SignerResult {
@@ -212,25 +219,10 @@ func (c *checker) checkAttributes(r *SignerResult, content []byte) error {
 		}
 	}
 	if !r.HasSignedAttrs {
-		// RFC 5652 §5.3: required unless the content is data. Without them,
-		// the signature of another message's attributes is one of a content
-		// that consists of these (draft-ietf-lamps-cms-euf-cma-signeddata).
-		switch {
-		case c.contentType != oid.Data:
-			return fmt.Errorf("%w: signed attributes are missing for content type %s", ErrSignature, c.contentType.Name())
-		case !c.bare:
-			return fmt.Errorf("%w: signed attributes are missing", ErrSignature)
-		case c.attributes:
-			return fmt.Errorf("%w: the content is the signed attributes of another message", ErrSignature)
-		}
-		return nil
+		return c.checkBare()
 	}
-	if v, present, err := r.SignedAttrs.single(oid.AttrContentType); err != nil {
+	if err := c.checkContentType(r); err != nil {
 		return err
-	} else if !present {
-		return fmt.Errorf("%w: attribute contentType is missing", ErrSignature)
-	} else if s := cryptobyte.String(v); !readEqualOID(&s, c.contentType) {
-		return fmt.Errorf("%w: attribute contentType names another type", ErrSignature)
 	}
 	v, present, err := r.SignedAttrs.single(oid.AttrMessageDigest)
 	if err != nil {
@@ -241,13 +233,54 @@ func (c *checker) checkAttributes(r *SignerResult, content []byte) error {
 	if !present || !s.ReadASN1(&digest, asn1.OCTET_STRING) || !s.Empty() {
 		return fmt.Errorf("%w: attribute messageDigest is missing or malformed", ErrSignature)
 	}
-	if !bytes.Equal(digest, content) {
+	switch {
+	case bytes.Equal(digest, content):
+	case c.countersignature:
+		return fmt.Errorf("%w: countersignature of another signature", ErrSignature)
+	default:
 		return fmt.Errorf("%w: the content was changed after signing", ErrSignature)
 	}
 	if len(r.SignedAttrs.Values(oid.AttrCountersignature)) > 0 { // RFC 5652 §11.4
 		return fmt.Errorf("%w: countersignature among the signed attributes", ErrSignature)
 	}
 	return r.checkProtection()
+}
+
+// checkBare judges a signature without signed attributes. RFC 5652 §5.3: they
+// are required unless the content is data. Without them, the signature of
+// another message's attributes is one of a content that consists of these
+// (draft-ietf-lamps-cms-euf-cma-signeddata).
+func (c *checker) checkBare() error {
+	switch {
+	case c.contentType != oid.Data && !c.countersignature:
+		return fmt.Errorf("%w: signed attributes are missing for content type %s", ErrSignature, c.contentType.Name())
+	case !c.bare:
+		return fmt.Errorf("%w: signed attributes are missing", ErrSignature)
+	case c.attributes:
+		return fmt.Errorf("%w: the content is the signed attributes of another message", ErrSignature)
+	}
+	return nil
+}
+
+// checkContentType holds the attribute contentType to the message. It must not
+// be in a countersignature (RFC 5652 §11.4), which so cannot be taken from, or
+// made into, a signature of content.
+func (c *checker) checkContentType(r *SignerResult) error {
+	v, present, err := r.SignedAttrs.single(oid.AttrContentType)
+	s := cryptobyte.String(v)
+	switch {
+	case err != nil:
+		return err
+	case c.countersignature && present:
+		return fmt.Errorf("%w: attribute contentType in a countersignature", ErrSignature)
+	case c.countersignature:
+		return nil
+	case !present:
+		return fmt.Errorf("%w: attribute contentType is missing", ErrSignature)
+	case !readEqualOID(&s, c.contentType):
+		return fmt.Errorf("%w: attribute contentType names another type", ErrSignature)
+	}
+	return nil
 }
 
 func readEqualOID(s *cryptobyte.String, want OID) bool {
