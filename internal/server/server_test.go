@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -100,6 +101,33 @@ func TestSecondStart(t *testing.T) {
 	}
 }
 
+// TestOneProcess keeps a second server out of the folder of a running one, on
+// whatever ports, and lets it in afterwards.
+func TestOneProcess(t *testing.T) {
+	data := t.TempDir()
+	run(t, data, func(string) {
+		c := config(data, io.Discard)
+		c.Ready = func(string) { t.Error("it serves") }
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := Run(ctx, c); err == nil || !strings.Contains(err.Error(), "another mailseal is using it") {
+			t.Errorf("a second server on the folder: %v", err)
+		}
+	})
+	run(t, data, func(string) {})
+}
+
+// TestOpenFolder refuses a folder in which everybody may replace the keys.
+func TestOpenFolder(t *testing.T) {
+	data := t.TempDir()
+	if err := os.Chmod(data, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := Run(t.Context(), config(data, io.Discard)); err == nil || !strings.Contains(err.Error(), "chmod 700") {
+		t.Errorf("folder open to everybody: %v", err)
+	}
+}
+
 // TestOtherNames refuses requests for names that are not this machine's, which
 // is how DNS rebinding comes in.
 func TestOtherNames(t *testing.T) {
@@ -135,7 +163,7 @@ func TestDoesNotStart(t *testing.T) {
 		"all interfaces":  {func(c *Config) { c.Listen = ":8080" }, "loopback"},
 		"other machine":   {func(c *Config) { c.SMTPListen = "192.0.2.1:25" }, "loopback"},
 		"no port":         {func(c *Config) { c.Listen = "127.0.0.1" }, "host:port"},
-		"no folder":       {func(c *Config) { c.Data = "/dev/null/x" }, "open store"},
+		"no folder":       {func(c *Config) { c.Data = "/dev/null/x" }, "data folder"},
 		"incomplete":      {func(c *Config) { c.Clock = nil }, "not complete"},
 	} {
 		t.Run(name, func(t *testing.T) {

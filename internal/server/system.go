@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -27,6 +28,7 @@ import (
 type system struct {
 	Config
 	url            string
+	folder         *os.File // the data folder's lock
 	store          *store.DB
 	authority      *authority.Authority
 	orders         *registration.Service
@@ -47,6 +49,9 @@ func open(ctx context.Context, c Config, url, relay string) (*system, error) {
 
 func (s *system) openRooms(ctx context.Context, relay string) error {
 	var err error
+	if s.folder, err = openFolder(s.Data); err != nil {
+		return err
+	}
 	if s.store, err = store.Open(ctx, filepath.Join(s.Data, "mailseal.db")); err != nil {
 		return err
 	}
@@ -164,9 +169,14 @@ The first administrator claims the place at %s/admin/claim with
 	fmt.Fprint(s.Out, "\nStop it with Ctrl-C.\n")
 }
 
+// close closes what was opened; the folder is free for the next process last.
 func (s *system) close() error {
-	if s.store == nil {
-		return nil
+	var err error
+	if s.store != nil {
+		err = s.store.Close()
 	}
-	return s.store.Close()
+	if s.folder != nil {
+		err = errors.Join(err, s.folder.Close())
+	}
+	return err
 }
