@@ -542,6 +542,24 @@ func (w *world) crl(name string) *x509.RevocationList {
 	return list
 }
 
+// TestRevokeBeforeTheFirstList holds that the very first list has what was
+// revoked before it.
+func TestRevokeBeforeTheFirstList(t *testing.T) {
+	w := found(t)
+	key := newKey(t)
+	c, err := w.issue(w.order(key), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Revoke(t.Context(), c.Serial, issuance.KeyCompromise); err != nil {
+		t.Fatal(err)
+	}
+	list := w.crl("issuing")
+	if list.Number.Int64() != 1 || len(list.RevokedCertificateEntries) != 1 {
+		t.Errorf("number %v with %d entries, want the first list with one", list.Number, len(list.RevokedCertificateEntries))
+	}
+}
+
 func TestCRLs(t *testing.T) {
 	w := found(t)
 	if _, err := w.CRL(t.Context(), "nobody"); !errors.Is(err, authority.ErrUnknown) {

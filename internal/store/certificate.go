@@ -91,12 +91,13 @@ type Revocation struct {
 }
 
 // Revocations lists what an authority's full CRL holds: the revoked ones whose
-// notAfter is not before since. RFC 5280 §3.3: an entry stays until it has
-// appeared on one CRL issued beyond the certificate's validity.
+// notAfter is not before since, all of them when since is zero. RFC 5280 §3.3:
+// an entry stays until it has appeared on one CRL issued beyond the
+// certificate's validity.
 func (tx *Tx) Revocations(authorityID string, since time.Time) ([]Revocation, error) {
 	return all(tx, "revocations", func(s scanner) (r Revocation, err error) {
 		return r, s.Scan(&r.Serial, seconds{&r.At}, &r.Reason)
 	}, `SELECT serial, revoked_at, revoked_for FROM certificates
-		WHERE authority_id = $1 AND revoked_at IS NOT NULL AND not_after >= $2
+		WHERE authority_id = $1 AND revoked_at IS NOT NULL AND not_after >= coalesce($2, 0)
 		ORDER BY revoked_at, serial`, authorityID, unix(since))
 }
