@@ -65,7 +65,7 @@ func (p *portal) signInForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *portal) signIn(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
+	if err := readForm(r); err != nil {
 		return err
 	}
 	entered := credentialsView{Email: r.PostFormValue("email")}
@@ -118,7 +118,7 @@ func (p *portal) claimForm(w http.ResponseWriter, r *http.Request) error {
 // claim makes the first administrator of whoever has the one-time code that
 // the server printed, and signs them in.
 func (p *portal) claim(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
+	if err := readForm(r); err != nil {
 		return err
 	}
 	entered := credentialsView{Name: r.PostFormValue("name"), Email: r.PostFormValue("email")}

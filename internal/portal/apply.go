@@ -24,7 +24,7 @@ func (p *portal) applyForm(w http.ResponseWriter, r *http.Request) error {
 
 // apply opens an order and binds it to this browser by a cookie.
 func (p *portal) apply(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
+	if err := readForm(r); err != nil {
 		return err
 	}
 	entered := applyView{Name: r.PostFormValue("name"), Email: r.PostFormValue("email")}

@@ -37,7 +37,7 @@ func (p *portal) prove(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return errNoSession
 	}
-	if err := r.ParseForm(); err != nil {
+	if err := readForm(r); err != nil {
 		return err
 	}
 	_, err := p.Orders.Prove(r.Context(), asking.id, asking.secret, r.PostFormValue("code"))

@@ -1,6 +1,10 @@
 package portal
 
-import "net/http"
+import (
+	"errors"
+	"fmt"
+	"net/http"
+)
 
 // maxForm bounds a form and a certification request alike; the largest honest
 // one is a request for an RSA-4096 key, below 2 kB.
@@ -25,4 +29,16 @@ func headers(next http.Handler) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// readForm reads the form of a request.
+func readForm(r *http.Request) error { return unreadable(r.ParseForm()) }
+
+// unreadable is an error of reading what somebody sends. Unless it is for being
+// too large, it is none of ours: cut off, too slow, or malformed.
+func unreadable(err error) error {
+	if _, large := errors.AsType[*http.MaxBytesError](err); err == nil || large {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errUnreadable, err)
 }

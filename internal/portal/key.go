@@ -50,7 +50,7 @@ func (p *portal) enroll(w http.ResponseWriter, r *http.Request) error {
 	}
 	request, err := io.ReadAll(r.Body)
 	if err != nil {
-		return fmt.Errorf("read certification request: %w", err)
+		return fmt.Errorf("read certification request: %w", unreadable(err))
 	}
 	issued, err := p.Orders.Enroll(r.Context(), asking.id, asking.secret, request)
 	if err != nil {

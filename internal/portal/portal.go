@@ -93,7 +93,8 @@ func New(c Config) (http.Handler, error) {
 		return nil, err
 	}
 	var protection http.CrossOriginProtection // refuses state-changing requests of other sites
-	return protection.Handler(headers(p.routes())), nil
+	protection.SetDenyHandler(p.serve(func(http.ResponseWriter, *http.Request) error { return errForeign }))
+	return headers(protection.Handler(p.routes())), nil
 }
 
 func (p *portal) routes() *http.ServeMux {

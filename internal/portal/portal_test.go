@@ -45,8 +45,12 @@ func TestOtherSitesChangeNothing(t *testing.T) {
 			d.header.Set(key, value)
 		}
 		for _, path := range append([]string{"/language"}, changing...) {
-			if answer := d.post(path, url.Values{"tag": {"ja"}}); answer.StatusCode != http.StatusForbidden {
+			answer := d.post(path, url.Values{"tag": {"ja"}})
+			if answer.StatusCode != http.StatusForbidden {
 				t.Errorf("%v, POST %s: %s", header, path, answer.Status)
+			}
+			if got := answer.Header.Get("Content-Security-Policy"); got != policy {
+				t.Errorf("%v, POST %s: Content-Security-Policy %q", header, path, got)
 			}
 		}
 		if f.calls != 0 {
@@ -146,6 +150,16 @@ func TestProblems(t *testing.T) {
 		}
 		if _, many := f.err.(*registration.TooManyError); many && (answer.Header.Get("Retry-After") != "120" || !strings.Contains(problem.Detail, "2 minutes")) {
 			t.Errorf("Retry-After %q, %q", answer.Header.Get("Retry-After"), problem.Detail)
+		}
+	}
+}
+
+// TestUnreadableForms are the sender's trouble, not ours.
+func TestUnreadableForms(t *testing.T) {
+	for _, path := range []string{"/apply", "/code", "/admin/sign-in", "/admin/claim"} {
+		d := newDoor(t, newFake(), nil).asks()
+		if answer := d.request(http.MethodPost, path, "application/x-www-form-urlencoded", "email=%zz"); answer.StatusCode != http.StatusBadRequest {
+			t.Errorf("POST %s with a form that is none: %s", path, answer.Status)
 		}
 	}
 }

@@ -15,8 +15,10 @@ import (
 )
 
 var (
-	errNoPage    = errors.New("no such page")
-	errNoSession = errors.New("this browser has asked for nothing")
+	errNoPage     = errors.New("no such page")
+	errNoSession  = errors.New("this browser has asked for nothing")
+	errForeign    = errors.New("another site sent this request")
+	errUnreadable = errors.New("what was sent cannot be read")
 )
 
 // problem is an error as a person meets it: what happened and the way out.
@@ -42,6 +44,8 @@ var problems = []struct {
 }{
 	{errNoPage, problem{http.StatusNotFound, "problem.page", "action.start", "/", 0}},
 	{catcher.ErrNotFound, problem{http.StatusNotFound, "problem.mail", "action.mails", "/dev/mail", 0}},
+	{errForeign, problem{http.StatusForbidden, "problem.foreign", "action.start", "/", 0}},
+	{errUnreadable, problem{http.StatusBadRequest, "problem.unreadable", "action.start", "/", 0}},
 	{errNoSession, problem{http.StatusForbidden, "problem.session", "action.apply", "/apply", 0}},
 	{registration.ErrNotFound, problem{http.StatusForbidden, "problem.session", "action.apply", "/apply", 0}},
 	{registration.ErrState, problem{http.StatusConflict, "problem.state", "action.apply", "/apply", 0}},
@@ -75,7 +79,8 @@ func problemOf(err error) problem {
 func (p *portal) serveProblem(w http.ResponseWriter, r *http.Request, err error) {
 	what := problemOf(err)
 	level := slog.LevelDebug
-	if what.status >= http.StatusInternalServerError {
+	// Whoever went away while we were at work is no trouble of ours.
+	if what.status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		level = slog.LevelError
 	}
 	p.Log.Log(r.Context(), level, "page failed", "method", r.Method, "path", r.URL.Path, "error", err)
