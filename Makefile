@@ -8,10 +8,12 @@ STATIC := CGO_ENABLED=0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-# How long each fuzz target runs under `make fuzz`.
+# How long each fuzz target runs under `make fuzz`, and how many mutants of good
+# messages `make mutants` makes.
 FUZZTIME ?= 10s
+MUTANTS ?= 1000000
 
-.PHONY: help build run test race check fmt bench cover fuzz clean
+.PHONY: help build run test race check fmt bench cover fuzz mutants clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,11 +26,11 @@ run: build ## start the whole system on http://127.0.0.1:8080, data in ./var
 
 test: ## install what the tests need, then run all of them
 	scripts/test-deps
-	CI=true $(GO) test -shuffle=on ./...
+	$(GO) test -shuffle=on ./...
 	$(MAKE) race
 
 race: ## run the tests that share memory under the race detector
-	CI=true scripts/race
+	scripts/race
 
 check: ## format, vet, lint, layers, vulnerabilities, generated files; runs no tests but the layers
 	scripts/check
@@ -45,6 +47,9 @@ cover: ## write the coverage of all packages to cover.out and print it by functi
 
 fuzz: ## run every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
+
+mutants: ## change the structure of good messages in MUTANTS ways; none may pass for another
+	MAILSEAL_MUTANTS=$(MUTANTS) $(GO) test -count=1 -timeout 2h -v -run '^TestMutants$$' ./cms
 
 clean: ## remove what the build made; ./var, which has your keys, stays
 	rm -rf bin cover.out

@@ -31,13 +31,17 @@ func NewPasswordRecipient(passphrase []byte) (*Recipient, error) {
 	if len(passphrase) == 0 {
 		return nil, errors.New("cms: empty passphrase")
 	}
+	return passwordRecipient(passphrase, PasswordIterations), nil
+}
+
+func passwordRecipient(passphrase []byte, iterations int) *Recipient {
 	return &Recipient{name: "whoever knows the passphrase", info: func(rand io.Reader, key []byte) ([]byte, error) {
 		random := make([]byte, saltSize+aes.BlockSize)
 		if _, err := io.ReadFull(rand, random); err != nil {
 			return nil, err
 		}
 		salt, iv := random[:saltSize], random[saltSize:]
-		kek, err := pbkdf2.Key(crypto.SHA256.New, string(passphrase), salt, PasswordIterations, 32)
+		kek, err := pbkdf2.Key(crypto.SHA256.New, string(passphrase), salt, iterations, 32)
 		if err != nil {
 			return nil, err
 		}
@@ -52,7 +56,7 @@ func NewPasswordRecipient(passphrase []byte) (*Recipient, error) {
 				oid.Add(b, oid.PBKDF2)
 				b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 					b.AddASN1OctetString(salt)
-					b.AddASN1Int64(PasswordIterations)
+					b.AddASN1Int64(int64(iterations))
 					AlgorithmIdentifier{Algorithm: oid.HMACSHA256, Parameters: oid.Null}.Add(b)
 				})
 			})
@@ -62,7 +66,7 @@ func NewPasswordRecipient(passphrase []byte) (*Recipient, error) {
 			b.AddASN1OctetString(encrypted)
 		})
 		return b.Bytes()
-	}}, nil
+	}}
 }
 
 // wrapPassword is RFC 3211 §2.3.1: length, check value, key and padding, CBC
