@@ -54,8 +54,20 @@ func New(service *registration.Service, log *slog.Logger) http.Handler {
 		"/":                                    func(http.ResponseWriter, *http.Request) error { return errNoSuchPage },
 	} {
 		mux.Handle(pattern, h.rendered(serve))
+		if method, path, found := strings.Cut(pattern, " "); found {
+			mux.Handle(path, h.rendered(onlyBy(method)))
+		}
 	}
 	return mux
+}
+
+// onlyBy refuses every other method than the one that a path has (RFC 9110
+// §15.5.6).
+func onlyBy(method string) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Allow", method)
+		return errMethod
+	}
 }
 
 // rendered is the one place where errors become answers.
@@ -195,7 +207,11 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, types ...stri
 	}
 	for _, t := range types {
 		if given == t {
-			return io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+			if _, large := errors.AsType[*http.MaxBytesError](err); err != nil && !large {
+				err = fmt.Errorf("%w: %w", errBody, err)
+			}
+			return body, err
 		}
 	}
 	return nil, fmt.Errorf("%w: Content-Type must be %s", errMediaType, types[0])

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto"
@@ -12,6 +13,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -260,7 +262,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"no such page", "GET", "/api/v1/nothing", "", nil, 404, "not-found"},
 		{"no such version", "POST", "/api/v2/orders", "{}", []string{asJSON}, 404, "not-found"},
-		{"list", "GET", "/api/v1/orders", "", nil, 404, "not-found"},
+		{"list", "GET", "/api/v1/orders", "", nil, 405, "method"},
 		{"no media type", "POST", "/api/v1/orders", `{"email":"a@example.org"}`, nil, 415, "media-type"},
 		{"a form", "POST", "/api/v1/orders", `email=a@example.org`, []string{"Content-Type: application/x-www-form-urlencoded"}, 415, "media-type"},
 		{"a form in disguise", "POST", "/api/v1/orders", `{"email":"a@example.org"}`, []string{"Content-Type: text/plain"}, 415, "media-type"},
@@ -283,7 +285,7 @@ func TestRefusals(t *testing.T) {
 		{"code without a token", "POST", order + "/code", `{"code":"` + code + `"}`, []string{asJSON}, 401, "no-token"},
 		{"code with another token", "POST", order + "/code", `{"code":"` + code + `"}`, []string{asJSON, "Authorization: Bearer " + otherToken}, 404, "not-found"},
 		{"code for another order", "POST", "/api/v1/orders/" + otherID + "/code", `{"code":"` + code + `"}`, []string{asJSON, "Authorization: Bearer " + otherToken}, 403, "wrong-code"},
-		{"code by GET", "GET", order + "/code?code=" + code, "", []string{bearer}, 404, "not-found"},
+		{"code by GET", "GET", order + "/code?code=" + code, "", []string{bearer}, 405, "method"},
 		{"not a code", "POST", order + "/code", `{"code":"yes"}`, []string{asJSON, bearer}, 400, "not-a-code"},
 		{"wrong code", "POST", order + "/code", `{"code":"BBBBB-BBBBB-BBBBB-BBBBB-BBBBB-BBBBB"}`, []string{asJSON, bearer}, 403, "wrong-code"},
 		{"too early", "POST", order + "/certificate", csr, []string{asPKCS10, bearer}, 409, "state"},
@@ -360,6 +362,31 @@ func TestScanner(t *testing.T) {
 	}
 	if r := s.send("POST", "/api/v1/orders/"+id+"/code", `{"code":"`+code+`"}`, asJSON, "Authorization: Bearer "+token); r.StatusCode != 200 {
 		t.Errorf("afterwards the session itself: %d %s", r.StatusCode, r.body)
+	}
+}
+
+// TestCutOff sends half a body: that is the sender's trouble and not for our log.
+func TestCutOff(t *testing.T) {
+	s := serve(t)
+	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const request = "POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+	if _, err := conn.Write([]byte(request)); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusBadRequest || s.log.Len() != 0 {
+		t.Errorf("%s, logged: %s", answer.Status, s.log)
 	}
 }
 

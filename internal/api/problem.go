@@ -14,8 +14,10 @@ import (
 // What this door refuses by itself.
 var (
 	errNoSuchPage = errors.New("no such page")
+	errMethod     = errors.New("method not allowed")
 	errNoToken    = errors.New("no bearer token")
 	errMediaType  = errors.New("media type not accepted")
+	errBody       = errors.New("the body did not arrive whole")
 	errJSON       = errors.New("not the JSON object that is expected")
 )
 
@@ -35,8 +37,10 @@ var problems = []struct {
 	problem
 }{
 	{errNoSuchPage, false, problem{"There is nothing here.", http.StatusNotFound, "not-found", ""}},
+	{errMethod, false, problem{"The method is not allowed here.", http.StatusMethodNotAllowed, "method", "The Allow field names the one that is."}},
 	{errNoToken, false, problem{"The order's token is missing.", http.StatusUnauthorized, "no-token", "Send `Authorization: Bearer TOKEN` with the token that opening the order returned."}},
 	{errMediaType, true, problem{"The media type is not accepted.", http.StatusUnsupportedMediaType, "media-type", ""}},
+	{errBody, false, problem{"The request did not arrive whole.", http.StatusBadRequest, "incomplete", "Send it again."}},
 	{errJSON, true, problem{"The request is not the JSON object that is expected.", http.StatusBadRequest, "json", ""}},
 	{registration.ErrAddress, true, problem{"The address is not accepted.", http.StatusBadRequest, "address", ""}},
 	{registration.ErrName, true, problem{"The name is not accepted.", http.StatusBadRequest, "name", ""}},
