@@ -77,7 +77,7 @@ func (i *ktri) open(rand io.Reader, k *RecipientKey, size int) ([]byte, error) {
 	}
 	switch i.algorithm.Algorithm {
 	case oid.RSAEncryption:
-		return key.Decrypt(rand, i.encryptedKey, &rsa.PKCS1v15DecryptOptions{SessionKeyLen: size})
+		return key.Decrypt(rand, i.encryptedKey, &rsa.PKCS1v15DecryptOptions{SessionKeyLen: size}) //nolint:staticcheck // RFC 8551 §2.3: what deployed clients send
 	case oid.RSAESOAEP:
 		o, err := readOAEP(i.algorithm.Parameters)
 		if err != nil {

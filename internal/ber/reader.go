@@ -99,7 +99,7 @@ func (r *Reader) readHeader(f *frame) (Header, error) {
 	if h.Length > 1<<62-content {
 		return Header{}, r.fail(r.pos, "element is longer than any input")
 	}
-	r.src.Discard(h.size)
+	_, _ = r.src.Discard(h.size) // cannot fail: Peek has buffered it
 	r.pos = content
 	return h, nil
 }
