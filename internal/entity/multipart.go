@@ -102,7 +102,12 @@ func (m *multipartScan) scan() error {
 			if i < 0 {
 				break
 			}
-			next, err := m.candidate(pos + int64(at+i))
+			if i += at; i > 0 && block[i-1] != '\n' {
+				// Inside of a line: not worth a look at the source, of which a hostile body would ask for a million.
+				at = i + len(m.delimiter)
+				continue
+			}
+			next, err := m.candidate(pos + int64(i))
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package entity
 import (
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"testing"
@@ -93,6 +94,34 @@ func TestMultipartLarge(t *testing.T) {
 		if err != nil || len(m.Parts) != 1 || text(t, e.Section(m.Parts[0])) != "one" || m.Preamble.Len() != int64(len(filler)) {
 			t.Fatalf("%d: %+v, %v", d, m, err)
 		}
+	}
+}
+
+// countingSource counts the calls that a hostile body makes its reader do.
+type countingSource struct {
+	io.ReaderAt
+	reads int
+}
+
+func (c *countingSource) ReadAt(p []byte, off int64) (int, error) {
+	c.reads++
+	return c.ReaderAt.ReadAt(p, off)
+}
+
+// TestMultipartReads: a body full of the delimiter, none of it at a line's start, is read in blocks all the same.
+func TestMultipartReads(t *testing.T) {
+	in := "Content-Type: multipart/mixed; boundary=-\r\n\r\n---\r\none" + strings.Repeat("-", 1<<20) + "\r\n-----\r\n"
+	src := &countingSource{ReaderAt: strings.NewReader(in)}
+	e, err := Read(src, int64(len(in)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := e.Multipart()
+	if err != nil || len(m.Parts) != 1 || m.Parts[0].Len() != 3+1<<20 || !m.Closed {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	if src.reads > 50 {
+		t.Errorf("%d reads for a body of 1 MiB", src.reads)
 	}
 }
 
