@@ -45,12 +45,13 @@ func (h Header) Addresses(name string) ([]Address, error) {
 // ParseAddressList parses an unfolded field value (RFC 5322 §3.4).
 //
 // Taken beyond the modern grammar, because everybody reads it alike: empty list elements, dots in display names (§4.1), UTF-8
-// (RFC 6532), local parts in pieces of atoms and quoted strings (§4.4), and local parts with dots at an end or in a row, which
-// Japanese mobile carriers once gave out; such an address becomes its quoted form.
+// (RFC 6532), local parts in pieces of atoms and quoted strings (§4.4), an address that is its own unquoted display name, and
+// local parts with dots at an end or in a row, which Japanese mobile carriers once gave out; such an address becomes its quoted
+// form.
 //
 // Refused, because programs are known to read it differently: comments or white space inside an address, source routes,
 // addresses without angle brackets beside a display name, anything behind the closing bracket, encoded words in an address
-// (RFC 2047 §5 forbids them), control characters.
+// (RFC 2047 §5 forbids them), backslashes in an address, control characters.
 func ParseAddressList(v string) ([]Address, error) {
 	if i := strings.IndexFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }); i >= 0 {
 		return nil, fmt.Errorf("%w: control character %#02x in an address list", ErrAmbiguous, v[i])
@@ -82,10 +83,11 @@ type addressParser struct {
 
 // word is a piece of a phrase or of a local part.
 type word struct {
-	text   string
-	quoted bool
-	dot    bool // the special "."
-	spaced bool // white space or a comment stands in front of it
+	text    string
+	quoted  bool
+	escaped bool // quoted, with a backslash inside
+	dot     bool // the special "."
+	spaced  bool // white space or a comment stands in front of it
 }
 
 // element reads up to and with the next comma, semicolon or colon.
@@ -141,11 +143,12 @@ func (p *addressParser) words() ([]word, error) {
 		case p.eof():
 			return words, nil
 		case c == '"':
+			start := p.i
 			text, err := p.quoted()
 			if err != nil {
 				return nil, err
 			}
-			w.text, w.quoted = text, true
+			w.text, w.quoted, w.escaped = text, true, strings.Contains(p.s[start:p.i], `\`)
 		case c == '.':
 			p.i++
 			w.text, w.dot = ".", true
@@ -163,31 +166,52 @@ func (p *addressParser) words() ([]word, error) {
 
 // angle reads <addr-spec> behind a display name.
 func (p *addressParser) angle(name []word) error {
-	p.i++
-	// RFC 5322 §4.4's obsolete route and white space inside the brackets are where readers part ways.
-	words, err := p.words()
+	m, err := p.bracketed()
 	if err != nil {
 		return err
-	}
-	if p.peek() != '@' || len(words) == 0 || words[0].spaced {
-		return fmt.Errorf("%w: no plain address in angle brackets", ErrAmbiguous)
-	}
-	m, err := p.addrSpec(words)
-	if err != nil {
-		return err
-	}
-	if !p.take('>') {
-		return fmt.Errorf("%w: an angle bracket without its end", ErrAmbiguous)
 	}
 	d, raw := display(name)
 	return p.add(Address{Mailbox: m, Display: d, raw: raw})
 }
 
-// bare reads an addr-spec without brackets.
+func (p *addressParser) bracketed() (mailbox.Mailbox, error) {
+	p.i++
+	// RFC 5322 §4.4's obsolete route and white space inside the brackets are where readers part ways.
+	words, err := p.words()
+	if err != nil {
+		return mailbox.Mailbox{}, err
+	}
+	if p.peek() != '@' || len(words) == 0 || words[0].spaced {
+		return mailbox.Mailbox{}, fmt.Errorf("%w: no plain address in angle brackets", ErrAmbiguous)
+	}
+	m, err := p.addrSpec(words)
+	if err != nil {
+		return mailbox.Mailbox{}, err
+	}
+	if !p.take('>') {
+		return mailbox.Mailbox{}, fmt.Errorf("%w: an angle bracket without its end", ErrAmbiguous)
+	}
+	return m, nil
+}
+
+// bare reads an addr-spec without brackets. Many programs use the address as its own display name and forget the quotes, and
+// whichever of the two a reader takes, it is the same; two that differ are the oldest trick there is.
 func (p *addressParser) bare(words []word) error {
 	m, err := p.addrSpec(words)
 	if err != nil {
 		return err
+	}
+	if err := p.skip(); err != nil {
+		return err
+	}
+	if p.peek() == '<' {
+		again, err := p.bracketed()
+		if err != nil {
+			return err
+		}
+		if !again.Equal(m) {
+			return fmt.Errorf("%w: the address %s with the unquoted name %s", ErrAmbiguous, again, m)
+		}
 	}
 	return p.add(Address{Mailbox: m})
 }
@@ -243,6 +267,8 @@ func localPart(words []word) (string, error) {
 			return "", fmt.Errorf("%w: a quoted string beside an atom in an address", ErrAmbiguous)
 		case strings.Contains(w.text, "=?"):
 			return "", fmt.Errorf("%w: an encoded word in an address", ErrAmbiguous)
+		case w.escaped: // not everybody takes the backslash away
+			return "", fmt.Errorf("%w: a backslash in an address", ErrAmbiguous)
 		}
 		// A dot at an end or beside another one has no unquoted form.
 		oddDot := w.dot && (i == 0 || i == len(words)-1 || words[i-1].dot)
