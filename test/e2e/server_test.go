@@ -24,6 +24,7 @@ import (
 type site struct {
 	t    *testing.T
 	url  string
+	data string  // its data folder
 	out  *buffer // what it printed for people
 	logs *buffer
 }
@@ -50,12 +51,12 @@ func (b *buffer) String() string {
 // authority gets P-256 keys, because RSA-4096 ones take seconds.
 func serve(t *testing.T) *site {
 	t.Helper()
-	s := &site{t: t, out: &buffer{}, logs: &buffer{}}
+	s := &site{t: t, data: t.TempDir(), out: &buffer{}, logs: &buffer{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan string, 1), make(chan error, 1)
 	go func() {
 		done <- server.Run(ctx, server.Config{
-			Data: t.TempDir(), Listen: "127.0.0.1:0", SMTPListen: "127.0.0.1:0", Dev: true,
+			Data: s.data, Listen: "127.0.0.1:0", SMTPListen: "127.0.0.1:0", Dev: true,
 			Clock: time.Now, Rand: rand.Reader, Out: s.out, Ready: func(url string) { ready <- url },
 			Log:         slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 			GenerateKey: func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
