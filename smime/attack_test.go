@@ -203,7 +203,11 @@ func TestAmbiguousStructure(t *testing.T) {
 			t.Errorf("%s: %s", name, show(m.Verdict))
 		}
 	}
-	m := open(t, signed+"evil\r\n", w.options())
+	m := open(t, strings.Replace(signed, "Transfer-Encoding: base64", "Transfer-Encoding: x-own", 1), w.options())
+	if reason := m.Verdict.Signers[0].Reason; !strings.Contains(reason, "x-own") {
+		t.Errorf("unknown encoding of the signature: %s", reason)
+	}
+	m = open(t, signed+"evil\r\n", w.options())
 	wantVerdict(t, m, Valid, CoverageWhole)
 	wantWarning(t, m, "text behind the signed part")
 	if strings.Contains(written(t, m), "evil") {

@@ -165,6 +165,17 @@ func TestContentWithoutHeader(t *testing.T) {
 	}
 }
 
+// TestNoMail: a file that is something else, a bare CMS object perhaps, is told from a mail that nobody signed.
+func TestNoMail(t *testing.T) {
+	w := newWorld(t)
+	for _, in := range []string{"", "\x30\x82", "MIIB\n", "\r\nFrom: alice@example.com\r\n"} {
+		m := open(t, in, w.options())
+		wantVerdict(t, m, Unsigned, CoverageNone)
+		wantWarning(t, m, "no mail")
+	}
+	wantWarning(t, open(t, plain, w.options()), "")
+}
+
 // TestRawLineEnds: OpenSSL's -binary signs LF as it is.
 func TestRawLineEnds(t *testing.T) {
 	w := newWorld(t)

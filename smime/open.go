@@ -51,6 +51,9 @@ func Open(src io.ReaderAt, size int64, o *OpenOptions) (*Message, error) {
 		return nil, &MalformedError{"message header", err}
 	}
 	op := &opener{o: o, size: size, message: &Message{outer: e.Header}, judge: judge{o: o, sender: bindSender(e.Header, o.From)}}
+	if len(e.Header.Fields) == 0 {
+		op.warn("this is no mail: it does not begin with a header")
+	}
 	err = op.descend(e)
 	if failed := errors.Join(source.err, op.spoolErr); failed != nil {
 		op.message.Close()

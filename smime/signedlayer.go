@@ -25,7 +25,11 @@ func (op *opener) multipartSigned(e *entity.Entity, c classification) (*entity.E
 		if c.typ.Parameter("protocol") == "" {
 			return nil, nil // nothing says that it is S/MIME
 		}
-		op.addBroken(fmt.Errorf("the second part is %q, not a signature", sc.typ.Type))
+		err := fmt.Errorf("the second part is %q, not a signature", sc.typ.Type)
+		if sc.ambiguous != "" {
+			err = fmt.Errorf("the second part: %s", sc.ambiguous)
+		}
+		op.addBroken(err)
 		return nil, nil
 	}
 	signed, err := op.verifyDetached(content, signature, sc.encoding)
