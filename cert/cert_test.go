@@ -445,6 +445,18 @@ func TestRequestRefused(t *testing.T) {
 	}
 }
 
+// TestOtherPEMIsNoCRL: somebody who gives a certificate for a CRL hears so, and not of BER.
+func TestOtherPEMIsNoCRL(t *testing.T) {
+	root := testca.NewRoot(t, "Root")
+	_, err := cert.ParseCRL(root.Certificate.PEM())
+	if err == nil || !strings.Contains(err.Error(), `"CERTIFICATE"`) {
+		t.Errorf("%v", err)
+	}
+	if _, err := cert.ParseCRL(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: root.CRL(nil)})); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestLongCRL: a list of many entries is read and asked without a number and a
 // time for each of them.
 func TestLongCRL(t *testing.T) {

@@ -62,7 +62,10 @@ type IssuingDistributionPoint struct {
 
 // ParseCRL reads one revocation list, DER or PEM ("X509 CRL").
 func ParseCRL(data []byte) (*CRL, error) {
-	if block, _ := pem.Decode(data); block != nil && block.Type == "X509 CRL" {
+	if block, _ := pem.Decode(data); block != nil {
+		if block.Type != "X509 CRL" {
+			return nil, within("parse CRL", fmt.Errorf("PEM of type %q, not X509 CRL", block.Type))
+		}
 		data = block.Bytes
 	}
 	l, err := parseCRL(data)
