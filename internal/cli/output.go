@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -55,6 +56,10 @@ func (p *program) createOutput(path string, mode os.FileMode, in *input) (*outpu
 	}
 	temp, err := createTemp(path, mode)
 	if err != nil {
+		var where *fs.PathError
+		if errors.As(err, &where) {
+			where.Path = path // the name that the person gave, not ours beside it
+		}
 		return nil, broken(err, "is the folder there, and may you write to it?")
 	}
 	return &output{p: p, path: path, temp: temp, buf: bufio.NewWriterSize(temp, 64<<10)}, nil

@@ -36,6 +36,16 @@ func TestOutputExistsOnlyAfterCommit(t *testing.T) {
 	}
 }
 
+// The temporary name is ours; the person hears of the one that they gave.
+func TestNoFolderForOutput(t *testing.T) {
+	p, _ := testProgram()
+	path := filepath.Join(t.TempDir(), "missing", "out.eml")
+	_, err := p.createOutput(path, modePublic, nil)
+	if err == nil || !strings.Contains(err.Error(), "open "+path+":") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestDiscardLeavesOldFileAndNoLitter(t *testing.T) {
 	p, _ := testProgram()
 	dir := t.TempDir()
