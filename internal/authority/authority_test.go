@@ -551,7 +551,7 @@ func TestRevokeBeforeTheFirstList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Revoke(t.Context(), c.Serial, issuance.KeyCompromise); err != nil {
+	if err := w.Revoke(t.Context(), c.Serial, cert.KeyCompromise); err != nil {
 		t.Fatal(err)
 	}
 	list := w.crl("issuing")
@@ -586,21 +586,21 @@ func TestCRLs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Revoke(t.Context(), c.Serial, issuance.KeyCompromise); err != nil {
+	if err := w.Revoke(t.Context(), c.Serial, cert.KeyCompromise); err != nil {
 		t.Fatal(err)
 	}
 	list := w.crl("issuing")
 	if list.Number.Int64() != 3 || len(list.RevokedCertificateEntries) != 1 || list.RevokedCertificateEntries[0].SerialNumber.Cmp(c.Serial) != 0 ||
-		list.RevokedCertificateEntries[0].ReasonCode != int(issuance.KeyCompromise) {
+		list.RevokedCertificateEntries[0].ReasonCode != int(cert.KeyCompromise) {
 		t.Errorf("after the revocation number %v with %v", list.Number, list.RevokedCertificateEntries)
 	}
-	if err := w.Revoke(t.Context(), c.Serial, issuance.KeyCompromise); !errors.Is(err, authority.ErrUnknown) {
+	if err := w.Revoke(t.Context(), c.Serial, cert.KeyCompromise); !errors.Is(err, authority.ErrUnknown) {
 		t.Errorf("revoked twice: %v", err)
 	}
-	if err := w.Revoke(t.Context(), big.NewInt(1), issuance.KeyCompromise); !errors.Is(err, authority.ErrUnknown) {
+	if err := w.Revoke(t.Context(), big.NewInt(1), cert.KeyCompromise); !errors.Is(err, authority.ErrUnknown) {
 		t.Errorf("unknown serial number: %v", err)
 	}
-	for _, reason := range []issuance.Reason{issuance.CACompromise, 7, 8, 10, -1} {
+	for _, reason := range []cert.Reason{cert.CACompromise, 7, 8, 10, -1} {
 		if err := w.Revoke(t.Context(), c.Serial, reason); err == nil || errors.Is(err, authority.ErrUnknown) {
 			t.Errorf("reason %d: %v", reason, err)
 		}
@@ -615,7 +615,7 @@ func TestCRLs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Revoke(t.Context(), other.Serial, issuance.Unspecified); err != nil {
+	if err := w.Revoke(t.Context(), other.Serial, cert.Unspecified); err != nil {
 		t.Fatal(err)
 	}
 	if next := w.crl("issuing"); next.Number.Int64() != 4 || next.ThisUpdate.Before(list.ThisUpdate) {

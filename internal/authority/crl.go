@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"time"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/store"
 )
@@ -98,7 +99,7 @@ func (a *Authority) publish(tx *store.Tx, m *member) (store.CRL, error) {
 	list := issuance.RevocationList{Number: number, ThisUpdate: now, NextUpdate: now.Add(m.life)}
 	for _, r := range revocations {
 		list.Revoked = append(list.Revoked, issuance.Revoked{
-			Serial: new(big.Int).SetBytes(r.Serial), At: r.At, Reason: issuance.Reason(r.Reason),
+			Serial: new(big.Int).SetBytes(r.Serial), At: r.At, Reason: cert.Reason(r.Reason),
 		})
 	}
 	der, err := m.issuer.CRL(list)
@@ -111,8 +112,8 @@ func (a *Authority) publish(tx *store.Tx, m *member) (store.CRL, error) {
 
 // Revoke revokes a subscriber's certificate and publishes the list that says
 // so, in one transaction. [ErrUnknown]: not issued here, or revoked already.
-func (a *Authority) Revoke(ctx context.Context, serial *big.Int, reason issuance.Reason) error {
-	if !reason.Valid() || reason == issuance.CACompromise {
+func (a *Authority) Revoke(ctx context.Context, serial *big.Int, reason cert.Reason) error {
+	if !issuance.ReasonAllowed(reason) || reason == cert.CACompromise {
 		return fmt.Errorf("revoke: %d is not a reason for a subscriber's certificate", reason)
 	}
 	err := a.o.Store.Update(ctx, func(tx *store.Tx) error {

@@ -13,32 +13,18 @@ import (
 	"github.com/mailseal/mailseal/internal/oid"
 )
 
-// Reason is CRLReason of RFC 5280 §5.3.1. S/MIME BR §7.2.2 allow subscribers'
-// certificates these; certificateHold only for multipurpose ones.
-type Reason int
-
-// The reasons. Unspecified is never written: the extension is left out.
-const (
-	Unspecified          Reason = 0
-	KeyCompromise        Reason = 1
-	CACompromise         Reason = 2
-	AffiliationChanged   Reason = 3
-	Superseded           Reason = 4
-	CessationOfOperation Reason = 5
-	CertificateHold      Reason = 6
-	PrivilegeWithdrawn   Reason = 9
-)
-
-// Valid tells whether r is one of the reasons above.
-func (r Reason) Valid() bool {
-	return r >= Unspecified && r <= CertificateHold || r == PrivilegeWithdrawn
+// ReasonAllowed tells whether a list of ours may name the reason (RFC 5280
+// §5.3.1): removeFromCRL belongs to delta lists, aACompromise to attribute
+// certificates. S/MIME BR §7.2.2 leave certificateHold to multipurpose ones.
+func ReasonAllowed(r cert.Reason) bool {
+	return r >= cert.Unspecified && r <= cert.CertificateHold || r == cert.PrivilegeWithdrawn
 }
 
 // Revoked is one entry of a CRL.
 type Revoked struct {
 	Serial *big.Int
 	At     time.Time
-	Reason Reason
+	Reason cert.Reason // Unspecified is not written: the extension is left out
 }
 
 // RevocationList is what a full CRL says.
@@ -93,13 +79,13 @@ func (is *Issuer) tbsCertList(l RevocationList) ([]byte, error) {
 
 func addRevoked(b *cryptobyte.Builder, r Revoked) {
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		if r.Serial == nil || !r.Reason.Valid() {
+		if r.Serial == nil || !ReasonAllowed(r.Reason) {
 			b.SetError(errors.New("entry without a serial number or with an unknown reason"))
 			return
 		}
 		b.AddASN1BigInt(r.Serial)
 		addTime(b, r.At)
-		if r.Reason == Unspecified {
+		if r.Reason == cert.Unspecified {
 			return
 		}
 		addExtensions(b, []extension{{oid.ExtReasonCode, false, func(b *cryptobyte.Builder) {

@@ -16,9 +16,9 @@ import (
 func TestCRL(t *testing.T) {
 	_, is := authorities(t, ecKey(t, elliptic.P256()), rsaKey(t, 2048))
 	revoked := []Revoked{
-		{serial(t), now.Add(-time.Hour), Unspecified},
-		{serial(t), now.Add(-time.Minute), KeyCompromise},
-		{serial(t), now, PrivilegeWithdrawn},
+		{serial(t), now.Add(-time.Hour), cert.Unspecified},
+		{serial(t), now.Add(-time.Minute), cert.KeyCompromise},
+		{serial(t), now, cert.PrivilegeWithdrawn},
 	}
 	for name, entries := range map[string][]Revoked{"empty": nil, "three": revoked} {
 		der, err := is.CRL(RevocationList{Number: 7, ThisUpdate: now, NextUpdate: now.AddDate(0, 0, 7), Revoked: entries})
@@ -63,7 +63,7 @@ func checkList(t *testing.T, name string, der []byte, is *Issuer, want []Revoked
 		if e.SerialNumber.Cmp(want[i].Serial) != 0 || !e.RevocationTime.Equal(want[i].At) || e.ReasonCode != int(want[i].Reason) {
 			t.Errorf("%s: entry %d is %v, want %v", name, i, e, want[i])
 		}
-		if want[i].Reason == Unspecified && len(e.Extensions) != 0 {
+		if want[i].Reason == cert.Unspecified && len(e.Extensions) != 0 {
 			t.Errorf("%s: entry %d writes the reason unspecified", name, i)
 		}
 	}
@@ -75,7 +75,7 @@ func TestCRLRefusals(t *testing.T) {
 	for name, list := range map[string]RevocationList{
 		"no number":      {ThisUpdate: now, NextUpdate: next},
 		"backwards":      {Number: 1, ThisUpdate: next, NextUpdate: now},
-		"no serial":      {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: []Revoked{{nil, now, Unspecified}}},
+		"no serial":      {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: []Revoked{{nil, now, cert.Unspecified}}},
 		"reason 7":       {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: []Revoked{{serial(t), now, 7}}},
 		"reason below 0": {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: []Revoked{{serial(t), now, -1}}},
 	} {

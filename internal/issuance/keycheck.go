@@ -80,8 +80,9 @@ func checkRSA(key *rsa.PublicKey) error {
 	return nil
 }
 
-// smallPrimes are those below 2^13; S/MIME BR asks for 752 and above.
-var smallPrimes = primesBelow(1 << 13)
+// smallPrimes are those below 2^13; S/MIME BR asks for 752 and above. They are
+// computed when first needed: most runs of the program look at no key.
+var smallPrimes = sync.OnceValue(func() []int64 { return primesBelow(1 << 13) })
 
 func primesBelow(limit int) []int64 {
 	composite := make([]bool, limit)
@@ -104,7 +105,7 @@ func hasSmallFactor(n *big.Int) bool {
 }
 
 // primorial is their product, some 11,000 bits.
-var primorial = sync.OnceValue(func() *big.Int { return product(smallPrimes) })
+var primorial = sync.OnceValue(func() *big.Int { return product(smallPrimes()) })
 
 func product(list []int64) *big.Int {
 	if len(list) == 1 {
@@ -114,28 +115,34 @@ func product(list []int64) *big.Int {
 	return new(big.Int).Mul(product(list[:half]), product(list[half:]))
 }
 
-// rocaPrimes and rocaResidues: keys of the flawed library are powers of 65537
-// modulo each of these primes. A random modulus passes for one with a chance
-// below 2^-27 (Nemec et al., CCS 2017, §2.3).
-var rocaPrimes = smallPrimes[1:39] // 3..167
-
-var rocaResidues = powersOf65537(rocaPrimes)
-
-func powersOf65537(primes []int64) []map[int64]bool {
-	sets := make([]map[int64]bool, len(primes))
-	for i, p := range primes {
-		sets[i] = map[int64]bool{}
-		for v := int64(1); !sets[i][v]; v = v * 65537 % p {
-			sets[i][v] = true
-		}
-	}
-	return sets
+// rocaResidue is a prime and the powers of 65537 modulo it.
+type rocaResidue struct {
+	prime  *big.Int
+	powers map[int64]bool
 }
+
+// rocaPrimes are those from 3 to 167.
+func rocaPrimes() []int64 { return smallPrimes()[1:39] }
+
+// rocaResidues: keys of the flawed library are powers of 65537 modulo each of
+// these primes. A random modulus passes for one with a chance below 2^-27
+// (Nemec et al., CCS 2017, §2.3).
+var rocaResidues = sync.OnceValue(func() []rocaResidue {
+	var all []rocaResidue
+	for _, p := range rocaPrimes() {
+		powers := map[int64]bool{}
+		for v := int64(1); !powers[v]; v = v * 65537 % p {
+			powers[v] = true
+		}
+		all = append(all, rocaResidue{big.NewInt(p), powers})
+	}
+	return all
+})
 
 func isROCA(n *big.Int) bool {
 	var r big.Int
-	for i, p := range rocaPrimes {
-		if !rocaResidues[i][r.Mod(n, big.NewInt(p)).Int64()] {
+	for _, residue := range rocaResidues() {
+		if !residue.powers[r.Mod(n, residue.prime).Int64()] {
 			return false
 		}
 	}

@@ -122,7 +122,7 @@ func closeFactors() *big.Int {
 // roca builds a modulus as the flawed library does: a power of 65537 modulo
 // the product of the small primes, and a multiple of that product.
 func roca() *big.Int {
-	m := product(rocaPrimes)
+	m := product(rocaPrimes())
 	for try := int64(3); ; try += 2 {
 		n := new(big.Int).Exp(big.NewInt(65537), big.NewInt(try), m)
 		k := rough()

@@ -22,7 +22,6 @@ import (
 	"github.com/mailseal/mailseal/certpath"
 	"github.com/mailseal/mailseal/identity"
 	"github.com/mailseal/mailseal/internal/authority"
-	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/keys"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
@@ -147,7 +146,7 @@ func TestIssuedChain(t *testing.T) {
 				t.Errorf("our own path validation: %v", err)
 			}
 
-			if err := o.authority.Revoke(t.Context(), issued.Certificate.Serial, issuance.KeyCompromise); err != nil {
+			if err := o.authority.Revoke(t.Context(), issued.Certificate.Serial, cert.KeyCompromise); err != nil {
 				t.Fatal(err)
 			}
 			put(t, dir, "crls.pem", o.crls(t))
