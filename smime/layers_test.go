@@ -196,8 +196,12 @@ func TestRawLineEnds(t *testing.T) {
 	}
 	m := open(t, message(part), w.options())
 	wantVerdict(t, m, Valid, CoverageWhole)
-	wantWarning(t, m, "with the line ends of this file")
+	wantWarning(t, m, "those of this file")
 	wantVerdict(t, open(t, message("Content-Type: text/plain\n\nLf\n"), w.options()), Invalid, CoverageWhole)
+	m = open(t, crlf(message(part)), w.options()) // as it arrives by mail
+	wantVerdict(t, m, Valid, CoverageWhole)
+	wantWarning(t, m, "bare LFs")
+	wantVerdict(t, open(t, crlf(message("Content-Type: text/plain\n\nLf\n")), w.options()), Invalid, CoverageWhole)
 }
 
 func TestRevocation(t *testing.T) {

@@ -80,18 +80,22 @@ type verified struct {
 	signers []cms.SignerResult
 }
 
-// verifyDetached checks the signature over the canonical form of the content, in which every line ends in CRLF. If that fails and
-// the file has bare LFs, some program may have signed those: OpenSSL's -binary does.
+// verifyDetached checks the signature over the canonical form of the content, in which every line ends in CRLF. If that fails, some
+// program may have signed bare LFs, as OpenSSL's -binary does. They are still in this file, or a relay has made CRLF of them.
 func (op *opener) verifyDetached(content, signature *entity.Entity, enc entity.Encoding) (verified, error) {
 	canonical := entity.NewCanonicalReader(content.Raw())
 	v, err := op.verifyOnce(canonical, signature, enc)
-	if err != nil || !canonical.Changed() || !slices.ContainsFunc(v.signers, isWrong) {
+	if err != nil || !slices.ContainsFunc(v.signers, isWrong) {
 		return v, err
 	}
-	raw, err := op.verifyOnce(content.Raw(), signature, enc)
-	if err == nil && !slices.ContainsFunc(raw.signers, isWrong) {
-		op.warn("the signature covers the content with the line ends of this file, not with those of mail")
-		return raw, nil
+	other, lines := io.Reader(content.Raw()), "those of this file"
+	if !canonical.Changed() {
+		other, lines = entity.NewBareReader(other), "bare LFs"
+	}
+	again, err := op.verifyOnce(other, signature, enc)
+	if err == nil && !slices.ContainsFunc(again.signers, isWrong) {
+		op.warn("the signature covers the content with other line ends than those of mail: %s", lines)
+		return again, nil
 	}
 	return v, nil
 }

@@ -1,8 +1,10 @@
 package entity
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 )
 
@@ -86,6 +88,38 @@ func (c *CanonicalReader) give(p, b []byte) int {
 		c.in = c.in[n:]
 	}
 	return n
+}
+
+// NewBareReader gives text with every CRLF as a bare LF, as it may have stood in a file before it became mail. Other CRs stay.
+func NewBareReader(src io.Reader) io.Reader {
+	return &bareReader{src: bufio.NewReaderSize(src, 64<<10)}
+}
+
+type bareReader struct {
+	src  *bufio.Reader
+	line []byte // or as much of it as the buffer holds; not yet given on
+	err  error
+}
+
+func (b *bareReader) Read(p []byte) (int, error) {
+	for len(b.line) == 0 && len(p) > 0 {
+		if b.err != nil {
+			return 0, b.err
+		}
+		b.line, b.err = b.src.ReadSlice('\n')
+		if bytes.HasSuffix(b.line, []byte("\r\n")) {
+			b.line = append(b.line[:len(b.line)-2], '\n')
+		}
+		if errors.Is(b.err, bufio.ErrBufferFull) {
+			b.err = nil
+			if n := len(b.line) - 1; b.line[n] == '\r' { // its LF may come next
+				b.line, b.err = b.line[:n], b.src.UnreadByte()
+			}
+		}
+	}
+	n := copy(p, b.line)
+	b.line = b.line[n:]
+	return n, nil
 }
 
 // Survey is what the bytes of a body mean for its way through the mail (RFC 8551 §3.1.3, RFC 5322 §2.1.1).

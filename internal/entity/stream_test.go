@@ -70,6 +70,23 @@ func FuzzCanonicalReader(f *testing.F) {
 	})
 }
 
+func TestBareReader(t *testing.T) {
+	long := strings.Repeat("x", 64<<10-1)
+	for in, want := range map[string]string{
+		"": "", "a": "a", "\r\n": "\n", "a\r\nb\nc\rd\r\r\n\r": "a\nb\nc\rd\r\n\r",
+		long + "\r\n": long + "\n", long + "\rx": long + "\rx", long + "x\r\n\r\n": long + "x\n\n",
+	} {
+		for _, src := range []io.Reader{strings.NewReader(in), iotest.OneByteReader(strings.NewReader(in)), iotest.DataErrReader(strings.NewReader(in))} {
+			if got, err := io.ReadAll(iotest.HalfReader(NewBareReader(src))); err != nil || string(got) != want {
+				t.Errorf("%.20q: %.20q (%d bytes), %v", in, got, len(got), err)
+			}
+		}
+	}
+	if _, err := io.ReadAll(NewBareReader(iotest.ErrReader(io.ErrClosedPipe))); err != io.ErrClosedPipe {
+		t.Error(err)
+	}
+}
+
 func TestExamine(t *testing.T) {
 	for _, tc := range []struct {
 		in   string
