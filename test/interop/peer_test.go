@@ -6,7 +6,6 @@ package interop
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -96,7 +95,7 @@ func (p *party) key() *cms.RecipientKey {
 
 func (p *party) keyPEM(t testing.TB) []byte {
 	t.Helper()
-	der, err := x509.MarshalPKCS8PrivateKey(p.leaf.Key)
+	der, err := identity.MarshalPrivateKey(p.leaf.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
