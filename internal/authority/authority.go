@@ -85,6 +85,7 @@ func (o Options) withDefaults() Options {
 // Authority is a root and the issuing authority below it.
 type Authority struct {
 	o       Options
+	base    string // where lists and certificates are served, without a final slash
 	profile *issuance.Profile
 	root    *member
 	issuing *member
@@ -121,9 +122,9 @@ func Open(ctx context.Context, o Options) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open authority: %w", err)
 	}
-	a := &Authority{o: o}
+	a := &Authority{o: o, base: operator.BaseURL}
 	for _, row := range rows {
-		if err := a.add(row, operator.BaseURL); err != nil {
+		if err := a.add(row); err != nil {
 			return nil, fmt.Errorf("open authority %s: %w", row.Name, err)
 		}
 	}
@@ -138,7 +139,7 @@ func Open(ctx context.Context, o Options) (*Authority, error) {
 
 // add opens one authority. A certificate names where its issuer's CRL and
 // certificate are, so each member has the addresses for what it issues.
-func (a *Authority) add(row store.Authority, base string) error {
+func (a *Authority) add(row store.Authority) error {
 	c, err := cert.Parse(row.Certificate)
 	if err != nil {
 		return err
@@ -147,7 +148,7 @@ func (a *Authority) add(row store.Authority, base string) error {
 	if err != nil {
 		return err
 	}
-	issuer, err := issuance.NewIssuer(c, key, crlURL(base, row.Name), certificateURL(base, row.Name))
+	issuer, err := issuance.NewIssuer(c, key, crlURL(a.base, row.Name), certificateURL(a.base, row.Name))
 	if err != nil {
 		return err
 	}
@@ -177,6 +178,11 @@ func mailboxProfile(arc oid.OID) (*issuance.Profile, error) {
 		Capabilities: []oid.OID{oid.AES256CBC, oid.AES128CBC},
 	})
 }
+
+// BaseURL returns the address, without a final slash, that every certificate
+// names for revocation lists and authorities' certificates: the one that the
+// authority was founded with.
+func (a *Authority) BaseURL() string { return a.base }
 
 // Root returns the root's certificate.
 func (a *Authority) Root() *cert.Certificate { return a.root.issuer.Certificate() }

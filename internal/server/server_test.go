@@ -101,6 +101,23 @@ func TestSecondStart(t *testing.T) {
 	}
 }
 
+// TestMoved tells that certificates go on naming the first port.
+func TestMoved(t *testing.T) {
+	const notice = "say that revocation lists are at "
+	data, first := t.TempDir(), ""
+	if out := run(t, data, func(url string) { first = url }); strings.Contains(out, notice) {
+		t.Errorf("at the first start:\n%s", out)
+	}
+	taken, err := net.Listen("tcp", strings.TrimPrefix(first, "http://")) // so that the next port is another one
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	if out := run(t, data, func(string) {}); !strings.Contains(out, notice+first) {
+		t.Errorf("on another port:\n%s", out)
+	}
+}
+
 // TestOneProcess keeps a second server out of the folder of a running one, on
 // whatever ports, and lets it in afterwards.
 func TestOneProcess(t *testing.T) {

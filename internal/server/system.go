@@ -152,6 +152,12 @@ mailseal is running, for development: nothing here is to be trusted.
   Caught mails     %[1]s/dev/mail
   Administration   %[1]s/admin
 `, s.url)
+	if at := s.authority.BaseURL(); at != s.url {
+		fmt.Fprintf(s.Out, `
+Its certificates say that revocation lists are at %s,
+where it was first started: programs that check them look there.
+`, at)
+	}
 	ctx, cancel := context.WithTimeout(ctx, greetTimeout)
 	defer cancel()
 	code, err := s.administrators.FirstCode(ctx)
