@@ -132,6 +132,19 @@ func TestRefusesBareLineEnds(t *testing.T) {
 	}
 }
 
+// TestRefusesControlsInPaths: an address with a control character would break
+// the fields that keep the envelope.
+func TestRefusesControlsInPaths(t *testing.T) {
+	k := dial(t, open(t, t.TempDir()))
+	k.send("EHLO client.example\r\n", "250")
+	for _, path := range []string{"a\x00b@example.com", "a\rb@example.com", "a\x0bb@example.com", "a\x7fb@example.com", "a\u0085b@example.com"} {
+		k.send("MAIL FROM:<"+path+">\r\n", "5")
+	}
+	k.send("MAIL FROM:<alice@example.com>\r\n", "250")
+	k.send("RCPT TO:<a\x00b@example.com>\r\n", "5")
+	k.send("RCPT TO:<a\rb@example.com>\r\n", "5")
+}
+
 func TestLimits(t *testing.T) {
 	t.Run("recipients", func(t *testing.T) {
 		k := dial(t, open(t, t.TempDir()))

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/emersion/go-smtp"
 )
@@ -24,12 +25,27 @@ func (s *session) Reset() { s.from, s.to = "", nil }
 func (s *session) Logout() error { return nil }
 
 func (s *session) Mail(from string, _ *smtp.MailOptions) error {
+	if err := checkPath(from); err != nil {
+		return err
+	}
 	s.from = quoteLocal(from)
 	return nil
 }
 
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	if err := checkPath(to); err != nil {
+		return err
+	}
 	s.to = append(s.to, quoteLocal(to))
+	return nil
+}
+
+// checkPath refuses control characters, which RFC 5321 §4.1.2 has in no path
+// and go-smtp lets through: they would break the lines that keep the envelope.
+func checkPath(path string) error {
+	if strings.ContainsFunc(path, unicode.IsControl) {
+		return &smtp.SMTPError{Code: 501, EnhancedCode: smtp.EnhancedCode{5, 1, 3}, Message: "control character in the address"}
+	}
 	return nil
 }
 
