@@ -108,6 +108,7 @@ func TestFurtherAttributes(t *testing.T) {
 
 // With a spool, content of any length and of no announced one makes DER.
 func TestSpool(t *testing.T) {
+	longTest(t)
 	ca := testca.New(t)
 	leaf := ca.Leaf("alice@example.com", testca.P256)
 	to, keys := recipients(t, leaf)

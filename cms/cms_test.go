@@ -19,6 +19,15 @@ import (
 
 var kinds = []testca.Kind{testca.RSA2048, testca.RSA3072, testca.P256, testca.P384, testca.P521, testca.Ed25519, testca.Ed448, testca.MLDSA65, testca.SLHDSA}
 
+// longTest leaves a test out of -short runs, which the race detector does: it
+// starts no goroutine and would take minutes there.
+func longTest(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("long, and shares no memory")
+	}
+}
+
 func signerOf(l *testca.Leaf, ca *testca.CA) *Signer {
 	return &Signer{Key: l.Signer(), Certificate: l.Certificate, Chain: []*cert.Certificate{ca.Issuing.Certificate, ca.Root.Certificate}}
 }
@@ -77,7 +86,10 @@ var sizes = []int{0, 1, 15, 16, 17, 1000, pieceSize, pieceSize + 1, holdSize - 1
 // sizesFor leaves the large ones to one key, one cipher: how content is framed
 // does not hang on these.
 func sizesFor(all bool) []int {
-	if all {
+	switch {
+	case testing.Short():
+		return []int{17}
+	case all:
 		return sizes
 	}
 	return []int{0, 17, pieceSize + 1}
@@ -156,6 +168,7 @@ func TestSeveralSigners(t *testing.T) {
 // Every octet of a signed message matters, is outside of what is signed and
 // not used, or makes the message malformed; none changes the content unnoticed.
 func TestEveryOctetAltered(t *testing.T) {
+	longTest(t)
 	ca := testca.New(t)
 	leaf := ca.Leaf("alice@example.com", testca.P256)
 	content := []byte("Pay 10 to Bob")
@@ -352,6 +365,7 @@ func TestLengthMustHold(t *testing.T) {
 // GCM notices every change of ciphertext, tag and parameters; CBC none of the
 // first, which is why it says it is not authenticated.
 func TestCiphertextAltered(t *testing.T) {
+	longTest(t)
 	leaf := testca.New(t).Leaf("a@example.com", testca.P256)
 	to, keys := recipients(t, leaf)
 	content := text(3000)

@@ -57,6 +57,7 @@ func TestCompress(t *testing.T) {
 }
 
 func TestDecompressionBomb(t *testing.T) {
+	longTest(t)
 	blank := make([]byte, 50<<20)
 	if _, err := uncompress(compressed(t, blank, nil)); !errors.Is(err, ErrBomb) {
 		t.Errorf("50 MiB of zeros: %v", err)

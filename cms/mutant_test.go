@@ -35,6 +35,7 @@ const (
 // be valid only with the original's content, signer and signed attributes; and
 // nothing of an authenticated message may decrypt to other plaintext.
 func TestMutants(t *testing.T) {
+	longTest(t)
 	total := shortMutants
 	if v := os.Getenv(mutantsVariable); v != "" {
 		var err error

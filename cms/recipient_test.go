@@ -12,6 +12,7 @@ import (
 )
 
 func TestPasswordAndSharedKey(t *testing.T) {
+	longTest(t)
 	leaf := testca.New(t).Leaf("a@example.com", testca.P256)
 	to, keys := recipients(t, leaf)
 	password, err := NewPasswordRecipient([]byte("correct horse"))

@@ -18,6 +18,7 @@ import (
 )
 
 func TestWycheproof(t *testing.T) {
+	longTest(t)
 	s := vectors.NewSuite(t, nil)
 	for _, file := range vectors.WycheproofOf("cms") {
 		vectors.RunWycheproof(t, s, file, func(g *vectors.Group, c *vectors.Test) error {
