@@ -10,6 +10,7 @@ import (
 	"crypto/rsa"
 	"encoding/hex"
 	"errors"
+	"math/big"
 	"testing"
 
 	"github.com/cloudflare/circl/sign/ed448"
@@ -183,6 +184,27 @@ func TestVerifyPSS(t *testing.T) {
 				t.Errorf("%d bits: taken with a zero ahead", bits)
 			}
 		}
+	}
+}
+
+// A signature that OpenSSL made with rsa_mgf1_md:sha1 under SHA-256.
+func TestPSSMask(t *testing.T) {
+	n, ok := new(big.Int).SetString("ab601a5e014bfbf304d0c2cc1142640b24a36d5e1cf28b8f4a20ade9e54b3e4467ff2e89254f9110cf2bf4b3c7d230da2922da9ed1a661de3de717c0a6e92dbe"+
+		"8a2f251313a4dbe2e2f38009ccf17f3d8a01b6cca0339e2f9da9d3f9b526e6b54f3a0d334240de6532016309a9c4c4cce2f44ee2972f413d5b17405e4ae165f5", 16)
+	if !ok {
+		t.Fatal("modulus")
+	}
+	sig := must(hex.DecodeString("0f9842433aa63e225cfdf2b0fba246cda892b1980eea309aba1fc74af15b91257a2122e61b2bb994e339a9a00d436484da37db180b8f483295bc5a5bdcd4d8fa" +
+		"0cc2b8c6af1429ab8f07933cb1d85873706a20d1b86bb9dba75cbaf642fd13a91a2193c40d973d63b58dd7d4e70e56d5a51e2a6af737f162c6efadd9d3abbef2"))
+	// SHA-256, the mask's digest left at its default, salt of 32.
+	params := must(hex.DecodeString("3016a00f300d06096086480165030402010500a203020120"))
+	alg := oid.AlgorithmIdentifier{Algorithm: oid.RSASSAPSS, Parameters: params}
+	key := &rsa.PublicKey{N: n, E: 65537}
+	if err := Verify(key, alg, oid.AlgorithmIdentifier{Algorithm: oid.SHA256}, []byte("the message"), sig); err != nil {
+		t.Error(err)
+	}
+	if err := Verify(key, alg, oid.AlgorithmIdentifier{Algorithm: oid.SHA256}, []byte("the messagE"), sig); !errors.Is(err, ErrInvalid) {
+		t.Error("other message:", err)
 	}
 }
 
