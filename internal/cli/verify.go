@@ -97,6 +97,13 @@ Trusted are the roots in $MAILSEAL_HOME/trust, or those of --trust instead.
 }
 
 func (p *program) runVerify(ctx context.Context, file string, o *verifyOptions) error {
+	verdict := p.stdout
+	if o.content == "-" {
+		if o.judge.asJSON {
+			return usage(errors.New("--json and the content cannot both go to standard output"), "give the content a file with --content FILE")
+		}
+		verdict = p.stderr
+	}
 	oo, err := o.judge.resolve(p)
 	if err != nil {
 		return err
@@ -116,7 +123,7 @@ func (p *program) runVerify(ctx context.Context, file string, o *verifyOptions) 
 			return err
 		}
 	}
-	if err := p.printVerdict(p.stdout, m, o.judge.asJSON); err != nil {
+	if err := p.printVerdict(verdict, m, o.judge.asJSON); err != nil {
 		return err
 	}
 	return answer(in, m, closed, oo)
