@@ -47,7 +47,7 @@ func (m *material) open(message []byte) (*opened, error) {
 // layer reads a layer, and the one inside when there is one.
 func (m *material) layer(r *cms.Reader, o *opened) error {
 	var content io.Reader
-	inner := oid.Data
+	var inner oid.OID
 	finish := func() {}
 	switch r.ContentType() {
 	case oid.SignedData:
