@@ -62,6 +62,14 @@ func verify(key crypto.PublicKey, alg oid.AlgorithmIdentifier, message, sig []by
 	return fmt.Errorf("%w: %s", ErrSignature, scheme)
 }
 
+// AllowsSignature tells whether the certificate's key may make signatures of
+// that algorithm at all: one that its own identifier binds to RSASSA-PSS makes
+// no others, and one bound to RSAES-OAEP none (RFC 4055 §1.2). Errors wrap
+// [ErrSignature] or [ErrUnsupported].
+func (c *Certificate) AllowsSignature(alg oid.AlgorithmIdentifier) error {
+	return keyAllows(c.SPKIAlgorithm, alg)
+}
+
 // keyAllows holds a key to the use that its own identifier allows (RFC 4055
 // §1.2): a key bound to PSS makes no other signatures, one bound to PSS with
 // parameters none with others, and one bound to OAEP none at all.

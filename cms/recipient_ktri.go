@@ -17,14 +17,13 @@ import (
 // keyTransport makes KeyTransRecipientInfos (RFC 5652 §6.2.1).
 func keyTransport(c *cert.Certificate, pub *rsa.PublicKey, o *RecipientOptions) func(io.Reader, []byte) ([]byte, error) {
 	return func(rand io.Reader, key []byte) ([]byte, error) {
-		algorithm := AlgorithmIdentifier{Algorithm: oid.RSAEncryption, Parameters: oid.Null}
+		algorithm, options, err := transport(c, o)
+		if err != nil {
+			return nil, err
+		}
 		var encrypted []byte
-		var err error
-		if o.OAEP != 0 {
-			if algorithm, err = oaep(o.OAEP, o.OAEPLabel); err != nil {
-				return nil, err
-			}
-			encrypted, err = rsa.EncryptOAEP(o.OAEP.New(), rand, pub, key, o.OAEPLabel)
+		if options != nil {
+			encrypted, err = rsa.EncryptOAEPWithOptions(rand, pub, key, options)
 		} else {
 			encrypted, err = rsa.EncryptPKCS1v15(rand, pub, key) //nolint:staticcheck // RFC 8551 §2.3: what deployed clients read
 		}
@@ -40,6 +39,27 @@ func keyTransport(c *cert.Certificate, pub *rsa.PublicKey, o *RecipientOptions) 
 		})
 		return b.Bytes()
 	}
+}
+
+// transport chooses the algorithm; the options are nil for PKCS #1 v1.5. A key
+// that is bound to RSAES-OAEP gets nothing else, with its parameters where it
+// has some (RFC 4055 §4).
+func transport(c *cert.Certificate, o *RecipientOptions) (AlgorithmIdentifier, *rsa.OAEPOptions, error) {
+	hash := o.OAEP
+	if c.SPKIAlgorithm.Algorithm == oid.RSAESOAEP {
+		if c.SPKIAlgorithm.Parameters != nil {
+			options, err := readOAEP(c.SPKIAlgorithm.Parameters)
+			return c.SPKIAlgorithm, options, err
+		}
+		if hash == 0 {
+			hash = crypto.SHA256
+		}
+	}
+	if hash == 0 {
+		return AlgorithmIdentifier{Algorithm: oid.RSAEncryption, Parameters: oid.Null}, nil, nil
+	}
+	algorithm, err := oaep(hash, o.OAEPLabel)
+	return algorithm, &rsa.OAEPOptions{Hash: hash, Label: o.OAEPLabel}, err
 }
 
 // ktri is what a KeyTransRecipientInfo holds.
@@ -77,6 +97,9 @@ func (i *ktri) open(rand io.Reader, k *RecipientKey, size int) ([]byte, error) {
 	}
 	switch i.algorithm.Algorithm {
 	case oid.RSAEncryption:
+		if k.Certificate != nil && k.Certificate.SPKIAlgorithm.Algorithm == oid.RSAESOAEP {
+			return nil, fmt.Errorf("%w: PKCS #1 v1.5 with a key for RSAES-OAEP only", ErrUnsupported)
+		}
 		return key.Decrypt(rand, i.encryptedKey, &rsa.PKCS1v15DecryptOptions{SessionKeyLen: size}) //nolint:staticcheck // RFC 8551 §2.3: what deployed clients send
 	case oid.RSAESOAEP:
 		o, err := readOAEP(i.algorithm.Parameters)

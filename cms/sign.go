@@ -33,7 +33,8 @@ type Signer struct {
 	// Digest is the digest; 0 is what suits the key: SHA-256, SHA-384 for
 	// P-384, SHA-512 for P-521, Ed25519 and ML-DSA.
 	Digest crypto.Hash
-	// PSS signs with RSASSA-PSS where the key is RSA, instead of PKCS #1 v1.5.
+	// PSS signs with RSASSA-PSS where the key is RSA, instead of PKCS #1 v1.5. A
+	// certificate that is for RSASSA-PSS alone needs no word.
 	PSS bool
 }
 
@@ -45,9 +46,19 @@ func (s *Signer) scheme() (signature.Scheme, error) {
 	if !ok || !public.Equal(s.Certificate.PublicKey) {
 		return signature.Scheme{}, fmt.Errorf("cms: the key does not belong to the certificate of %s", s.Certificate.Subject)
 	}
-	scheme, err := signature.For(s.Key.Public(), &signature.Options{Hash: s.Digest, PSS: s.PSS})
+	o := signature.Options{Hash: s.Digest, PSS: s.PSS}
+	if key := s.Certificate.SPKIAlgorithm; key.Algorithm == oid.RSASSAPSS { // RFC 4055 §1.2
+		o.PSS = true
+		if bound, err := signature.Read(key, AlgorithmIdentifier{}); err == nil && o.Hash == 0 {
+			o.Hash = bound.Hash()
+		}
+	}
+	scheme, err := signature.For(s.Key.Public(), &o)
 	if err != nil {
 		return scheme, classify(err)
+	}
+	if err := s.Certificate.AllowsSignature(scheme.Algorithm); err != nil {
+		return scheme, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	return scheme, nil
 }

@@ -346,6 +346,9 @@ func (c *checker) verifyWithCandidates(r *SignerResult, scheme signature.Scheme,
 			continue
 		}
 		err := r.verifyKey(scheme, candidate.PublicKey, content)
+		if bound := candidate.AllowsSignature(r.SignatureAlgorithm); err == nil && bound != nil {
+			err = fmt.Errorf("%w: %w", ErrSignature, bound)
+		}
 		if err == nil {
 			err = r.checkSigningCertificate(candidate)
 		}

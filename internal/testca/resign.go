@@ -36,6 +36,12 @@ func (a *Authority) Rekey(c *cert.Certificate, key crypto.PublicKey) *cert.Certi
 	if err != nil {
 		a.t.Fatalf("testca: %v", err)
 	}
+	return a.ReplaceKey(c, spki)
+}
+
+// ReplaceKey is Rekey with a SubjectPublicKeyInfo, whatever it says.
+func (a *Authority) ReplaceKey(c *cert.Certificate, spki []byte) *cert.Certificate {
+	a.t.Helper()
 	before, after, found := bytes.Cut(c.RawTBS, c.RawSPKI)
 	in := cryptobyte.String(before)
 	var tag asn1.Tag
