@@ -61,6 +61,9 @@ var (
 	ErrDecrypt = errors.New("cms: content could not be decrypted")
 	// ErrMalformed: the message is not well-formed.
 	ErrMalformed = errors.New("cms: malformed message")
+	// ErrNoContent: the signature or digest is detached, and its content was
+	// not given. It wraps ErrMalformed.
+	ErrNoContent = fmt.Errorf("%w: detached from its content, which is not here", ErrMalformed)
 )
 
 // Limits bound what a message may make its reader do. The zero value of a

@@ -136,7 +136,7 @@ func (r *Reader) DigestedData(detached io.Reader) (*DigestedReader, error) {
 	case detached != nil:
 		d.content = detached
 	default:
-		return nil, malformed("detached digest without its content", nil)
+		return nil, ErrNoContent
 	}
 	return d, nil
 }

@@ -83,7 +83,7 @@ func (r *Reader) SignedData(o *SignedOptions) (*SignedReader, error) {
 	}
 	s.content = o.Content
 	if s.content == nil && len(s.infos) > 0 {
-		return nil, fmt.Errorf("%w: detached signature without its content", ErrMalformed)
+		return nil, ErrNoContent
 	}
 	return s, nil
 }

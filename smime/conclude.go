@@ -65,6 +65,8 @@ func (op *opener) learn() {
 	}
 }
 
+const noRevocation = "revocation was not checked: no revocation list was given"
+
 // warnAll adds the warnings that depend on the whole.
 func (op *opener) warnAll(v *Verdict) {
 	if v.Coverage == CoveragePart && len(v.Signers) > 0 && v.Encrypted && !op.closed {
@@ -72,7 +74,7 @@ func (op *opener) warnAll(v *Verdict) {
 	}
 	op.warnUnprotected()
 	if len(v.Signers) > 0 && len(op.o.CRLs) == 0 {
-		op.warn("revocation was not checked: no revocation list was given")
+		op.warn(noRevocation)
 	}
 	op.warnTimes(v)
 }

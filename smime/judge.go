@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/certpath"
@@ -19,7 +20,8 @@ const minRSA = 2048
 type judge struct {
 	o      *OpenOptions
 	sender binding
-	judged int // signers so far
+	judged int  // signers so far
+	raw    bool // there is no sender, and with o nil no trust is asked for
 }
 
 // minBudget is enough for a path without any detour.
@@ -60,12 +62,18 @@ func (j *judge) signer(r cms.SignerResult, s *cms.SignedReader) (Signer, Learned
 	f := finding{status: StatusValid}
 	f.addSignature(r)
 	var chain []*cert.Certificate
+	var stamped time.Time
 	if r.Certificate != nil {
 		f.addStrength(r)
-		j.addAddress(&f, r.Certificate)
-		chain = j.addPath(&f, r.Certificate, s)
+		if !j.raw {
+			j.addAddress(&f, r.Certificate)
+		}
+		if j.o != nil {
+			stamped = j.timestamped(r, s)
+			chain = j.addPath(&f, r.Certificate, s, stamped)
+		}
 	}
-	out := Signer{Status: f.status, Reason: strings.Join(f.reasons, "; "), Algorithm: r.Algorithm, SigningTime: r.SigningTime, Emails: []string{}}
+	out := Signer{Status: f.status, Reason: strings.Join(f.reasons, "; "), Algorithm: r.Algorithm, SigningTime: r.SigningTime, Timestamped: stamped, Emails: []string{}}
 	if c := r.Certificate; c != nil {
 		out.Emails = append(out.Emails, c.Emails()...)
 		out.Subject, out.Issuer = c.Subject.String(), c.Issuer.String()
@@ -105,8 +113,9 @@ func (j *judge) addAddress(f *finding, c *cert.Certificate) {
 	}
 }
 
-// addPath says whether the certificate leads to an anchor and stands.
-func (j *judge) addPath(f *finding, c *cert.Certificate, s *cms.SignedReader) []*cert.Certificate {
+// addPath says whether the certificate leads to an anchor and stands. One that has ended stands where a timestamp proves that it was
+// used before.
+func (j *judge) addPath(f *finding, c *cert.Certificate, s *cms.SignedReader, stamped time.Time) []*cert.Certificate {
 	o := &certpath.Options{
 		Anchors:       j.o.Anchors,
 		Intermediates: append(append([]*cert.Certificate{}, j.o.Intermediates...), s.Certificates()...),
@@ -115,6 +124,10 @@ func (j *judge) addPath(f *finding, c *cert.Certificate, s *cms.SignedReader) []
 		Budget:        j.budget(),
 	}
 	chain, err := certpath.Verify(c, o)
+	if reasonOf(err) == certpath.Expired && !stamped.IsZero() && stamped.Before(j.o.At) {
+		o.At = stamped
+		chain, err = certpath.Verify(c, o)
+	}
 	if err != nil {
 		f.add(pathStatus(err), "%v", err)
 		if reasonOf(err) != certpath.Expired {

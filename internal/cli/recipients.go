@@ -16,6 +16,11 @@ func (p *program) recipients(to []string) ([]*cms.Recipient, error) {
 	if len(to) == 0 {
 		return nil, usage(errors.New("nobody to encrypt to"), "name a certificate file, or an address in the key store, with --to")
 	}
+	return p.recipientsWith(to, nil)
+}
+
+// recipientsWith does so with options for how each gets the key.
+func (p *program) recipientsWith(to []string, o *cms.RecipientOptions) ([]*cms.Recipient, error) {
 	var all []*cms.Recipient
 	for _, name := range to {
 		certs, err := p.recipientCertificates(name)
@@ -23,7 +28,7 @@ func (p *program) recipients(to []string) ([]*cms.Recipient, error) {
 			return nil, err
 		}
 		for _, c := range certs {
-			r, err := cms.NewRecipient(c, nil)
+			r, err := cms.NewRecipient(c, o)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}

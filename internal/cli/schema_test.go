@@ -72,20 +72,23 @@ func TestVerdictSchema(t *testing.T) {
 		"sign --as bob.p12 -o forged.eml letter.eml",
 		"sign --as mal.p12 -o stranger.eml letter.eml",
 		"seal --as alice.p12 --to bob.pem --to carol.pem -o sealed.eml letter.eml",
+		"cms sign --as alice.p12 -o signed.p7m letter.eml",
 	} {
 		if _, stderr, exit := mailseal(t, dir, strings.Fields(line)...); exit != 0 {
 			t.Fatalf("%s: %s", line, stderr)
 		}
 	}
 	for line, want := range map[string]smime.Conclusion{
-		"verify --trust root.pem --json letter.eml":                                smime.Unsigned,
-		"verify --trust root.pem --json signed.eml":                                smime.Valid,
-		"verify --trust root.pem --json forged.eml":                                smime.Invalid,
-		"verify --trust root.pem --json stranger.eml":                              smime.Untrusted,
-		"verify --trust root.pem --json sealed.eml":                                smime.Unknown,
-		"open --as carol.p12 --trust root.pem --json sealed.eml":                   smime.Valid,
-		"open --as mal.p12 --trust root.pem --json sealed.eml":                     smime.Unknown,
-		"verify --trust root.pem --at 2040-01-01T00:00:00+09:00 --json signed.eml": smime.Untrusted,
+		"verify --trust root.pem --json letter.eml":                                 smime.Unsigned,
+		"verify --trust root.pem --json signed.eml":                                 smime.Valid,
+		"verify --trust root.pem --json forged.eml":                                 smime.Invalid,
+		"verify --trust root.pem --json stranger.eml":                               smime.Untrusted,
+		"verify --trust root.pem --json sealed.eml":                                 smime.Unknown,
+		"open --as carol.p12 --trust root.pem --json sealed.eml":                    smime.Valid,
+		"open --as mal.p12 --trust root.pem --json sealed.eml":                      smime.Unknown,
+		"cms verify --trust root.pem --intermediates issuing.pem --json signed.p7m": smime.Valid,
+		"cms verify --trust stranger.pem --json signed.p7m":                         smime.Untrusted,
+		"verify --trust root.pem --at 2040-01-01T00:00:00+09:00 --json signed.eml":  smime.Untrusted,
 	} {
 		t.Run(line, func(t *testing.T) {
 			stdout, stderr, exit := mailseal(t, dir, strings.Fields(line)...)

@@ -24,14 +24,20 @@ type judgeOptions struct {
 }
 
 func (o *judgeOptions) addFlags(cmd *cobra.Command) {
+	o.addTrustFlags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.revocation, "revocation", "off", "`off`: ask no revocation source but the --crl files (online is not in this version)")
+	f.StringVar(&o.from, "from", "", "the `ADDR` that the mail must be from; stands in for a missing From")
+	f.BoolVar(&o.asJSON, "json", false, "print the verdict as one JSON object")
+}
+
+// addTrustFlags adds those that concern certificates.
+func (o *judgeOptions) addTrustFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&o.trust, "trust", nil, "`FILE` of trusted roots, instead of those in $MAILSEAL_HOME/trust (may be repeated)")
 	f.StringArrayVar(&o.intermediates, "intermediates", nil, "`FILE` of further certificates for the path (may be repeated)")
 	f.StringArrayVar(&o.crls, "crl", nil, "`FILE` of a certificate revocation list (may be repeated)")
 	f.StringVar(&o.at, "at", "", "judge as of this `TIME`, like 2026-11-23T14:00:00Z (default now)")
-	f.StringVar(&o.revocation, "revocation", "off", "`off`: ask no revocation source but the --crl files (online is not in this version)")
-	f.StringVar(&o.from, "from", "", "the `ADDR` that the mail must be from; stands in for a missing From")
-	f.BoolVar(&o.asJSON, "json", false, "print the verdict as one JSON object")
 }
 
 // resolve reads every file that the flags name.
