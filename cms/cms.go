@@ -6,7 +6,10 @@
 // [Sign] and [Encrypt] return an io.WriteCloser for the content; Close
 // finishes the message. Sign covers SignedData, with the content inside or
 // detached; Encrypt covers EnvelopedData and, for an authenticating cipher,
-// AuthEnvelopedData (RFC 5083, RFC 5084).
+// AuthEnvelopedData (RFC 5083, RFC 5084). [Compress], [Digest], [Authenticate],
+// [EncryptWithKey] and [CertsOnly] make the other types. [Amend] adds
+// countersignatures ([Countersign]) and timestamps ([TimestampRequest],
+// RFC 3161) to a finished signature without touching what was signed.
 //
 // # Reading
 //
@@ -23,9 +26,9 @@
 // to whom the message says, was valid and may be trusted is decided by package
 // certpath, and what a person is told of it by package smime.
 //
-// Input is BER, output DER, except for content that is too long to be held and
-// whose length is not known beforehand, which is written with indefinite
-// lengths.
+// Input is BER, output DER, except for content that is too long to be held,
+// has no [Spool] and whose length is not known beforehand, which is written with
+// indefinite lengths.
 package cms
 
 import (
