@@ -69,35 +69,24 @@ func Authenticate(dst io.Writer, recipients []*Recipient, o *AuthenticateOptions
 		return nil, err
 	}
 	f.spool = o.Spool
-	w := &authenticatedWriter{framing: f, key: key, contentType: contentType, digest: crypto.SHA256.New()}
+	w := &authenticatedWriter{hashedWriter{framing: f, hash: crypto.SHA256.New()}, key, contentType}
 	return w, f.begin(-1, 0, o.Indefinite)
 }
 
 type authenticatedWriter struct {
-	framing     *framing
+	hashedWriter
 	key         []byte
 	contentType OID
-	digest      hash.Hash
-	closed      bool
-}
-
-func (w *authenticatedWriter) Write(p []byte) (int, error) {
-	if w.closed {
-		return 0, errClosed
-	}
-	w.digest.Write(p)
-	return w.framing.Write(p)
 }
 
 func (w *authenticatedWriter) Close() error {
-	if w.closed {
-		return errClosed
+	if err := w.end(); err != nil {
+		return err
 	}
-	w.closed = true
 	defer clear(w.key)
 	var contentType, digest cryptobyte.Builder
 	oid.Add(&contentType, w.contentType)
-	digest.AddASN1OctetString(w.digest.Sum(nil))
+	digest.AddASN1OctetString(w.hash.Sum(nil))
 	t, terr := contentType.Bytes()
 	d, derr := digest.Bytes()
 	set, err := Attributes{

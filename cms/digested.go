@@ -63,17 +63,18 @@ func Digest(dst io.Writer, o *DigestOptions) (io.WriteCloser, error) {
 		length = o.Length
 	}
 	f.spool = o.Spool
-	w := &digestedWriter{framing: f, hash: h.New()}
+	w := &digestedWriter{hashedWriter{framing: f, hash: h.New()}}
 	return w, f.begin(length, int64(h.Size())+2, o.Indefinite)
 }
 
-type digestedWriter struct {
+// hashedWriter hashes the content that it frames.
+type hashedWriter struct {
 	framing *framing
 	hash    hash.Hash
 	closed  bool
 }
 
-func (w *digestedWriter) Write(p []byte) (int, error) {
+func (w *hashedWriter) Write(p []byte) (int, error) {
 	if w.closed {
 		return 0, errClosed
 	}
@@ -81,11 +82,21 @@ func (w *digestedWriter) Write(p []byte) (int, error) {
 	return w.framing.Write(p)
 }
 
-func (w *digestedWriter) Close() error {
+// end is the beginning of Close.
+func (w *hashedWriter) end() error {
 	if w.closed {
 		return errClosed
 	}
 	w.closed = true
+	return nil
+}
+
+type digestedWriter struct{ hashedWriter }
+
+func (w *digestedWriter) Close() error {
+	if err := w.end(); err != nil {
+		return err
+	}
 	sum := w.hash.Sum(nil)
 	tail := ber.AppendHeader(nil, ber.Universal, false, ber.TagOctetString, int64(len(sum)))
 	return w.framing.finish(append(tail, sum...))
