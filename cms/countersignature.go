@@ -15,7 +15,7 @@ import (
 // countersignatures and timestamps of one message are checked.
 const (
 	MaxCountersignatureDepth = 4
-	MaxUnsignedSignatures    = 64
+	MaxUnsignedSignatures    = 32
 )
 
 // CountersignOptions choose what is signed beside the signature.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -26,19 +27,28 @@ type Identifier struct {
 }
 
 // Matches tells whether the identifier names c.
-func (id Identifier) Matches(c *cert.Certificate) bool {
+func (id Identifier) Matches(c *cert.Certificate) bool { return id.matcher()(c) }
+
+// matcher is Matches for many certificates: the name, of which the message
+// decides the size, is parsed once.
+func (id Identifier) matcher() func(c *cert.Certificate) bool {
 	if id.RawIssuer == nil {
-		return len(id.SubjectKeyID) > 0 && bytes.Equal(id.SubjectKeyID, c.SubjectKeyID)
-	}
-	if id.Serial.Cmp(c.Serial) != 0 {
-		return false
-	}
-	if bytes.Equal(id.RawIssuer, c.RawIssuer) {
-		return true
+		return func(c *cert.Certificate) bool {
+			return len(id.SubjectKeyID) > 0 && bytes.Equal(id.SubjectKeyID, c.SubjectKeyID)
+		}
 	}
 	// Some clients write the name anew, with other string types (RFC 5280 §7.1).
-	name, err := cert.ParseName(id.RawIssuer)
-	return err == nil && name.Equal(c.Issuer)
+	parsed := sync.OnceValues(func() (cert.Name, error) { return cert.ParseName(id.RawIssuer) })
+	return func(c *cert.Certificate) bool {
+		if id.Serial.Cmp(c.Serial) != 0 {
+			return false
+		}
+		if bytes.Equal(id.RawIssuer, c.RawIssuer) {
+			return true
+		}
+		name, err := parsed()
+		return err == nil && name.Equal(c.Issuer)
+	}
 }
 
 // String describes the identifier for people.
@@ -337,14 +347,24 @@ func (r *SignerResult) readClaims() error {
 	return nil
 }
 
-// verifyWithCandidates tries each certificate that the signer identifier fits:
-// a key identifier may be shared (RFC 8551 §2.6).
+// MaxCandidates is how many certificates are tried for one signature. A key
+// identifier may be shared (RFC 8551 §2.6): by the old and the new certificate
+// of a key, seldom by keys. Who sends hundreds wants to keep the reader busy.
+const MaxCandidates = 4
+
+// verifyWithCandidates tries the certificates that the signer identifier fits.
 func (c *checker) verifyWithCandidates(r *SignerResult, scheme signature.Scheme, content []byte) error {
 	result := fmt.Errorf("%w: %s", ErrNoCertificate, r.SID)
+	matches := r.SID.matcher()
+	tried := map[string]bool{}
 	for _, candidate := range c.certificates {
-		if !r.SID.Matches(candidate) {
+		if tried[string(candidate.Raw)] || !matches(candidate) {
 			continue
 		}
+		if len(tried) == MaxCandidates {
+			break
+		}
+		tried[string(candidate.Raw)] = true
 		err := r.verifyKey(scheme, candidate.PublicKey, content)
 		if bound := candidate.AllowsSignature(r.SignatureAlgorithm); err == nil && bound != nil {
 			err = fmt.Errorf("%w: %w", ErrSignature, bound)
