@@ -13,10 +13,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
 MUTANTS ?= 1000000
 
-.PHONY: help build run test race check fmt bench cover fuzz mutants clean
+.PHONY: help build run test race check fmt bench bench-full cover fuzz mutants clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## write bin/mailseal
 	$(STATIC) $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/mailseal ./cmd/mailseal
@@ -38,8 +38,11 @@ check: ## format, vet, lint, layers, vulnerabilities, generated files; runs no t
 fmt: ## rewrite every Go file as gofmt wants it
 	gofmt -w $$(git ls-files '*.go')
 
-bench: build ## measure against OpenSSL in the same run and print the ratios
-	$(GO) run ./bench
+bench: build ## measure beside other software, print the ratios, write docs/benchmarks.md
+	$(GO) -C bench run . -report ../docs/benchmarks.md
+
+bench-full: build ## the same with 1 GiB and many recipients everywhere; goes on where it was stopped
+	$(GO) -C bench run . -full -rounds 9 -results results.json -report ../docs/benchmarks.md
 
 cover: ## write the coverage of all packages to cover.out and print it by function
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...

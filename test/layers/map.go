@@ -56,7 +56,7 @@ cmd                     main
 
 internal/testca         test authorities, for tests alone
 test                    end to end with real software
-bench                   side by side with other software
+bench                   side by side with other software (a module of its own)
 scripts                 called by the Makefile
 `
 
