@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -45,6 +46,10 @@ type Options struct {
 type Catcher struct {
 	options Options
 	server  *smtp.Server
+
+	mu       sync.Mutex
+	stopped  bool
+	listener *listener // nil until Serve
 }
 
 // Open makes the folder and removes what an interrupted run left half-written.
@@ -70,9 +75,16 @@ func Open(o Options) (*Catcher, error) {
 	return c, nil
 }
 
-// Serve receives mails on l until Shutdown.
+// Serve receives mails on l until Shutdown, and closes it. It is called once.
 func (c *Catcher) Serve(l net.Listener) error {
-	if err := c.server.Serve(l); err != nil && !errors.Is(err, smtp.ErrServerClosed) {
+	c.mu.Lock()
+	if c.stopped {
+		c.mu.Unlock()
+		return l.Close()
+	}
+	c.listener = &listener{Listener: l, conns: map[*conn]struct{}{}}
+	c.mu.Unlock()
+	if err := c.server.Serve(c.listener); err != nil {
 		return fmt.Errorf("receive mail: %w", err)
 	}
 	return nil
@@ -81,9 +93,22 @@ func (c *Catcher) Serve(l net.Listener) error {
 // Shutdown stops listening and waits for sessions under way until ctx ends,
 // then cuts them off.
 func (c *Catcher) Shutdown(ctx context.Context) error {
+	c.mu.Lock()
+	c.stopped = true
+	l := c.listener
+	c.mu.Unlock()
 	err := c.server.Shutdown(ctx)
-	if err == nil || errors.Is(err, smtp.ErrServerClosed) {
+	if l != nil {
+		// go-smtp does not know a listener yet whose Serve is only beginning.
+		_ = l.Close()
+		l.cut()
+	}
+	if err == nil || errors.Is(err, smtp.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
-	return fmt.Errorf("stop mail catcher: %w", errors.Join(err, c.server.Close()))
+	if ctx.Err() != nil {
+		c.options.Log.Warn("mail sessions cut off", "error", err)
+		return nil
+	}
+	return fmt.Errorf("stop mail catcher: %w", err)
 }

@@ -6,11 +6,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -129,6 +131,41 @@ func TestRefusesBareLineEnds(t *testing.T) {
 			}
 			k.send("NOOP\r\n", "250") // the session goes on
 		})
+	}
+}
+
+// TestStops ends whether Serve has begun or not, and whoever is still connected.
+func TestStops(t *testing.T) {
+	for range 200 {
+		c := open(t, t.TempDir())
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- c.Serve(l) }()
+		if err := c.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatal("Serve goes on after Shutdown")
+		}
+	}
+	c := open(t, t.TempDir())
+	k := dial(t, c)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := c.Shutdown(ctx); err != nil {
+		t.Errorf("with a session open: %v", err)
+	}
+	_ = k.conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	if _, err := k.in.ReadByte(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the session goes on: %v", err)
 	}
 }
 
