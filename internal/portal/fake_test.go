@@ -97,7 +97,7 @@ func (f *fake) Session(_ context.Context, t string) (auth.Session, error) {
 func (f *fake) SignOut(context.Context, string) error { f.calls++; return f.err }
 
 func (f *fake) Root(context.Context) (AuthorityCertificate, error) {
-	return AuthorityCertificate{Name: "Root", SHA256: strings.Repeat("ab", 32), NotAfter: noon, Download: "/ca/root.cer"}, nil
+	return AuthorityCertificate{Name: "Root", SHA256: strings.Repeat("ab", 32), SHA1: strings.Repeat("cd", 20), NotAfter: noon, Download: "/ca/root.cer"}, nil
 }
 
 func (f *fake) Overview(ctx context.Context) (Overview, error) {

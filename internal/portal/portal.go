@@ -60,6 +60,7 @@ type Overview struct {
 type AuthorityCertificate struct {
 	Name     string // common name
 	SHA256   string // fingerprint, lower-case hex
+	SHA1     string // likewise; all that Windows shows
 	NotAfter time.Time
 	Download string // path of the DER file
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/sha1" // a number to compare by eye, as Windows shows it; nothing rests on it
 	"fmt"
 
 	"github.com/mailseal/mailseal/cert"
@@ -58,7 +59,7 @@ func (o overview) certificate(name string) (portal.AuthorityCertificate, error) 
 		shown = names[0]
 	}
 	return portal.AuthorityCertificate{
-		Name: shown, SHA256: c.SHA256(), NotAfter: c.NotAfter, Download: "/ca/" + name + ".cer",
+		Name: shown, SHA256: c.SHA256(), SHA1: fmt.Sprintf("%x", sha1.Sum(c.Raw)), NotAfter: c.NotAfter, Download: "/ca/" + name + ".cer",
 	}, nil
 }
 

@@ -7,6 +7,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha1"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -99,6 +102,21 @@ func TestSecondStart(t *testing.T) {
 	if !strings.Contains(out[0], "Making a root") || strings.Contains(out[1], "Making a root") {
 		t.Errorf("printed:\n%s\nthen:\n%s", out[0], out[1])
 	}
+}
+
+// TestFingerprints holds that people can compare the root with what OpenSSL,
+// Apple and Windows show of it.
+func TestFingerprints(t *testing.T) {
+	run(t, t.TempDir(), func(url string) {
+		_, root := get(t, url+"/ca/root.cer", "")
+		_, page := get(t, url+"/install", "")
+		page = strings.ReplaceAll(page, " ", "")
+		for _, want := range []string{fmt.Sprintf("%x", sha256.Sum256([]byte(root))), fmt.Sprintf("%x", sha1.Sum([]byte(root)))} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the install page does not show %s", want)
+			}
+		}
+	})
 }
 
 // TestMoved tells that certificates go on naming the first port.
