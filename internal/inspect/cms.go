@@ -78,15 +78,10 @@ func signed(r *Report, in *cms.Reader, content io.Reader, missing bool) error {
 
 func signer(s *cms.SignerResult, contentMissing bool) *Report {
 	r := &Report{Kind: "signer"}
-	switch {
-	case contentMissing:
+	if contentMissing {
 		r.add("fits", "not known: the content that it signs is not here")
-	case errors.Is(s.Err, cms.ErrSignature):
-		r.add("fits", "no: "+s.Err.Error())
-	case s.Err != nil:
-		r.add("fits", "not known: "+s.Err.Error())
-	default:
-		r.add("fits", "yes")
+	} else {
+		r.add("fits", fits(s.Err))
 	}
 	r.add("certificate", s.SID.String())
 	r.add("algorithm", s.Algorithm)
@@ -96,7 +91,19 @@ func signer(s *cms.SignerResult, contentMissing bool) *Report {
 	r.add("unsigned_attributes", attributes(s.UnsignedAttrs))
 	r.add("capabilities", capabilities(s.Capabilities))
 	r.add("notes", s.Notes)
+	r.Parts = unsigned(s)
 	return r
+}
+
+// fits says whether a signature is one of what it is said to be over.
+func fits(err error) string {
+	switch {
+	case errors.Is(err, cms.ErrSignature):
+		return "no: " + err.Error()
+	case err != nil:
+		return "not known: " + err.Error()
+	}
+	return "yes"
 }
 
 func attributes(all cms.Attributes) []string {
