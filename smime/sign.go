@@ -29,6 +29,9 @@ type SignOptions struct {
 	Time time.Time
 	// Capabilities are what the signer can read; nil is [CompatCapabilities].
 	Capabilities []cms.Capability
+	// Timestamp, if not nil, has each signature stamped (RFC 3161); see cms.SignOptions. It decides when the signature was made, should
+	// the certificate end before the message is read.
+	Timestamp func(request []byte) (response []byte, err error)
 	// Rand is the source of the boundary and of signatures' nonces; nil is crypto/rand.
 	Rand io.Reader
 }
@@ -71,7 +74,7 @@ func signedEntity(content entityWriter, o *SignOptions) (entityWriter, error) {
 	if o == nil || len(o.Signers) == 0 {
 		return nil, errors.New("smime: nobody signs: SignOptions.Signers is empty")
 	}
-	options := &cms.SignOptions{Detached: !o.Opaque, Time: o.Time, Capabilities: o.Capabilities, Rand: o.Rand}
+	options := &cms.SignOptions{Detached: !o.Opaque, Time: o.Time, Capabilities: o.Capabilities, Timestamp: o.Timestamp, Rand: o.Rand}
 	if options.Capabilities == nil {
 		options.Capabilities = CompatCapabilities()
 	}

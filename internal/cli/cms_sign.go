@@ -39,7 +39,7 @@ verifies needs both.`,
 	f.BoolVar(&o.detached, "detached", false, "leave the content out of the message")
 	f.StringVar(&o.digest, "digest", "", "`NAME` of the digest, one of "+digestNames()+" (default what suits the key)")
 	f.BoolVar(&o.pss, "pss", false, "sign with RSASSA-PSS where the key is RSA")
-	f.StringVar(&o.timestamp, "timestamp", "", "`URL` of a timestamp authority (RFC 3161) that confirms when each signature was made")
+	addTimestampFlag(cmd, &o.timestamp)
 	f.StringArrayVar(&o.crls, "crl", nil, "`FILE` of a revocation list to send along, for those who verify later (may be repeated)")
 	o.output.addFlags(cmd)
 	return cmd
@@ -65,10 +65,8 @@ func (p *program) runCMSSign(ctx context.Context, file string, o *cmsSignOptions
 	for _, crl := range crls {
 		so.CRLs = append(so.CRLs, crl.Raw)
 	}
-	if o.timestamp != "" {
-		if so.Timestamp, err = timestampClient(ctx, o.timestamp); err != nil {
-			return err
-		}
+	if so.Timestamp, err = timestampClient(ctx, o.timestamp); err != nil {
+		return err
 	}
 	return p.makeCMS(ctx, file, &o.output, func(dst io.Writer, _ int64) (io.WriteCloser, error) { return cms.Sign(dst, signers, so) })
 }

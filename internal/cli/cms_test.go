@@ -175,3 +175,24 @@ func TestTimestampedFile(t *testing.T) {
 		t.Error("a message without its timestamp was written")
 	}
 }
+
+// TestTimestampedMail: sign and seal carry timestamps too, and the verdict names
+// them.
+func TestTimestampedMail(t *testing.T) {
+	dir := fixtureFolder(t)
+	root := testca.NewRoot(t, "Clock Root")
+	put(t, dir, "both.pem", append(root.Certificate.PEM(), get(t, dir, "root.pem")...))
+	tsa := newTSA(t, root.Authority("Clock Issuing"), testca.Now)
+	for _, lines := range [][2]string{
+		{"sign --as alice.p12 --timestamp " + tsa.URL + " -o made.eml letter.eml", "verify --trust both.pem --json made.eml"},
+		{"seal --as alice.p12 --to bob.pem --timestamp " + tsa.URL + " -o made.eml letter.eml", "open --as bob.p12 --trust both.pem --json made.eml"},
+	} {
+		if _, stderr, exit := mailseal(t, dir, strings.Fields(lines[0])...); exit != 0 {
+			t.Fatal(stderr)
+		}
+		out, stderr, exit := mailseal(t, dir, strings.Fields(lines[1])...)
+		if exit != 0 || !strings.Contains(out, `"timestamped": "2026-06-01T12:00:00Z"`) {
+			t.Errorf("%s: %d\n%s%s", lines[1], exit, out, stderr)
+		}
+	}
+}

@@ -48,6 +48,9 @@ func (p *program) runSeal(ctx context.Context, file string, o *sealOptions) erro
 	}
 	// Opaque, asked for or not: inside encryption nobody is served by the other form.
 	so := &smime.SignOptions{Signers: signers, Time: p.env.Now()}
+	if so.Timestamp, err = timestampClient(ctx, o.sign.timestamp); err != nil {
+		return err
+	}
 	return p.transform(ctx, file, o.encrypt.output, func(dst io.Writer, in *input) error {
 		p.warnSender(in, signers)
 		return smime.Seal(dst, in, in.size, so, eo)

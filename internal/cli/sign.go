@@ -11,15 +11,17 @@ import (
 )
 
 type signOptions struct {
-	as     []string
-	opaque bool
-	output string
-	pass   passphraseSource
+	as        []string
+	opaque    bool
+	timestamp string
+	output    string
+	pass      passphraseSource
 }
 
 func (o *signOptions) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&o.as, "as", nil, asHelp)
 	cmd.Flags().BoolVar(&o.opaque, "opaque", false, "put the message inside the signature (application/pkcs7-mime) instead of beside it")
+	addTimestampFlag(cmd, &o.timestamp)
 	o.pass.addFlag(cmd)
 }
 
@@ -30,7 +32,7 @@ func addOutputFlag(cmd *cobra.Command, path *string) {
 func newSignCommand(p *program) *cobra.Command {
 	o := &signOptions{pass: passphraseSource{p: p}}
 	cmd := &cobra.Command{
-		Use:   "sign --as ID [--as ID ...] [--opaque] [-o FILE] [FILE]",
+		Use:   "sign --as ID [--as ID ...] [--opaque] [--timestamp URL] [-o FILE] [FILE]",
 		Short: "sign a mail",
 		Long: `Sign a mail (RFC 8551). The signature lies beside the message, so that every mail
 program shows it; with --opaque the message lies inside the signature, which no
@@ -55,6 +57,9 @@ func (p *program) runSign(ctx context.Context, file string, o *signOptions) erro
 		return err
 	}
 	so := &smime.SignOptions{Signers: signers, Opaque: o.opaque, Time: p.env.Now()}
+	if so.Timestamp, err = timestampClient(ctx, o.timestamp); err != nil {
+		return err
+	}
 	return p.transform(ctx, file, o.output, func(dst io.Writer, in *input) error {
 		p.warnSender(in, signers)
 		return smime.Sign(dst, in, in.size, so)

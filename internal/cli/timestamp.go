@@ -10,15 +10,25 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/mailseal/mailseal/cms"
 )
 
 // timestampTimeout is how long an authority may take to answer.
 const timestampTimeout = time.Minute
 
-// timestampClient asks a timestamp authority over HTTP (RFC 3161 §3.4). What it
-// learns is a digest, and its answer is signed, so plain http is no danger.
+func addTimestampFlag(cmd *cobra.Command, authority *string) {
+	cmd.Flags().StringVar(authority, "timestamp", "", "`URL` of a timestamp authority (RFC 3161) that confirms when each signature was made")
+}
+
+// timestampClient asks a timestamp authority over HTTP (RFC 3161 §3.4); nil where
+// none is named. What the authority learns is a digest, and its answer is signed, so
+// plain http is no danger.
 func timestampClient(ctx context.Context, authority string) (func(request []byte) ([]byte, error), error) {
+	if authority == "" {
+		return nil, nil
+	}
 	u, err := url.Parse(authority)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, usage(fmt.Errorf("%q is not the address of a timestamp authority", authority), "--timestamp takes something like http://tsa.example.com/tsr")
