@@ -179,7 +179,11 @@ func (e *EnvelopedReader) WriteTo(w io.Writer) (int64, error) { return copyAll(w
 
 func (e *EnvelopedReader) fill() {
 	if e.buf == nil {
-		e.buf = make([]byte, 256<<10)
+		size := int64(256 << 10)
+		if n := e.ciphertext.Length(); n != ber.Indefinite {
+			size = min(size, n+1) // most messages are small
+		}
+		e.buf = make([]byte, size)
 	}
 	n, err := io.ReadFull(e.ciphertext, e.buf)
 	if e.out, e.err = e.plain.next(e.buf[:n]); e.err != nil {

@@ -179,7 +179,7 @@ func (f *framing) Write(p []byte) (int, error) {
 		}
 		return f.dst.Write(p)
 	case stateHolding:
-		f.held = append(f.held, p...)
+		f.hold(p)
 		if len(f.held) <= holdSize {
 			return total, nil
 		}
@@ -214,6 +214,15 @@ func (f *framing) Write(p []byte) (int, error) {
 		}
 	}
 	return total, nil
+}
+
+// hold appends to held, which grows by large steps: most content fits the first, and what outgrew it is copied twice at most,
+// where append would copy a dozen times.
+func (f *framing) hold(p []byte) {
+	if need := len(f.held) + len(p); need > cap(f.held) {
+		f.held = append(make([]byte, 0, max(need, min(8*cap(f.held), holdSize+pieceSize), 8<<10)), f.held...)
+	}
+	f.held = append(f.held, p...)
 }
 
 func (f *framing) beginSpool(held []byte) (err error) {

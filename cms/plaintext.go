@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"bytes"
 	"crypto/cipher"
 	"crypto/subtle"
 	"fmt"
@@ -47,7 +48,7 @@ func (c *contentCipher) decrypter(key []byte) (plaintext, error) {
 	case modeCCM:
 		return &heldPlaintext{open: c.openCCM(block), tagSize: c.tagSize}, nil
 	}
-	return &cbcPlaintext{mode: cipher.NewCBCDecrypter(block, c.nonce)}, nil
+	return &cbcPlaintext{block: block, iv: bytes.Clone(c.nonce)}, nil
 }
 
 func (c *contentCipher) openCCM(block cipher.Block) func(ciphertext, aad, mac []byte) ([]byte, error) {
@@ -69,27 +70,54 @@ func (c *contentCipher) openCCM(block cipher.Block) func(ciphertext, aad, mac []
 // cbcPlaintext decrypts CBC and holds the last block back, which has the
 // padding.
 type cbcPlaintext struct {
-	mode cipher.BlockMode
-	held []byte
-	buf  []byte
+	block cipher.Block
+	iv    []byte // the ciphertext block ahead of held
+	held  []byte
+	buf   []byte
 }
 
 func (c *cbcPlaintext) next(ciphertext []byte) ([]byte, error) {
-	size := c.mode.BlockSize()
+	size := c.block.BlockSize()
 	c.buf = append(append(c.buf[:0], c.held...), ciphertext...)
 	whole := max(0, (len(c.buf)-1)/size*size)
 	c.held = append(c.held[:0], c.buf[whole:]...)
-	c.mode.CryptBlocks(c.buf[:whole], c.buf[:whole])
+	c.decrypt(c.buf[:whole])
 	return c.buf[:whole], nil
+}
+
+// cbcShare is the least that is worth a goroutine of its own, and a multiple of
+// every block size.
+const cbcShare = 16 << 10
+
+// decrypt decrypts whole blocks in place. Each needs the ciphertext of the one
+// ahead of it alone, so that the cores at hand can share them.
+func (c *cbcPlaintext) decrypt(p []byte) {
+	size := c.block.BlockSize()
+	shares := max(1, len(p)/cbcShare)
+	ivs := make([]byte, 0, (shares+1)*size)
+	ivs = append(ivs, c.iv...)
+	for i := 1; i < shares; i++ {
+		ivs = append(ivs, p[i*cbcShare-size:i*cbcShare]...)
+	}
+	if len(p) > 0 {
+		copy(c.iv, p[len(p)-size:])
+	}
+	parallel(shares, func(i int) {
+		share := p[i*cbcShare:]
+		if i < shares-1 {
+			share = share[:cbcShare]
+		}
+		cipher.NewCBCDecrypter(c.block, ivs[i*size:(i+1)*size]).CryptBlocks(share, share)
+	})
 }
 
 // last removes the padding of RFC 5652 §6.3 without branching on it.
 func (c *cbcPlaintext) last(_, _ []byte) ([]byte, error) {
-	size := c.mode.BlockSize()
+	size := c.block.BlockSize()
 	if len(c.held) != size {
 		return nil, ErrDecrypt
 	}
-	c.mode.CryptBlocks(c.held, c.held)
+	c.decrypt(c.held)
 	n := int(c.held[size-1])
 	good := subtle.ConstantTimeLessOrEq(1, n) & subtle.ConstantTimeLessOrEq(n, size)
 	for i := range size {

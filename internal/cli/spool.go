@@ -34,6 +34,7 @@ func (s *spool) Size() int64 { return s.size }
 
 func (s *spool) Write(p []byte) (int, error) {
 	if s.file == nil && len(s.memory)+len(p) <= spoolMemory {
+		s.grow(len(p))
 		s.memory = append(s.memory, p...)
 		s.size += int64(len(p))
 		return len(p), nil
@@ -44,6 +45,18 @@ func (s *spool) Write(p []byte) (int, error) {
 		}
 	}
 	return s.writeFile(p)
+}
+
+// grow makes room in memory, by large steps: append alone would copy a megabyte a
+// dozen times, and leave every copy behind.
+func (s *spool) grow(n int) {
+	need := len(s.memory) + n
+	if need <= cap(s.memory) {
+		return
+	}
+	old := s.memory
+	s.memory = append(make([]byte, 0, max(need, min(8*cap(old), spoolMemory))), old...)
+	clear(old)
 }
 
 // open makes the temporary file. What is in memory stays there: the file holds the
