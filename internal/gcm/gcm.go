@@ -40,13 +40,14 @@ var ErrTooLong = errors.New("gcm: message longer than 64 GiB under one key")
 // Stream encrypts or decrypts one message. Nothing that it decrypts is good
 // before [Stream.Check] has said so.
 type Stream struct {
-	block  cipher.Block
-	mac    cipher.AEAD
-	zero   []byte // nonce of the internal tags, which never leave the package
-	mask   element
-	invH   element
-	h      element
-	hChunk element // H to the number of blocks in a chunk
+	block cipher.Block
+	mac   cipher.AEAD
+	zero  []byte // nonce of the internal tags, which never leave the package
+	mask  element
+	h     element
+	// Short messages need neither of these, which take longer than their cipher.
+	invH   element // zero until it is needed
+	hChunk element // H to the number of blocks in a chunk; likewise
 
 	tagMask [blockSize]byte // E(J0)
 	ctr     cipher.Stream
@@ -68,12 +69,10 @@ func New(block cipher.Block, nonce []byte) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{block: block, mac: mac, zero: make([]byte, mac.NonceSize()), rest: make([]byte, 0, chunk)}
+	s := &Stream{block: block, mac: mac, zero: make([]byte, mac.NonceSize())}
 	var h, j [blockSize]byte
 	block.Encrypt(h[:], h[:])
 	s.h = load(h[:])
-	s.invH = s.h.invert()
-	s.hChunk = s.h.power(chunk / blockSize)
 	j[blockSize-1] = 1
 	block.Encrypt(j[:], j[:])
 	s.mask = load(j[:])
@@ -88,8 +87,7 @@ func (s *Stream) start(nonce []byte) {
 		copy(j0[:], nonce)
 		j0[blockSize-1] = 1
 	} else {
-		sum := s.hash(pad(nonce))
-		s.finish(sum, 0, uint64(len(nonce))).store(j0[:])
+		s.last(pad(nonce), lengths(0, uint64(len(nonce)))).store(j0[:])
 	}
 	s.block.Encrypt(s.tagMask[:], j0[:])
 	s.counter = j0
@@ -158,32 +156,50 @@ func (s *Stream) absorb(c []byte) {
 	s.rest = append(s.rest, c...)
 }
 
-func (s *Stream) add(c []byte) { s.sum = s.sum.mul(s.hChunk).xor(s.hash(c)) }
+func (s *Stream) add(c []byte) {
+	if s.hChunk == (element{}) {
+		s.hChunk = s.h.power(chunk / blockSize)
+	}
+	s.sum = s.sum.mul(s.hChunk).xor(s.hash(c))
+}
 
 // hash returns S(p); len(p) is a multiple of the block size.
 func (s *Stream) hash(p []byte) element {
 	if len(p) == 0 {
 		return element{}
 	}
-	tag := s.mac.Seal(nil, s.zero, nil, p)
-	return load(tag).xor(s.mask).mul(s.invH).xor(lengths(uint64(len(p)), 0))
+	if s.invH == (element{}) {
+		s.invH = s.h.invert()
+	}
+	return s.tag(p).mul(s.invH).xor(lengths(uint64(len(p)), 0))
 }
 
-// finish hashes the block of lengths behind the sum.
-func (s *Stream) finish(sum element, aad, message uint64) element {
-	return sum.xor(lengths(aad, message)).mul(s.h)
+// last returns (S(p) + end)·H, which is p and a last block hashed, and needs no
+// inverse: the library's tag has the same but for its own last block.
+func (s *Stream) last(p []byte, end element) element {
+	if len(p) == 0 {
+		return end.mul(s.h)
+	}
+	return s.tag(p).xor(lengths(uint64(len(p)), 0).xor(end).mul(s.h))
 }
+
+// tag returns (S(p) + len(p))·H, which is the library's tag without its mask.
+func (s *Stream) tag(p []byte) element { return load(s.mac.Seal(nil, s.zero, nil, p)).xor(s.mask) }
 
 // Tag ends the message and returns its tag over the ciphertext and the
 // additional data.
 func (s *Stream) Tag(aad []byte) [TagSize]byte {
 	last := pad(s.rest)
-	blocks := uint64(len(last) / blockSize)
-	sum := s.sum.mul(s.h.power(blocks)).xor(s.hash(last))
-	total := (s.length + blockSize - 1) / blockSize
-	sum = s.hash(pad(aad)).mul(s.h.power(total)).xor(sum)
+	sum := s.last(last, lengths(uint64(len(aad)), s.length))
+	if s.sum != (element{}) {
+		sum = sum.xor(s.sum.mul(s.h.power(uint64(len(last)/blockSize + 1))))
+	}
+	if len(aad) > 0 {
+		total := (s.length + blockSize - 1) / blockSize
+		sum = sum.xor(s.hash(pad(aad)).mul(s.h.power(total + 1)))
+	}
 	var tag [TagSize]byte
-	s.finish(sum, uint64(len(aad)), s.length).store(tag[:])
+	sum.store(tag[:])
 	subtle.XORBytes(tag[:], tag[:], s.tagMask[:])
 	return tag
 }
