@@ -31,6 +31,9 @@ type Encryption func(rand io.Reader, iterations int) (oid.AlgorithmIdentifier, e
 // Encrypt encrypts plain and returns what [Passphrase.Decrypt] needs.
 func (p *Passphrase) Encrypt(rand io.Reader, e Encryption, iterations int, plain []byte) (oid.AlgorithmIdentifier, []byte, error) {
 	alg, err := e(rand, iterations)
+	for err == nil && gnupgStumbles(alg, p.secrets(bmpString)[0]) {
+		alg, err = e(rand, iterations)
+	}
 	if err != nil {
 		return alg, nil, err
 	}
