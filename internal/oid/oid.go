@@ -112,6 +112,14 @@ func (o OID) content() ([]byte, error) {
 	}
 	out := make([]byte, 0, len(o))
 	for i, arc := range arcs[1:] {
+		// All but UUIDs are small, and a message has dozens.
+		if v, ok := smallArc(arc); ok && (top == 2 || i > 0 || v <= 39) {
+			if i == 0 {
+				v += top * 40
+			}
+			out = appendSmall(out, v)
+			continue
+		}
 		v, ok := new(big.Int).SetString(arc, 10)
 		if !ok || v.Sign() < 0 || arc != v.String() {
 			return nil, errors.New("object identifier \"" + string(o) + "\" has the malformed arc \"" + arc + "\"")
@@ -132,11 +140,7 @@ func (o OID) content() ([]byte, error) {
 
 func appendSeptets(out []byte, v *big.Int) []byte {
 	if v.IsUint64() {
-		u := v.Uint64()
-		for shift := (bits.Len64(u|1) - 1) / 7 * 7; shift > 0; shift -= 7 {
-			out = append(out, byte(u>>shift)|0x80)
-		}
-		return append(out, byte(u&0x7f))
+		return appendSmall(out, v.Uint64())
 	}
 	n := (v.BitLen() + 6) / 7
 	for i := n - 1; i >= 0; i-- {
@@ -147,6 +151,27 @@ func appendSeptets(out []byte, v *big.Int) []byte {
 		out = append(out, septet)
 	}
 	return out
+}
+
+func appendSmall(out []byte, u uint64) []byte {
+	for shift := (bits.Len64(u|1) - 1) / 7 * 7; shift > 0; shift -= 7 {
+		out = append(out, byte(u>>shift)|0x80)
+	}
+	return append(out, byte(u&0x7f))
+}
+
+// smallArc reads an arc of up to 18 digits, written without leading zeros.
+func smallArc(arc string) (v uint64, ok bool) {
+	if arc == "" || len(arc) > 18 || len(arc) > 1 && arc[0] == '0' {
+		return 0, false
+	}
+	for _, c := range []byte(arc) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		v = v*10 + uint64(c-'0')
+	}
+	return v, true
 }
 
 // Name returns the usual short name of o ("sha256", "emailProtection"), or the
