@@ -94,11 +94,11 @@ func (o *original) mutate(t *testing.T, n int, seed uint64, sum *tally) {
 		})
 	}
 	r := rand.New(rand.NewPCG(seed, uint64(n)))
-	singles := tree.singles()
-	r.Shuffle(len(singles), func(i, j int) { singles[i], singles[j] = singles[j], singles[i] })
+	places := tree.places()
+	r.Shuffle(len(places), func(i, j int) { places[i], places[j] = places[j], places[i] })
 	for i := range n {
-		if i < len(singles) {
-			work <- singles[i]()
+		if i < len(places) {
+			work <- tree.mutant(places[i])
 			continue
 		}
 		work <- several(r, o.message)
@@ -140,8 +140,8 @@ func several(r *rand.Rand, message []byte) []byte {
 		if err != nil {
 			return message
 		}
-		singles := tree.singles()
-		message = singles[r.IntN(len(singles))]()
+		places := tree.places()
+		message = tree.mutant(places[r.IntN(len(places))])
 	}
 	return message
 }
@@ -154,33 +154,51 @@ type node struct {
 	children []*node
 }
 
-func parseNode(der []byte) (*node, error) {
-	r := ber.NewReader(bytes.NewReader(der))
-	h, err := r.Peek()
-	if err != nil {
-		return nil, err
+// errNoTree: what is to be changed again is not in definite lengths any more.
+var errNoTree = errors.New("no tree of definite lengths")
+
+// parseNode reads one element. It is a parser of its own, since what it helps
+// to test is the other one.
+func parseNode(b []byte) (*node, error) {
+	n, rest, err := parsePrefix(b)
+	if err == nil && len(rest) > 0 {
+		err = errNoTree
 	}
-	n := &node{header: h}
-	if !h.Constructed {
-		raw, err := r.Raw(len(der))
-		if err != nil {
-			return nil, err
+	return n, err
+}
+
+func parsePrefix(b []byte) (n *node, rest []byte, err error) {
+	if len(b) < 2 || b[0]&0x1f == 0x1f {
+		return nil, nil, errNoTree
+	}
+	n = &node{header: ber.Header{Class: ber.Class(b[0] >> 6), Constructed: b[0]&0x20 != 0, Number: int(b[0] & 0x1f)}}
+	length, at := int(b[1]), 2
+	if length >= 0x80 {
+		size := length & 0x7f
+		if size == 0 || size > 3 || len(b) < 2+size {
+			return nil, nil, errNoTree
 		}
-		n.content = raw[len(raw)-int(h.Length):]
-		return n, r.End()
+		length, at = 0, 2+size
+		for _, c := range b[2:at] {
+			length = length<<8 | int(c)
+		}
 	}
-	e, err := split(der, len(der))
-	if err != nil {
-		return nil, err
+	if length > len(b)-at {
+		return nil, nil, errNoTree
 	}
-	for _, c := range e.children {
-		child, err := parseNode(c)
-		if err != nil {
-			return nil, err
+	content := b[at : at+length : at+length]
+	if !n.header.Constructed {
+		n.content = content
+		return n, b[at+length:], nil
+	}
+	for len(content) > 0 {
+		var child *node
+		if child, content, err = parsePrefix(content); err != nil {
+			return nil, nil, err
 		}
 		n.children = append(n.children, child)
 	}
-	return n, nil
+	return n, b[at+length:], nil
 }
 
 // encode writes the tree with right lengths; change, where there is one, says
@@ -207,28 +225,37 @@ func (n *node) all() []*node {
 	return out
 }
 
-// singles are all mutants with one change, each made when it is asked for.
-func (n *node) singles() (out []func() []byte) {
+// place is one change to one node: one of changes, or, beyond these, the
+// exchange of two neighbours among its children.
+type place struct {
+	at     *node
+	change int
+}
+
+// places are all changes of one node each.
+func (n *node) places() (out []place) {
 	for _, at := range n.all() {
-		for _, change := range changes {
-			out = append(out, func() []byte {
-				return n.encode(func(n *node, plain []byte) []byte {
-					if n == at {
-						return change(n, bytes.Clone(plain))
-					}
-					return plain
-				})
-			})
-		}
-		for i := 1; i < len(at.children); i++ {
-			out = append(out, func() []byte {
-				at.children[i-1], at.children[i] = at.children[i], at.children[i-1]
-				defer func() { at.children[i-1], at.children[i] = at.children[i], at.children[i-1] }()
-				return n.encode(nil)
-			})
+		for i := range len(changes) + max(0, len(at.children)-1) {
+			out = append(out, place{at, i})
 		}
 	}
 	return out
+}
+
+// mutant encodes the tree with a change.
+func (n *node) mutant(p place) []byte {
+	if i := p.change - len(changes); i >= 0 {
+		c := p.at.children
+		c[i], c[i+1] = c[i+1], c[i]
+		defer func() { c[i], c[i+1] = c[i+1], c[i] }()
+		return n.encode(nil)
+	}
+	return n.encode(func(n *node, plain []byte) []byte {
+		if n == p.at {
+			return changes[p.change](n, bytes.Clone(plain))
+		}
+		return plain
+	})
 }
 
 // changes are what can happen to one node; plain is its encoding. Lengths of
