@@ -69,7 +69,7 @@ func (h Header) String() string {
 }
 
 func (h Header) endOfContents() bool {
-	return h.Class == Universal && h.Number == TagEndOfContents && !h.Constructed && h.Length == 0
+	return h.Class == Universal && h.Number == TagEndOfContents
 }
 
 // SyntaxError says what is wrong with the encoding and where.
@@ -147,6 +147,9 @@ func parseHeader(b []byte) (Header, string, error) {
 			return h, "length of 2^63 or more", nil
 		}
 		i += n
+	}
+	if h.Class == Universal && h.Number == TagEndOfContents && (h.Constructed || i != 2 || h.Length != 0) {
+		return h, "end-of-contents octets are not 00 00", nil // X.690 §8.1.5
 	}
 	h.size = i
 	copy(h.octets[:], b[:i])
