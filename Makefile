@@ -8,12 +8,13 @@ STATIC := CGO_ENABLED=0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-# How long each fuzz target runs under `make fuzz`, and how many mutants of good
-# messages `make mutants` makes.
+# How long each fuzz target runs under `make fuzz`, up to how many executions
+# under `make fuzz-long`, and how many mutants of good messages `make mutants` makes.
 FUZZTIME ?= 10s
+EXECUTIONS ?= 10000000
 MUTANTS ?= 1000000
 
-.PHONY: help build run test race check fmt bench bench-full cover fuzz mutants clean
+.PHONY: help build run test race check fmt bench bench-full cover fuzz fuzz-long mutants clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -50,6 +51,9 @@ cover: ## write the coverage of all packages to cover.out and print it by functi
 
 fuzz: ## run every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
+
+fuzz-long: ## go on until docs/fuzzing.md counts EXECUTIONS of each fuzz target
+	scripts/fuzz --until $(EXECUTIONS)
 
 mutants: ## change the structure of good messages in MUTANTS ways; none may pass for another
 	MAILSEAL_MUTANTS=$(MUTANTS) $(GO) test -count=1 -timeout 2h -v -run '^TestMutants$$' ./cms
