@@ -59,7 +59,8 @@ var (
 // Identity is a private key with the certificate of its public key.
 type Identity struct {
 	// Key is *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey,
-	// ed448.PrivateKey and slhdsa.PrivateKey (of circl), *mldsa.PrivateKey,
+	// ed448.PrivateKey and slhdsa.PrivateKey (of circl), *mldsa.PrivateKey or,
+	// for a key without its seed, another crypto.Signer for ML-DSA,
 	// *ecdh.PrivateKey (X25519), *cert.X448PrivateKey, or a crypto.Decapsulator
 	// for ML-KEM.
 	Key crypto.PrivateKey

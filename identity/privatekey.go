@@ -1,13 +1,9 @@
 package identity
 
 import (
-	"bytes"
 	"crypto"
-	"crypto/mldsa"
-	"crypto/sha3"
 	"crypto/x509"
 	"fmt"
-	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -101,64 +97,9 @@ func knownCurve(params []byte) error {
 	return fmt.Errorf("private key: %w: elliptic curve %s", ErrUnsupported, curve.Name())
 }
 
-// parseMLDSA reads ML-DSA-*-PrivateKey (RFC 9881, Section 6): the seed, or the
-// seed beside the expanded key, which OpenSSL writes. The expanded key alone
-// is of no use here: it cannot be checked, and no seed comes of it.
-func parseMLDSA(id oid.OID, private cryptobyte.String) (crypto.PrivateKey, error) {
-	seed, expanded, ok := seedAndExpanded(private)
-	if !ok {
-		return nil, fmt.Errorf("private key: %w: ML-DSA", ErrMalformed)
-	}
-	if seed == nil {
-		return nil, fmt.Errorf("private key: %w: ML-DSA key without its seed", ErrUnsupported)
-	}
-	params := mldsaParameters(id)
-	key, err := mldsa.NewPrivateKey(params.Parameters, seed)
-	if err != nil {
-		return nil, fmt.Errorf("private key: %w: %w", ErrMalformed, err)
-	}
-	if expanded != nil && !params.consistent(key, expanded) {
-		// RFC 9881, Section 8.2: a key whose two forms differ is refused.
-		return nil, fmt.Errorf("private key: %w: ML-DSA seed and expanded key differ", ErrMalformed)
-	}
-	return key, nil
-}
-
-// mldsaSet is a parameter set of FIPS 204, Table 1, with the size of its
-// expanded private key.
-type mldsaSet struct {
-	mldsa.Parameters
-	k, l     byte
-	expanded int
-}
-
-func mldsaParameters(id oid.OID) mldsaSet {
-	switch id {
-	case oid.MLDSA44:
-		return mldsaSet{mldsa.MLDSA44(), 4, 4, 2560}
-	case oid.MLDSA65:
-		return mldsaSet{mldsa.MLDSA65(), 6, 5, 4032}
-	}
-	return mldsaSet{mldsa.MLDSA87(), 8, 7, 4896}
-}
-
-// consistent compares the fields of the expanded key, rho || K || tr || ... (FIPS
-// 204, Algorithm 24), that show which seed and which public key it belongs to.
-// The rest is not used.
-func (set mldsaSet) consistent(key *mldsa.PrivateKey, expanded []byte) bool {
-	if len(expanded) != set.expanded {
-		return false
-	}
-	// FIPS 204, Algorithm 6: rho, rho', K = H(seed || k || l, 128).
-	h := sha3.SumSHAKE256(append(key.Bytes(), set.k, set.l), 128)
-	tr := sha3.SumSHAKE256(key.PublicKey().Bytes(), 64)
-	want := slices.Concat(h[:32], h[96:128], tr)
-	return bytes.Equal(expanded[:len(want)], want)
-}
-
 // MarshalPrivateKey writes a private key as PKCS #8 (RFC 5958), ML-DSA and
-// ML-KEM as their seed (RFC 9881, RFC 9935, Section 6), except for an ML-KEM key
-// that was read without one. It takes the types that [Identity] names.
+// ML-KEM as their seed (RFC 9881, RFC 9935, Section 6), except for a key that
+// was read without one. It takes the types that [Identity] names.
 func MarshalPrivateKey(key crypto.PrivateKey) ([]byte, error) {
 	id, private, err := marshalRaw(key)
 	if err != nil {

@@ -75,6 +75,9 @@ func marshalRaw(key crypto.PrivateKey) (id oid.OID, private []byte, err error) {
 	case *mlkem.DecapsulationKey1024:
 		id = oid.MLKEM1024
 		private, err = wrap(seedTag, k.Bytes())
+	case *expandedMLDSA:
+		id = k.set.id
+		private, err = wrap(asn1.OCTET_STRING, k.expanded)
 	case *expandedMLKEM:
 		id = k.id
 		private, err = k.bytes()

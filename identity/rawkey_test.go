@@ -26,6 +26,10 @@ func TestEveryKindOfKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			// RFC 9881, RFC 9935, Section 6: the seed alone is what others read.
+			if size := map[testca.Kind]int{testca.MLDSA65: 32, testca.MLKEM512: 64, testca.MLKEM768: 64, testca.MLKEM1024: 64}[kind]; size != 0 && len(der) != size+22 {
+				t.Errorf("%d octets where a seed of %d was to be written", len(der), size)
+			}
 			for n := range der {
 				if _, err := ParsePrivateKey(der[:n]); err == nil {
 					t.Errorf("cut at %d: taken", n)
