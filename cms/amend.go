@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/ber"
@@ -20,8 +21,15 @@ type Amendment struct {
 	// Appendix A) of the signer at index i, in the order of
 	// [SignedReader.Signers]; nil adds none.
 	Unsigned func(i int, si *SignerInfo) (Attributes, error)
-	// Certificates are added unless they are there already.
-	Certificates []*cert.Certificate
+	// Certificates, CRLs and OCSPResponses (RFC 5940), the latter two in DER, are
+	// added unless they are there already.
+	Certificates        []*cert.Certificate
+	CRLs, OCSPResponses [][]byte
+	// Digests are announced in digestAlgorithms, so that who reads the message
+	// hashes the content with them too.
+	Digests []AlgorithmIdentifier
+	// Detach leaves the content out.
+	Detach bool
 	// Limits bound the message; nil stands for the defaults.
 	Limits *Limits
 }
@@ -35,11 +43,10 @@ func Amend(dst io.Writer, src io.ReaderAt, size int64, a *Amendment) error {
 	if err := m.walk(); err != nil {
 		return err
 	}
-	tail, err := a.tail(m.tail, m.limit)
-	if err != nil {
+	if err := m.apply(a); err != nil {
 		return err
 	}
-	return m.write(dst, tail)
+	return m.write(dst)
 }
 
 // amended is a SignedData of which the places are known.
@@ -48,9 +55,12 @@ type amended struct {
 	size       int64
 	limit      int
 	containers []container // ContentInfo, content [0], SignedData
-	tail       [][]byte    // certificates, crls, signerInfos as they stand
-	tailStart  int64
-	tailEnd    int64
+
+	version, digests stretch
+	content          stretch // encapContentInfo; its octets are not held
+	contentType      []byte
+	tail             [][]byte // certificates, crls, signerInfos as they stand
+	behind           stretch
 }
 
 // container is a constructed element: its header is at start, its content at
@@ -59,6 +69,15 @@ type container struct {
 	header      ber.Header
 	start, body int64
 }
+
+// stretch is a part of the message, and what is to stand there.
+type stretch struct {
+	start, end int64
+	raw        []byte
+	replaced   bool
+}
+
+func (p *stretch) replace(raw []byte) { p.raw, p.replaced = raw, true }
 
 func (m *amended) walk() error {
 	r := ber.NewReader(io.NewSectionReader(m.src, 0, m.size))
@@ -78,18 +97,16 @@ func (m *amended) walk() error {
 	if err := m.enter(r, "SignedData", ber.Universal, ber.TagSequence); err != nil {
 		return err
 	}
-	for _, place := range []string{"version", "digestAlgorithms", "encapContentInfo"} {
-		if err := r.Skip(); err != nil {
-			return malformed(place, err)
-		}
+	if err := m.walkHead(r); err != nil {
+		return err
 	}
-	m.tailStart = r.Offset()
-	m.tailEnd = m.tailStart
+	m.behind.start = r.Offset()
 	if m.tail, err = rest(r, m.limit); err != nil {
 		return malformed("SignedData", err)
 	}
+	m.behind.end = m.behind.start
 	for _, e := range m.tail {
-		m.tailEnd += int64(len(e))
+		m.behind.end += int64(len(e))
 	}
 	for range m.containers {
 		if err := r.Leave(); err != nil {
@@ -99,6 +116,40 @@ func (m *amended) walk() error {
 	if err := r.End(); err != nil {
 		return malformed("end of the message", err)
 	}
+	return nil
+}
+
+// walkHead passes over version, digestAlgorithms and encapContentInfo.
+func (m *amended) walkHead(r *ber.Reader) (err error) {
+	for _, e := range []struct {
+		name string
+		at   *stretch
+	}{{"version", &m.version}, {"digestAlgorithms", &m.digests}} {
+		e.at.start = r.Offset()
+		if e.at.raw, err = r.Raw(m.limit); err != nil {
+			return malformed(e.name, err)
+		}
+		e.at.end = r.Offset()
+	}
+	m.content.start = r.Offset()
+	if _, err := r.Enter(); err != nil {
+		return malformed("encapContentInfo", err)
+	}
+	if m.contentType, err = r.Raw(maxSmall); err != nil {
+		return malformed("eContentType", err)
+	}
+	for {
+		if _, err := r.Peek(); errors.Is(err, io.EOF) {
+			break
+		}
+		if err := r.Skip(); err != nil {
+			return malformed("encapContentInfo", err)
+		}
+	}
+	if err := r.Leave(); err != nil {
+		return malformed("encapContentInfo", err)
+	}
+	m.content.end = r.Offset()
 	return nil
 }
 
@@ -135,36 +186,65 @@ func rest(r *ber.Reader, max int) (out [][]byte, err error) {
 	}
 }
 
-// write copies the message with another tail, and the lengths that follow from it.
-func (m *amended) write(dst io.Writer, tail []byte) error {
-	grown := int64(len(tail)) - (m.tailEnd - m.tailStart)
-	headers := make([][]byte, len(m.containers))
+// apply decides what stands where.
+func (m *amended) apply(a *Amendment) error {
+	tail, err := a.tail(m.tail, m.limit)
+	if err != nil {
+		return err
+	}
+	m.behind.replace(tail)
+	if len(a.OCSPResponses) > 0 { // RFC 5652 §5.1
+		m.version.replace([]byte{byte(asn1.INTEGER), 1, 5})
+	}
+	if len(a.Digests) > 0 {
+		digests, err := a.digests(m.digests.raw, m.limit)
+		if err != nil {
+			return err
+		}
+		m.digests.replace(digests)
+	}
+	if a.Detach {
+		bare := element{header: ber.Header{Class: ber.Universal, Number: ber.TagSequence}, children: [][]byte{m.contentType}}
+		m.content.replace(bare.with(nil))
+	}
+	return nil
+}
+
+// write copies the message with what is replaced, and the lengths that follow
+// from it.
+func (m *amended) write(dst io.Writer) error {
+	places := []stretch{m.version, m.digests, m.content, m.behind}
+	grown := int64(0)
+	for _, p := range places {
+		if p.replaced {
+			grown += int64(len(p.raw)) - (p.end - p.start)
+		}
+	}
 	for i := len(m.containers) - 1; i >= 0; i-- {
 		c := m.containers[i]
 		length := c.header.Length
 		if length != ber.Indefinite {
 			length += grown
 		}
-		headers[i] = ber.AppendHeader(nil, c.header.Class, true, c.header.Number, length)
-		grown += int64(len(headers[i])) - (c.body - c.start)
+		header := stretch{start: c.start, end: c.body}
+		header.replace(ber.AppendHeader(nil, c.header.Class, true, c.header.Number, length))
+		grown += int64(len(header.raw)) - (c.body - c.start)
+		places = append([]stretch{header}, places...)
 	}
 	at := int64(0)
-	for i, c := range m.containers {
-		if err := m.copy(dst, at, c.start); err != nil {
+	for _, p := range places {
+		if !p.replaced {
+			continue
+		}
+		if err := m.copy(dst, at, p.start); err != nil {
 			return err
 		}
-		if _, err := dst.Write(headers[i]); err != nil {
+		if _, err := dst.Write(p.raw); err != nil {
 			return err
 		}
-		at = c.body
+		at = p.end
 	}
-	if err := m.copy(dst, at, m.tailStart); err != nil {
-		return err
-	}
-	if _, err := dst.Write(tail); err != nil {
-		return err
-	}
-	return m.copy(dst, m.tailEnd, m.size)
+	return m.copy(dst, at, m.size)
 }
 
 func (m *amended) copy(dst io.Writer, from, to int64) error {
@@ -185,33 +265,76 @@ func (a *Amendment) tail(elements [][]byte, limit int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, err := a.certificates(elements[:last], limit)
+	choices, err := revocationInfo(a.CRLs, a.OCSPResponses)
 	if err != nil {
 		return nil, err
 	}
-	return append(bytes.Join(before, nil), signers...), nil
+	certificates, elements, err := added("certificates", elements[:last], context0, raws(a.Certificates), limit)
+	if err != nil {
+		return nil, err
+	}
+	crls, elements, err := added("crls", elements, context1, choices, limit)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(certificates, crls, bytes.Join(elements, nil), signers), nil
 }
 
-// certificates returns elements with certificates [0] added to, or made.
-func (a *Amendment) certificates(elements [][]byte, limit int) ([][]byte, error) {
-	if len(a.Certificates) == 0 {
-		return elements, nil
+// added takes the set that may stand first among elements under tag, and returns
+// it with further ones that it does not have yet; nil for none at all.
+func added(name string, elements [][]byte, tag asn1.Tag, further [][]byte, limit int) (raw []byte, left [][]byte, err error) {
+	set := element{header: ber.Header{Class: ber.ContextSpecific, Number: int(tag & 0x1f)}}
+	if len(elements) > 0 && elements[0][0] == byte(tag.Constructed()) {
+		raw, elements = elements[0], elements[1:]
 	}
-	set := element{header: ber.Header{Class: ber.ContextSpecific}}
-	if len(elements) > 0 && elements[0][0] == byte(context0.Constructed()) {
-		var err error
-		if set, err = split(elements[0], limit); err != nil {
-			return nil, malformed("certificates", err)
+	if len(further) == 0 {
+		return raw, elements, nil
+	}
+	if raw != nil {
+		if set, err = split(raw, limit); err != nil {
+			return nil, nil, malformed(name, err)
 		}
-		elements = elements[1:]
+	}
+	return set.with(set.lacks(further)), elements, nil
+}
+
+// lacks returns those of further, each once, that are not among the children.
+func (e *element) lacks(further [][]byte) (out [][]byte) {
+	for _, f := range further {
+		same := func(c []byte) bool { return bytes.Equal(c, f) }
+		if !slices.ContainsFunc(e.children, same) && !slices.ContainsFunc(out, same) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// digests returns digestAlgorithms with those that are announced anew.
+func (a *Amendment) digests(raw []byte, limit int) ([]byte, error) {
+	set, err := split(raw, limit)
+	if err != nil || !set.header.Is(ber.Universal, ber.TagSet) {
+		return nil, malformed("digestAlgorithms", err)
+	}
+	known := map[OID]bool{}
+	for _, c := range set.children {
+		in := cryptobyte.String(c)
+		var id AlgorithmIdentifier
+		if oid.ReadAlgorithm(&in, &id) {
+			known[id.Algorithm] = true
+		}
 	}
 	var further [][]byte
-	for _, c := range raws(a.Certificates) {
-		if !slices.ContainsFunc(set.children, func(e []byte) bool { return bytes.Equal(e, c) }) {
-			further = append(further, c)
+	for _, d := range a.Digests {
+		der, err := d.DER()
+		if err != nil {
+			return nil, err
+		}
+		if !known[d.Algorithm] {
+			known[d.Algorithm] = true
+			further = append(further, der)
 		}
 	}
-	return append([][]byte{set.with(further)}, elements...), nil
+	return set.with(further), nil
 }
 
 func (a *Amendment) signers(raw []byte, limit int) ([]byte, error) {

@@ -258,8 +258,19 @@ func (r *Reader) next(place string, tag int) (bool, error) {
 }
 
 // elements consumes a SET OF or SEQUENCE OF, which must have the class and
-// number given, element by element.
-func (r *Reader) elements(place string, class ber.Class, tag, count int, each func([]byte) error) error {
+// number given, element by element in DER form.
+func (r *Reader) elements(place string, class ber.Class, tag, count int, each func(der []byte) error) error {
+	return r.rawElements(place, class, tag, count, func(raw []byte) error {
+		der, err := ber.DER(raw)
+		if err != nil {
+			return malformed(place, err)
+		}
+		return each(der)
+	})
+}
+
+// rawElements is elements with their octets as they stand.
+func (r *Reader) rawElements(place string, class ber.Class, tag, count int, each func(raw []byte) error) error {
 	h, err := r.ber.Peek()
 	if err == nil && !h.Is(class, tag) {
 		return malformed(fmt.Sprintf("%s is %s", place, h), nil)
@@ -277,11 +288,12 @@ func (r *Reader) elements(place string, class ber.Class, tag, count int, each fu
 		if n == count {
 			return malformed(fmt.Sprintf("%s has more than %d elements", place, count), nil)
 		}
-		e, err := r.element(fmt.Sprintf("%s, element %d", place, n+1), r.limits.Metadata)
+		raw, err := r.ber.Raw(r.limits.Metadata - r.metadata)
 		if err != nil {
-			return err
+			return malformed(fmt.Sprintf("%s, element %d", place, n+1), err)
 		}
-		if err := each(e); err != nil {
+		r.metadata += len(raw)
+		if err := each(raw); err != nil {
 			return err
 		}
 	}

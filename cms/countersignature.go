@@ -62,6 +62,7 @@ type unsigned struct {
 	certificates []*cert.Certificate
 	bare         bool
 	left         int // signatures that are still checked
+	archive      *archived
 }
 
 // add checks countersignatures and timestamps of r, which is nested in depth
@@ -69,6 +70,13 @@ type unsigned struct {
 func (u *unsigned) add(r *SignerResult, depth int) {
 	for _, value := range r.UnsignedAttrs.Values(oid.AttrTimeStampToken) {
 		r.Timestamps = append(r.Timestamps, u.timestamp(r, value))
+	}
+	// An archive timestamp is over a signature of the message, with all its
+	// countersignatures (EN 319 122-1 §5.5.1).
+	if depth == 0 {
+		for _, value := range r.UnsignedAttrs.Values(oid.AttrArchiveTimestampV3) {
+			r.ArchiveTimestamps = append(r.ArchiveTimestamps, u.archiveTimestamp(r, value))
+		}
 	}
 	for _, value := range r.UnsignedAttrs.Values(oid.AttrCountersignature) {
 		r.Countersignatures = append(r.Countersignatures, u.countersignature(r, value, depth+1))
@@ -88,6 +96,13 @@ func (u *unsigned) timestamp(r *SignerResult, token []byte) *Timestamp {
 		return &Timestamp{Signer: SignerResult{SignerInfo: &SignerInfo{}}, Err: errTooManyUnsigned}
 	}
 	return VerifyTimestamp(token, r.Signature, u.certificates)
+}
+
+func (u *unsigned) archiveTimestamp(r *SignerResult, token []byte) *ArchiveTimestamp {
+	if !u.take() {
+		return &ArchiveTimestamp{Timestamp: &Timestamp{Signer: SignerResult{SignerInfo: &SignerInfo{}}, Err: errTooManyUnsigned}}
+	}
+	return u.archive.verify(r, token, u.certificates)
 }
 
 func (u *unsigned) countersignature(over *SignerResult, value []byte, depth int) SignerResult {

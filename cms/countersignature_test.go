@@ -259,7 +259,8 @@ func replaceSigner(t testing.TB, message, info []byte, s *Signer) []byte {
 	set.header.Number = 17
 	m.tail[len(m.tail)-1] = set.with([][]byte{info})
 	var out bytes.Buffer
-	if err := m.write(&out, bytes.Join(m.tail, nil)); err != nil {
+	m.behind.replace(bytes.Join(m.tail, nil))
+	if err := m.write(&out); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()

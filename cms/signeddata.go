@@ -45,6 +45,7 @@ type SignedReader struct {
 	unreadable   int
 	crls         [][]byte
 	ocsp         [][]byte
+	archive      archived
 	infos        []*SignerInfo
 	bare         bool
 	nested       bool // unsigned attributes are not looked into
@@ -80,6 +81,9 @@ func (r *Reader) SignedData(o *SignedOptions) (*SignedReader, error) {
 	}
 	for _, si := range s.infos {
 		s.addDigest(si.DigestAlgorithm)
+		for _, d := range archiveDigests(si) {
+			s.addDigest(d)
+		}
 	}
 	s.content = o.Content
 	if s.content == nil && len(s.infos) > 0 {
@@ -135,22 +139,30 @@ func (s *SignedReader) readTail() error {
 	if present, err := r.next("crls", 1); err != nil {
 		return err
 	} else if present {
-		if err := r.elements("crls", ber.ContextSpecific, 1, r.limits.Certificates, s.addRevocation); err != nil {
+		if err := r.rawElements("crls", ber.ContextSpecific, 1, r.limits.Certificates, s.addRevocation); err != nil {
 			return err
 		}
 	}
-	err := r.elements("signerInfos", ber.Universal, ber.TagSet, r.limits.Signers, func(der []byte) error {
-		si, err := parseSignerInfo(der)
-		if err != nil {
-			return fmt.Errorf("signer %d: %w", len(s.infos)+1, err)
-		}
-		s.infos = append(s.infos, si)
-		return nil
-	})
+	err := r.rawElements("signerInfos", ber.Universal, ber.TagSet, r.limits.Signers, s.addSignerInfo)
 	if err != nil {
 		return err
 	}
 	return r.end("SignedData")
+}
+
+func (s *SignedReader) addSignerInfo(raw []byte) error {
+	place := fmt.Sprintf("signer %d", len(s.infos)+1)
+	der, err := ber.DER(raw)
+	if err != nil {
+		return malformed(place, err)
+	}
+	si, err := parseSignerInfo(der)
+	if err != nil {
+		return fmt.Errorf("%s: %w", place, err)
+	}
+	si.raw = raw
+	s.infos = append(s.infos, si)
+	return nil
 }
 
 // readCertificates keeps each certificate octet for octet. One that does not
@@ -176,6 +188,7 @@ func (s *SignedReader) readCertificates() error {
 			return malformed(fmt.Sprintf("certificate %d", n+1), err)
 		}
 		r.metadata += len(raw)
+		s.archive.certificates = append(s.archive.certificates, raw)
 		if !h.Is(ber.Universal, ber.TagSequence) {
 			continue
 		}
@@ -189,7 +202,12 @@ func (s *SignedReader) readCertificates() error {
 
 // addRevocation sorts a RevocationInfoChoice (RFC 5652 §10.2.1): a CRL, or in
 // [1] another format, of which OCSP responses are known (RFC 5940 §2.1).
-func (s *SignedReader) addRevocation(der []byte) error {
+func (s *SignedReader) addRevocation(raw []byte) error {
+	s.archive.revocation = append(s.archive.revocation, raw)
+	der, err := ber.DER(raw)
+	if err != nil {
+		return malformed("crls", err)
+	}
 	in := cryptobyte.String(der)
 	var other cryptobyte.String
 	if !in.ReadASN1(&other, context1.Constructed()) {
@@ -260,10 +278,11 @@ func (s *SignedReader) finish() error {
 		c.digests[algorithm] = h.Sum(nil)
 	}
 	c.attributes = s.size == int64(len(s.head)) && isSignedAttributes(s.head)
+	s.archive.contentType, s.archive.digests = s.contentType, c.digests
 	s.results = make([]SignerResult, len(s.infos))
 	parallel(len(s.infos), func(i int) { s.results[i] = c.check(s.infos[i]) })
 	if !s.nested {
-		u := unsigned{certificates: c.certificates, bare: s.bare, left: MaxUnsignedSignatures}
+		u := unsigned{certificates: c.certificates, bare: s.bare, left: MaxUnsignedSignatures, archive: &s.archive}
 		for i := range s.results {
 			u.add(&s.results[i], 0)
 		}

@@ -70,6 +70,7 @@ type SignerInfo struct {
 	UnsignedAttrs      Attributes
 
 	signedAttrs []byte // SET OF Attribute in the order of the message, DER otherwise
+	raw         []byte // the whole as it stands in the message; nil for a countersignature
 }
 
 var (
@@ -167,6 +168,9 @@ type SignerResult struct {
 	// of its own; none touches this one, for anyone can add them.
 	Countersignatures []SignerResult
 	Timestamps        []*Timestamp
+	// ArchiveTimestamps confirm when the signature existed together with what
+	// it takes to verify it (EN 319 122-1 §5.5.3).
+	ArchiveTimestamps []*ArchiveTimestamp
 	// Notes are departures from the standards that leave the signature valid.
 	Notes []string
 }

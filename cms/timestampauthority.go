@@ -56,12 +56,7 @@ func (a *TimestampAuthority) Respond(request []byte, serial *big.Int, at time.Ti
 	if err != nil {
 		return nil, err
 	}
-	var b cryptobyte.Builder
-	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1Int64(0) }) // granted
-		b.AddBytes(token)
-	})
-	return b.Bytes()
+	return TimestampResponse(token)
 }
 
 // token signs a TSTInfo.

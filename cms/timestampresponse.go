@@ -74,6 +74,17 @@ func (q *TimestampRequest) Open(response []byte) (token []byte, t *Timestamp, er
 	return token, t, nil
 }
 
+// TimestampResponse is the TimeStampResp that grants token (RFC 3161 §2.4.2): the
+// form in which timestamps are kept in files.
+func TimestampResponse(token []byte) ([]byte, error) {
+	var b cryptobyte.Builder
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1Int64(0) }) // granted
+		b.AddBytes(token)
+	})
+	return b.Bytes()
+}
+
 // readTimestampResponse returns the token, or why there is none.
 func readTimestampResponse(response []byte) ([]byte, error) {
 	der, err := ber.DER(response)

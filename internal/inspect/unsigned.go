@@ -5,11 +5,15 @@ import (
 )
 
 // unsigned explains what stands in a signature's unsigned attributes: signatures
-// over it (RFC 5652 §11.4) and timestamps of it (RFC 3161). What they are over is the
-// signature, which is here even when the content is not.
+// over it (RFC 5652 §11.4) and timestamps of it (RFC 3161), which are over the signature and
+// can be held to it even when the content is not here, and archive timestamps
+// (EN 319 122-1 §5.5.3), which need the content too.
 func unsigned(s *cms.SignerResult) (parts []*Report) {
 	for _, t := range s.Timestamps {
-		parts = append(parts, timestamp(t))
+		parts = append(parts, timestamp("timestamp", t))
+	}
+	for _, a := range s.ArchiveTimestamps {
+		parts = append(parts, timestamp("archive timestamp", a.Timestamp))
 	}
 	for i := range s.Countersignatures {
 		r := signer(&s.Countersignatures[i], false)
@@ -19,8 +23,8 @@ func unsigned(s *cms.SignerResult) (parts []*Report) {
 	return parts
 }
 
-func timestamp(t *cms.Timestamp) *Report {
-	r := &Report{Kind: "timestamp"}
+func timestamp(kind string, t *cms.Timestamp) *Report {
+	r := &Report{Kind: kind}
 	r.add("fits", fits(t.Err))
 	r.add("time", stamp(t.Time))
 	if t.Accuracy > 0 {

@@ -56,6 +56,14 @@ func name(o OID) (string, bool) {
 		return "timeStampToken", true
 	case AttrSigningCertificateV2:
 		return "signingCertificateV2", true
+	case AttrArchiveTimestampV3:
+		return "archiveTimestampV3", true
+	case AttrATSHashIndexV3:
+		return "atsHashIndexV3", true
+	case AttrCertificateValues:
+		return "certificateValues", true
+	case AttrRevocationValues:
+		return "revocationValues", true
 	case AttrMSEncryptionKeyReference:
 		return "encryptionKeyPreference (Microsoft)", true
 	case MD5:

@@ -35,6 +35,10 @@ const (
 	AttrTimeStampToken           OID = "1.2.840.113549.1.9.16.2.14"
 	AttrSigningCertificateV2     OID = "1.2.840.113549.1.9.16.2.47"
 	AttrMSEncryptionKeyReference OID = "1.3.6.1.4.1.311.16.4"
+	AttrArchiveTimestampV3       OID = "0.4.0.1733.2.4"  // EN 319 122-1 §5.5.3
+	AttrATSHashIndexV3           OID = "0.4.0.19122.1.5" // EN 319 122-1 §5.5.2
+	AttrCertificateValues        OID = "1.2.840.113549.1.9.16.2.23"
+	AttrRevocationValues         OID = "1.2.840.113549.1.9.16.2.24"
 )
 
 // Digests: RFC 5754, RFC 8702, RFC 9688, RFC 3370.
