@@ -145,6 +145,11 @@ func readTime(s *cryptobyte.String, t *time.Time) bool {
 	return false
 }
 
+// readGeneralizedTime takes Time that may not be UTCTime.
+func readGeneralizedTime(s *cryptobyte.String, t *time.Time) bool {
+	return s.PeekASN1Tag(asn1.GeneralizedTime) && readTime(s, t)
+}
+
 // The forms of DER first, then what old certificates have: no seconds, a zone
 // (X.680 §46, §47). Go's parser takes a fraction after the seconds by itself.
 var (

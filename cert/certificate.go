@@ -57,6 +57,7 @@ type Certificate struct {
 	CRLDistributionPoints []string            // the URIs in DistributionPoints
 	IssuingCertificateURL []string            // caIssuers of authorityInfoAccess
 	OCSPServer            []string            // ocsp of authorityInfoAccess
+	FreshestCRL           []DistributionPoint // RFC 5280 §4.2.1.15: where delta lists are
 
 	// Defects are violations of RFC 5280 that leave the meaning of the
 	// certificate open: a malformed or repeated extension, two different

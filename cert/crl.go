@@ -40,13 +40,23 @@ type CRL struct {
 	// IssuingDistributionPoint is the scope of the list, nil when absent: all
 	// certificates of its issuer.
 	IssuingDistributionPoint *IssuingDistributionPoint
+	FreshestCRL              []DistributionPoint // RFC 5280 §5.2.6: where delta lists for this one are
+	// ExpiredCertsSince is expiredCertsOnCRL (X.509 §9.5.2.8): the list keeps
+	// entries of certificates that have ended since then. Zero when absent.
+	ExpiredCertsSince time.Time
 
+	// UnknownCriticalEntry is set when any entry has a critical extension that
+	// is not known. Such a list must not be used to say "good" of any
+	// certificate (RFC 5280 §5.3).
+	UnknownCriticalEntry bool
 	// Defects are violations of RFC 5280 that leave the meaning of the list
 	// open. Such a list says nothing about any certificate.
 	Defects []error
 
 	entries cryptobyte.String // content of revokedCertificates
 	count   int
+
+	badEntry bool // one defect stands for all entries
 }
 
 // IssuingDistributionPoint is RFC 5280 §5.2.5.
@@ -122,10 +132,10 @@ func (l *CRL) parseTBS(tbs cryptobyte.String) error {
 	if tbs.PeekASN1Tag(asn1.SEQUENCE) && !tbs.ReadASN1(&l.entries, asn1.SEQUENCE) {
 		return malformed("revokedCertificates")
 	}
-	if err := l.checkEntries(); err != nil {
+	if err := l.parseOptional(tbs); err != nil {
 		return err
 	}
-	return l.parseOptional(tbs)
+	return l.checkEntries()
 }
 
 func (l *CRL) parseOptional(tbs cryptobyte.String) error {
@@ -165,6 +175,10 @@ func (l *CRL) parseExtension(e Extension) (err error) {
 		l.BaseNumber, err = parseNumber(e.Value)
 	case oid.ExtIssuingDistributionPoint:
 		l.IssuingDistributionPoint, err = parseIssuingDistributionPoint(e.Value)
+	case oid.ExtFreshestCRL:
+		l.FreshestCRL, err = parseDistributionPoints(e.Value)
+	case oid.ExtExpiredCertsOnCRL:
+		l.ExpiredCertsSince, err = parseGeneralizedTime(e.Value)
 	}
 	return err
 }
@@ -186,7 +200,10 @@ func (l *CRL) Entries() iter.Seq[Entry] {
 				return // checkEntries has read them all before
 			}
 			e, _ := raw.entry(issuer) // what is wrong is in Defects
-			issuer = e.Issuer
+			if l.indirect() {
+				issuer = e.Issuer
+			}
+			e.Issuer = issuer
 			if !yield(e) {
 				return
 			}
@@ -194,11 +211,17 @@ func (l *CRL) Entries() iter.Seq[Entry] {
 	}
 }
 
+// indirect tells whether entries may name their certificates' issuers
+// themselves.
+func (l *CRL) indirect() bool {
+	return l.IssuingDistributionPoint != nil && l.IssuingDistributionPoint.IndirectCRL
+}
+
 // Lookup returns the entry for the certificate with that issuer and serial
 // number. An indirect list names the issuers of its entries itself (RFC 5280
-// §5.3.3).
+// §5.3.3); in any other all entries are the list's issuer's.
 func (l *CRL) Lookup(issuer Name, serial *big.Int) (Entry, bool) {
-	indirect := l.IssuingDistributionPoint != nil && l.IssuingDistributionPoint.IndirectCRL
+	indirect := l.indirect()
 	current := l.Issuer
 	for s := l.entries; !s.Empty(); {
 		var raw rawEntry
@@ -210,7 +233,10 @@ func (l *CRL) Lookup(issuer Name, serial *big.Int) (Entry, bool) {
 			continue
 		}
 		e, _ := raw.entry(current)
-		current = e.Issuer
+		if indirect {
+			current = e.Issuer
+		}
+		e.Issuer = current
 		if hit && current.Equal(issuer) {
 			return e, true
 		}
@@ -225,6 +251,14 @@ func parseNumber(der []byte) (*big.Int, error) {
 		return nil, malformed("number")
 	}
 	return n, nil
+}
+
+func parseGeneralizedTime(der []byte) (t time.Time, err error) {
+	s := cryptobyte.String(der)
+	if !readGeneralizedTime(&s, &t) || !s.Empty() {
+		return time.Time{}, malformed("time")
+	}
+	return t, nil
 }
 
 func parseIssuingDistributionPoint(der []byte) (*IssuingDistributionPoint, error) {

@@ -167,7 +167,13 @@ func (l *CRL) checkEntries() error {
 		if raw.extensionsPlain() && raw.datePlausible() {
 			continue
 		}
-		if _, err := raw.entry(l.Issuer); err != nil && l.Defects == nil {
+		e, err := raw.entry(l.Issuer)
+		if err == nil && !l.indirect() && !e.Issuer.Equal(l.Issuer) {
+			err = errors.New("certificateIssuer in a list that is not indirect") // RFC 5280 §5.3.3
+		}
+		l.UnknownCriticalEntry = l.UnknownCriticalEntry || e.UnknownCritical
+		if err != nil && !l.badEntry {
+			l.badEntry = true
 			l.defect("revokedCertificates", err)
 		}
 	}

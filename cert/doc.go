@@ -1,6 +1,6 @@
-// Package cert reads X.509 certificates, certification requests and revocation
-// lists (RFC 5280, RFC 2986, RFC 8410, RFC 9598, RFC 9881), and writes
-// requests.
+// Package cert reads X.509 certificates, certification requests, revocation
+// lists and OCSP bodies (RFC 5280, RFC 2986, RFC 6960, RFC 8410, RFC 9598,
+// RFC 9881), and writes requests.
 //
 // # Why not crypto/x509
 //
@@ -15,7 +15,8 @@
 //
 // [Parse] for one DER certificate, [ParseAll] for files as people have them
 // (PEM, DER, PKCS#7), [ParseRequest] and [CreateRequest] for PKCS#10,
-// [ParseCRL] for revocation lists.
+// [ParseCRL] for revocation lists, [ParseOCSPResponse], and [OCSPRequest] with
+// [NewCertID] to ask for one.
 //
 // # What it does not do
 //

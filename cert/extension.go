@@ -109,6 +109,8 @@ func (c *Certificate) parseExtension(e Extension) (err error) {
 		for _, p := range c.DistributionPoints {
 			c.CRLDistributionPoints = append(c.CRLDistributionPoints, p.FullName.URIs()...)
 		}
+	case oid.ExtFreshestCRL:
+		c.FreshestCRL, err = parseDistributionPoints(e.Value)
 	case oid.ExtAuthorityInfoAccess:
 		c.OCSPServer, c.IssuingCertificateURL, err = parseAuthorityInfoAccess(e.Value)
 	}

@@ -44,8 +44,8 @@ func parseCertificate(raw []byte) (*Certificate, error) {
 }
 
 // signed is SIGNED{} of X.509: something to sign, an algorithm, a signature.
-// Certificates, requests and revocation lists have this shape (RFC 5280
-// §4.1.1, §5.1.1, RFC 2986 §4.2).
+// Certificates, requests, revocation lists and OCSP responses have this shape
+// (RFC 5280 §4.1.1, §5.1.1, RFC 2986 §4.2, RFC 6960 §4.2.1).
 type signed struct {
 	raw       []byte            // the first element as it came: what was signed
 	body      cryptobyte.String // its content in DER
@@ -57,35 +57,45 @@ type signed struct {
 // BER input; then the signed octets are cut from raw, because the issuer
 // signed them and not our normal form.
 func parseSigned(raw, der []byte, what string) (*signed, error) {
-	seq, err := readSequence(der, what)
+	s, rest, err := readSigned(raw, der, what)
+	if err == nil && !rest.Empty() {
+		err = errors.New("data after the signature")
+	}
 	if err != nil {
 		return nil, err
 	}
-	s := &signed{}
+	return s, nil
+}
+
+// readSigned is parseSigned for a structure that goes on after the signature,
+// as that of OCSP does.
+func readSigned(raw, der []byte, what string) (s *signed, rest cryptobyte.String, err error) {
+	seq, err := readSequence(der, what)
+	if err != nil {
+		return nil, nil, err
+	}
+	s = &signed{}
 	var element cryptobyte.String
 	if !seq.ReadASN1Element(&element, asn1.SEQUENCE) {
-		return nil, malformed("body of the " + what)
+		return nil, nil, malformed("body of the " + what)
 	}
 	s.raw = element
 	if !element.ReadASN1(&s.body, asn1.SEQUENCE) {
-		return nil, malformed("body of the " + what)
+		return nil, nil, malformed("body of the " + what)
 	}
 	if !oid.ReadAlgorithm(&seq, &s.algorithm) {
-		return nil, malformed("signatureAlgorithm")
+		return nil, nil, malformed("signatureAlgorithm")
 	}
 	var ok bool
 	if s.signature, ok = readOctetBits(&seq); !ok {
-		return nil, malformed("signature")
-	}
-	if !seq.Empty() {
-		return nil, errors.New("data after the signature")
+		return nil, nil, malformed("signature")
 	}
 	if !bytes.Equal(raw, der) {
 		if s.raw, err = firstElement(raw); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return s, nil
+	return s, seq, nil
 }
 
 // parseTBS reads the content of TBSCertificate (RFC 5280 §4.1.2).

@@ -382,6 +382,10 @@ func name(o OID) (string, bool) {
 		return "freshestCRL", true
 	case ExtInhibitAnyPolicy:
 		return "inhibitAnyPolicy", true
+	case ExtNoRevAvail:
+		return "noRevAvail", true
+	case ExtExpiredCertsOnCRL:
+		return "expiredCertsOnCRL", true
 	case ExtAuthorityInfoAccess:
 		return "authorityInfoAccess", true
 	case ExtOCSPNoCheck:
@@ -396,6 +400,10 @@ func name(o OID) (string, bool) {
 		return "basicOCSPResponse", true
 	case OCSPNonce:
 		return "ocspNonce", true
+	case OCSPArchiveCutoff:
+		return "ocspArchiveCutoff", true
+	case OCSPExtendedRevoke:
+		return "ocspExtendedRevoke", true
 	case RevocationOCSP:
 		return "ocspResponse", true
 	case AnyExtendedKeyUsage:

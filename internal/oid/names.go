@@ -223,6 +223,8 @@ const (
 	ExtExtKeyUsage                OID = "2.5.29.37"
 	ExtFreshestCRL                OID = "2.5.29.46"
 	ExtInhibitAnyPolicy           OID = "2.5.29.54"
+	ExtNoRevAvail                 OID = "2.5.29.56" // RFC 9608
+	ExtExpiredCertsOnCRL          OID = "2.5.29.60" // X.509 §9.5.2.8
 	ExtAuthorityInfoAccess        OID = "1.3.6.1.5.5.7.1.1"
 	ExtOCSPNoCheck                OID = "1.3.6.1.5.5.7.48.1.5"
 	ExtSMIMECapabilities              = AttrSMIMECapabilities
@@ -231,6 +233,8 @@ const (
 	AccessCAIssuers               OID = "1.3.6.1.5.5.7.48.2"
 	BasicOCSPResponse             OID = "1.3.6.1.5.5.7.48.1.1"
 	OCSPNonce                     OID = "1.3.6.1.5.5.7.48.1.2"
+	OCSPArchiveCutoff             OID = "1.3.6.1.5.5.7.48.1.6"
+	OCSPExtendedRevoke            OID = "1.3.6.1.5.5.7.48.1.9"
 	RevocationOCSP                OID = "1.3.6.1.5.5.7.16.2" // RFC 5940: OCSP response inside CMS
 )
 
