@@ -19,8 +19,9 @@ MUTANTS ?= 1000000
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-build: ## write bin/mailseal
+build: ## write bin/mailseal, and bin/mailseal-git, the same under git's name for it
 	$(STATIC) $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/mailseal ./cmd/mailseal
+	ln -sf mailseal bin/mailseal-git
 
 run: build ## start the whole system on http://127.0.0.1:8080, data in ./var
 	bin/mailseal serve --dev --data ./var

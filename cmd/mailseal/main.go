@@ -24,7 +24,7 @@ func run() int {
 	// The first signal asks to finish, the second ends the process at once.
 	context.AfterFunc(ctx, stop)
 
-	return cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, cli.Environment{
+	return cli.Run(ctx, cli.Arguments(os.Args), os.Stdin, os.Stdout, os.Stderr, cli.Environment{
 		LookupEnv: os.LookupEnv,
 		ConfigDir: os.UserConfigDir,
 		Now:       time.Now,

@@ -36,8 +36,8 @@ func unarmored(src io.Reader) (io.Reader, error) {
 			continue
 		}
 		label = strings.TrimSuffix(label, "-----")
-		// RFC 7468 §8 and §9; the last is what old Netscape and OpenSSL wrote.
-		if !slices.Contains([]string{"CMS", "PKCS7", "PKCS #7 SIGNED DATA"}, label) {
+		// RFC 7468 §8 and §9; then what old Netscape and OpenSSL wrote, and gpgsm.
+		if !slices.Contains([]string{"CMS", "PKCS7", "PKCS #7 SIGNED DATA", armorLabel}, label) {
 			return nil, fmt.Errorf("%w: PEM of a %q, not of CMS", cms.ErrMalformed, label)
 		}
 		return base64.NewDecoder(base64.StdEncoding, &armor{in: in}), nil

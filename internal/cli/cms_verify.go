@@ -80,7 +80,7 @@ func (p *program) runCMSVerify(ctx context.Context, file string, o *cmsVerifyOpt
 	if err != nil {
 		return err
 	}
-	if err := p.printRawVerdict(v, o.judge.asJSON); err != nil {
+	if err := p.printRawVerdict(p.stdout, v, o.judge.asJSON); err != nil {
 		return err
 	}
 	if v.Verdict != smime.Valid {
@@ -92,20 +92,6 @@ func (p *program) runCMSVerify(ctx context.Context, file string, o *cmsVerifyOpt
 // verifyCMS reads a message to its end, judges it, and makes the content real
 // when it is valid.
 func (p *program) verifyCMS(in *input, path string, so *cms.SignedOptions, oo *smime.OpenOptions) (v smime.Verdict, err error) {
-	r, err := in.cms()
-	if err != nil {
-		return v, fmt.Errorf("%s: %w", in.name, err)
-	}
-	if r.ContentType() != oid.SignedData {
-		return v, no(fmt.Errorf("%s: it is %s, not signed", in.name, r.ContentType().Name()), "see what it is: mailseal inspect %s", in.path)
-	}
-	s, err := r.SignedData(so)
-	switch {
-	case errors.Is(err, cms.ErrNoContent):
-		return v, usage(fmt.Errorf("%s: the signature is detached from its content", in.name), "name the file that it is over with --content")
-	case err != nil:
-		return v, fmt.Errorf("%s: %w", in.name, err)
-	}
 	dst, commit := io.Discard, func() error { return nil }
 	if path != "" {
 		out, err := p.createOutput(path, modeSecret, in)
@@ -115,8 +101,9 @@ func (p *program) verifyCMS(in *input, path string, so *cms.SignedOptions, oo *s
 		defer out.discard()
 		dst, commit = out, out.commit
 	}
-	if _, err := io.Copy(dst, s); err != nil && s.Signers() == nil {
-		return v, fmt.Errorf("%s: %w", in.name, err)
+	s, err := in.signedData(dst, so)
+	if err != nil {
+		return v, err
 	}
 	if v = smime.JudgeRaw(s, oo); v.Verdict == smime.Valid {
 		err = commit()
@@ -124,12 +111,34 @@ func (p *program) verifyCMS(in *input, path string, so *cms.SignedOptions, oo *s
 	return v, err
 }
 
+// signedData reads a signed message to its end.
+func (in *input) signedData(dst io.Writer, so *cms.SignedOptions) (*cms.SignedReader, error) {
+	r, err := in.cms()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", in.name, err)
+	}
+	if r.ContentType() != oid.SignedData {
+		return nil, no(fmt.Errorf("%s: it is %s, not signed", in.name, r.ContentType().Name()), "see what it is: mailseal inspect %s", in.path)
+	}
+	s, err := r.SignedData(so)
+	switch {
+	case errors.Is(err, cms.ErrNoContent):
+		return nil, usage(fmt.Errorf("%s: the signature is detached from its content", in.name), "name the file that it is over with --content")
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", in.name, err)
+	}
+	if _, err := io.Copy(dst, s); err != nil && s.Signers() == nil {
+		return nil, fmt.Errorf("%s: %w", in.name, err)
+	}
+	return s, nil
+}
+
 // printRawVerdict writes what may be believed about a file.
-func (p *program) printRawVerdict(v smime.Verdict, asJSON bool) error {
+func (p *program) printRawVerdict(w io.Writer, v smime.Verdict, asJSON bool) error {
 	if asJSON {
 		return p.printJSON(v)
 	}
-	paint := p.painter(p.stdout)
+	paint := p.painter(w)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s\n\n", paint(v.Verdict, strings.ToUpper(string(v.Verdict))), rawHeadline(v))
 	for i := range v.Signers {
@@ -138,7 +147,7 @@ func (p *program) printRawVerdict(v smime.Verdict, asJSON bool) error {
 	for _, warning := range v.Warnings {
 		row(&b, "Note", warning)
 	}
-	_, err := io.WriteString(p.stdout, b.String())
+	_, err := io.WriteString(w, b.String())
 	return err
 }
 
