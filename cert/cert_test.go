@@ -394,7 +394,7 @@ func TestParseAll(t *testing.T) {
 func TestRequest(t *testing.T) {
 	for _, kind := range []testca.Kind{testca.P256, testca.P384, testca.P521, testca.RSA2048, testca.RSA3072, testca.Ed25519, testca.MLDSA65} {
 		key := testca.NewRoot(t, "Root").Leaf("alice@example.com", kind).Signer()
-		der, err := cert.CreateRequest(rand.Reader, key, []string{"Alice@EXAMPLE.com", "ália@bücher.example"})
+		der, err := cert.CreateRequest(rand.Reader, key, &cert.RequestTemplate{Emails: []string{"Alice@EXAMPLE.com", "ália@bücher.example"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -421,12 +421,50 @@ func TestRequest(t *testing.T) {
 	}
 }
 
+// What public authorities read: the subject, with the address in it.
+func TestRequestSubject(t *testing.T) {
+	key := testca.NewRoot(t, "Root").Leaf("alice@example.com", testca.P256).Signer()
+	der, err := cert.CreateRequest(rand.Reader, key, &cert.RequestTemplate{
+		Emails: []string{"alice@example.com", "ália@example.com"}, CommonName: "Álice", Organization: "Example", Country: "JP", EmailInSubject: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := x509.ParseCertificateRequest(der)
+	if err != nil || r.CheckSignature() != nil {
+		t.Fatal(err)
+	}
+	for _, e := range r.Extensions {
+		if e.Critical {
+			t.Errorf("%v is critical, and the subject is not empty", e.Id)
+		}
+	}
+	ours, err := cert.ParseRequest(der)
+	if err != nil || !slices.Equal(ours.Emails(), []string{"alice@example.com", "ália@example.com"}) {
+		t.Errorf("%v, %v", ours, err)
+	}
+	if got := ours.Subject.String(); got != "emailAddress=alice@example.com,CN=Álice,O=Example,C=JP" {
+		t.Errorf("subject %s", got)
+	}
+	for name, bad := range map[string]*cert.RequestTemplate{
+		"country of three letters": {Country: "JPN"},
+		"country in lower case":    {Country: "jp"},
+		"control character":        {CommonName: "Alice\nMallory"},
+		"65 characters":            {CommonName: strings.Repeat("あ", 65)},
+		"no UTF-8":                 {Organization: "\xff"},
+	} {
+		if _, err := cert.CreateRequest(rand.Reader, key, bad); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}
+
 func TestRequestRefused(t *testing.T) {
 	key := testca.NewRoot(t, "Root").Leaf("alice@example.com", testca.P256).Signer()
-	if _, err := cert.CreateRequest(rand.Reader, key, []string{"Alice <alice@example.com>"}); err == nil {
+	if _, err := cert.CreateRequest(rand.Reader, key, &cert.RequestTemplate{Emails: []string{"Alice <alice@example.com>"}}); err == nil {
 		t.Error("made for something that is no address")
 	}
-	der, err := cert.CreateRequest(rand.Reader, key, []string{"alice@example.com"})
+	der, err := cert.CreateRequest(rand.Reader, key, &cert.RequestTemplate{Emails: []string{"alice@example.com"}})
 	if err != nil {
 		t.Fatal(err)
 	}

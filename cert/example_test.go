@@ -37,7 +37,7 @@ func ExampleCreateRequest() {
 		fmt.Println(err)
 		return
 	}
-	der, err := cert.CreateRequest(rand.Reader, key, []string{"alice@example.com"})
+	der, err := cert.CreateRequest(rand.Reader, key, &cert.RequestTemplate{Emails: []string{"alice@example.com"}})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -152,17 +155,30 @@ func (r *Request) parseExtensions() (err error) {
 // [Certificate.Emails] does.
 func (r *Request) Emails() []string { return emails(r.AltNames, r.Subject, false) }
 
+// RequestTemplate is what a certification request is to ask for. An authority
+// that proves names itself wants the addresses alone; public ones also read the
+// subject, or ask that it be filled in.
+type RequestTemplate struct {
+	// Emails go into subjectAltName, ASCII ones as rfc822Name, others as
+	// SmtpUTF8Mailbox (RFC 9598).
+	Emails []string
+	// CommonName, Organization and Country (two letters) make the subject, as
+	// far as they are given.
+	CommonName, Organization, Country string
+	// EmailInSubject repeats the first address as emailAddress in the subject,
+	// where it is ASCII. RFC 5280 §4.1.2.6 calls that deprecated; it is what
+	// public authorities look for.
+	EmailInSubject bool
+}
+
 // CreateRequest makes a certification request in DER for the public half of
-// key, with an empty subject and the addresses as subjectAltName: ASCII ones
-// as rfc822Name, others as SmtpUTF8Mailbox (RFC 9598). The name of a person is
-// the registrar's to add. rand feeds the signature, crypto/rand.Reader for all
-// but tests.
-func CreateRequest(rand io.Reader, key crypto.Signer, emails []string) ([]byte, error) {
-	der, err := createRequest(rand, key, emails)
+// key. rand feeds the signature, crypto/rand.Reader for all but tests.
+func CreateRequest(rand io.Reader, key crypto.Signer, t *RequestTemplate) ([]byte, error) {
+	der, err := createRequest(rand, key, t)
 	return der, within("create request", err)
 }
 
-func createRequest(rand io.Reader, key crypto.Signer, emails []string) ([]byte, error) {
+func createRequest(rand io.Reader, key crypto.Signer, t *RequestTemplate) ([]byte, error) {
 	scheme, err := signature.For(key.Public(), nil)
 	if err != nil {
 		return nil, err
@@ -171,12 +187,16 @@ func createRequest(rand io.Reader, key crypto.Signer, emails []string) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
+	subject, err := t.subject()
+	if err != nil {
+		return nil, err
+	}
 	var info cryptobyte.Builder
 	info.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(0)
-		b.AddASN1(asn1.SEQUENCE, func(*cryptobyte.Builder) {})
+		b.AddBytes(subject)
 		b.AddBytes(spki)
-		b.AddASN1(constructedTag(0), func(b *cryptobyte.Builder) { addExtensionRequest(b, emails) })
+		b.AddASN1(constructedTag(0), func(b *cryptobyte.Builder) { t.addExtensionRequest(b, len(subject) == 2) })
 	})
 	tbs, err := info.Bytes()
 	if err != nil {
@@ -195,10 +215,59 @@ func createRequest(rand io.Reader, key crypto.Signer, emails []string) ([]byte, 
 	return b.Bytes()
 }
 
-// addExtensionRequest adds the subjectAltName, critical because the subject is
-// empty (RFC 5280 §4.2.1.6), wrapped as an attribute.
-func addExtensionRequest(b *cryptobyte.Builder, emails []string) {
-	if len(emails) == 0 {
+// maxSubjectText is the longest text of a name, in characters: ub-common-name
+// and ub-organization-name (RFC 5280, Appendix A.1).
+const maxSubjectText = 64
+
+// subject writes the Name, the broadest part first.
+func (t *RequestTemplate) subject() ([]byte, error) {
+	if c := t.Country; c != "" && (len(c) != 2 || c[0] < 'A' || c[0] > 'Z' || c[1] < 'A' || c[1] > 'Z') {
+		return nil, fmt.Errorf("country %q: two capital letters of ISO 3166-1", c)
+	}
+	var email string
+	if t.EmailInSubject && len(t.Emails) > 0 {
+		m, err := mailbox.Parse(t.Emails[0])
+		if err != nil {
+			return nil, err
+		}
+		if m.ASCII() {
+			email = m.String()
+		}
+	}
+	var b cryptobyte.Builder
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		addRDN(b, oid.Country, asn1.PrintableString, t.Country)
+		addRDN(b, oid.Organization, asn1.UTF8String, t.Organization)
+		addRDN(b, oid.CommonName, asn1.UTF8String, t.CommonName)
+		addRDN(b, oid.EmailAddress, asn1.IA5String, email)
+	})
+	return b.Bytes()
+}
+
+func addRDN(b *cryptobyte.Builder, id oid.OID, tag asn1.Tag, text string) {
+	if text == "" {
+		return
+	}
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+		b.SetError(fmt.Errorf("%s %q: not plain text", id.Name(), text))
+		return
+	}
+	if n := utf8.RuneCountInString(text); tag == asn1.UTF8String && n > maxSubjectText {
+		b.SetError(fmt.Errorf("%s of %d characters, at most %d are allowed", id.Name(), n, maxSubjectText))
+		return
+	}
+	b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			oid.Add(b, id)
+			b.AddASN1(tag, func(b *cryptobyte.Builder) { b.AddBytes([]byte(text)) })
+		})
+	})
+}
+
+// addExtensionRequest adds the subjectAltName, critical where it alone names the
+// subject (RFC 5280 §4.2.1.6), wrapped as an attribute.
+func (t *RequestTemplate) addExtensionRequest(b *cryptobyte.Builder, critical bool) {
+	if len(t.Emails) == 0 {
 		return
 	}
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -207,8 +276,10 @@ func addExtensionRequest(b *cryptobyte.Builder, emails []string) {
 			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 					oid.Add(b, oid.ExtSubjectAltName)
-					b.AddASN1Boolean(true)
-					b.AddASN1(asn1.OCTET_STRING, func(b *cryptobyte.Builder) { addMailboxes(b, emails) })
+					if critical { // DEFAULT FALSE
+						b.AddASN1Boolean(true)
+					}
+					b.AddASN1(asn1.OCTET_STRING, func(b *cryptobyte.Builder) { addMailboxes(b, t.Emails) })
 				})
 			})
 		})

@@ -50,6 +50,8 @@ func decodePKCS12(data []byte, a *asker) (*PKCS12, error) {
 // asker asks for the passphrase when it is needed, and once.
 type asker struct {
 	ask        func() ([]byte, error)
+	asked      bool
+	answer     []byte
 	passphrase *pbe.Passphrase
 }
 
@@ -59,15 +61,24 @@ func (a *asker) get() (*pbe.Passphrase, error) {
 	if a.passphrase != nil {
 		return a.passphrase, nil
 	}
-	var text []byte
-	if a.ask != nil {
-		var err error
-		if text, err = a.ask(); err != nil {
-			return nil, err
-		}
+	text, err := a.text()
+	if err != nil {
+		return nil, err
 	}
 	a.passphrase = pbe.NewPassphrase(text)
 	return a.passphrase, nil
+}
+
+func (a *asker) text() ([]byte, error) {
+	if !a.asked && a.ask != nil {
+		answer, err := a.ask()
+		if err != nil {
+			return nil, err
+		}
+		a.answer = answer
+	}
+	a.asked = true
+	return a.answer, nil
 }
 
 // pkcs12Decoder gathers what the bags of one file hold.

@@ -74,8 +74,8 @@ func (r *reader) der(data []byte) error {
 	case formPKCS8, formPKCS1, formSEC1:
 		return r.key(ParsePrivateKey(data))
 	}
-	if _, err := cert.Parse(data); err == nil {
-		return nil // a certificate alone: ErrNoKey
+	if _, err := cert.ParseAll(data); err == nil {
+		return nil // certificates alone: ErrNoKey
 	}
 	return fmt.Errorf("%w: neither a private key nor PKCS #12", ErrMalformed)
 }

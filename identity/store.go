@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
@@ -20,8 +21,13 @@ import (
 	"github.com/mailseal/mailseal/internal/mailbox"
 )
 
-// ErrNotFound means that the store has nothing for an address.
-var ErrNotFound = errors.New("not in the key store")
+var (
+	// ErrNotFound means that the store has nothing for an address.
+	ErrNotFound = errors.New("not in the key store")
+	// ErrPending is an [ErrNotFound]: the store has a key that waits for its
+	// certificate, and nothing else.
+	ErrPending = fmt.Errorf("%w: the key waits for its certificate", ErrNotFound)
+)
 
 // idLength is the number of hex digits that tell the files of one address
 // apart: half of a SHA-256 fingerprint's first 128 bits.
@@ -99,40 +105,87 @@ func (s *Store) PutPending(address mailbox.Mailbox, key crypto.PrivateKey, passp
 	return s.put(address, id, pendingExt, pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: der}))
 }
 
-// Complete joins a pending key with its certificate, found by its public key
-// among certs, whose other members become the chain, and stores the identity in
-// the place of the pending key. The error is [ErrNotFound] when no key waits for
-// any of them.
-func (s *Store) Complete(certs []*cert.Certificate, passphrase func() ([]byte, error)) (*Identity, error) {
+// Completed is a key of the store that got a certificate.
+type Completed struct {
+	// Address is the mailbox that the key is filed under; whether the
+	// certificate names it is for the caller to see.
+	Address  mailbox.Mailbox
+	Identity *Identity
+	// Renewed tells that the key had a certificate before, which stays.
+	Renewed bool
+}
+
+// Complete joins keys of the store with their certificates, found by public key
+// among certs, whose other members become the chain. The identity of a pending
+// key takes its place. Another certificate for a key that has one already is
+// stored beside it, and a longer chain is added to the certificate that is
+// there. The error is [ErrNotFound] when no key is for any of the certificates.
+// passphrase is called once, and only if there is one.
+func (s *Store) Complete(certs []*cert.Certificate, passphrase func() ([]byte, error)) ([]*Completed, error) {
 	entries, err := s.List()
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range entries {
-		if e.Pending && slices.ContainsFunc(certs, e.awaits) {
-			return s.complete(e, certs, passphrase)
+	var done []*Completed
+	a := newAsker(passphrase)
+	for _, c := range certs {
+		e := holder(entries, c)
+		if e == nil || e.complete(c, chain(c, certs)) {
+			continue
 		}
+		text, err := a.text()
+		if err != nil {
+			return done, err
+		}
+		id, err := s.complete(e, c, certs, text)
+		if err != nil {
+			return done, err
+		}
+		done = append(done, &Completed{Address: e.Address, Identity: id, Renewed: !e.Pending})
 	}
-	return nil, fmt.Errorf("%w: no key waits for this certificate", ErrNotFound)
+	if len(done) == 0 {
+		return nil, fmt.Errorf("%w: no key waits for this certificate", ErrNotFound)
+	}
+	return done, nil
 }
 
-func (s *Store) complete(e *Entry, certs []*cert.Certificate, passphrase func() ([]byte, error)) (*Identity, error) {
-	pass, err := passphrase()
+// holder finds the entry of the key that c is for: the one with c itself, else
+// the one that waits for it, else any with another certificate for that key.
+func holder(entries []*Entry, c *cert.Certificate) (found *Entry) {
+	for _, e := range entries {
+		switch {
+		case e.Certificate != nil && e.Certificate.Equal(c):
+			return e
+		case e.Pending && e.awaits(c):
+			found = e
+		case found == nil && e.Certificate != nil && e.Certificate.PublicKey != nil && matches(c, e.Certificate.PublicKey):
+			found = e
+		}
+	}
+	return found
+}
+
+// complete tells whether the entry has c already, with no shorter a chain.
+func (e *Entry) complete(c *cert.Certificate, chain []*cert.Certificate) bool {
+	return e.Certificate != nil && e.Certificate.Equal(c) && len(e.Chain) >= len(chain)
+}
+
+func (s *Store) complete(e *Entry, c *cert.Certificate, certs []*cert.Certificate, passphrase []byte) (*Identity, error) {
+	held, err := e.Open(func() ([]byte, error) { return bytes.Clone(passphrase), nil })
 	if err != nil {
 		return nil, err
 	}
-	waiting, err := e.Open(func() ([]byte, error) { return pass, nil })
-	if err != nil {
+	if !matches(c, Public(held.Key)) { // the file's name or certificate is not that of its key
+		return nil, fmt.Errorf("key store: %s: %w for the certificate", filepath.Base(e.path), ErrNoKey)
+	}
+	id := &Identity{Key: held.Key, Certificate: c, Chain: chain(c, certs), Label: held.Label}
+	if err := s.Put(e.Address, id, passphrase); err != nil {
 		return nil, err
 	}
-	id, err := Join(waiting.Key, certs)
-	if err != nil {
-		return nil, err
+	if e.Pending {
+		return id, s.Remove(e)
 	}
-	if err := s.Put(e.Address, id, pass); err != nil {
-		return nil, err
-	}
-	return id, s.Remove(e)
+	return id, nil
 }
 
 // awaits tells whether c is for the key of a pending entry.
@@ -263,7 +316,7 @@ func (s *Store) Get(address mailbox.Mailbox, passphrase func() ([]byte, error)) 
 	}
 	entries = slices.DeleteFunc(entries, func(e *Entry) bool { return e.Pending })
 	if len(entries) == 0 {
-		return nil, fmt.Errorf("%s: %w: its key waits for a certificate", address, ErrNotFound)
+		return nil, fmt.Errorf("%s: %w", address, ErrPending)
 	}
 	pass, err := passphrase()
 	if err != nil {

@@ -192,11 +192,11 @@ func TestStorePending(t *testing.T) {
 	if _, err := s.Complete(certs, passphrase("Secret")); !errors.Is(err, ErrPassphrase) {
 		t.Errorf("wrong passphrase: %v", err)
 	}
-	id, err := s.Complete(certs, passphrase("secret"))
-	if err != nil {
-		t.Fatal(err)
+	done, err := s.Complete(certs, passphrase("secret"))
+	if err != nil || len(done) != 1 || done[0].Renewed || !done[0].Address.Equal(alice) {
+		t.Fatalf("%+v, %v", done, err)
 	}
-	sameIdentity(t, id, identityOf(leaf, ""))
+	sameIdentity(t, done[0].Identity, identityOf(leaf, ""))
 	ids, err := s.Get(alice, passphrase("secret"))
 	if err != nil || len(ids) != 1 {
 		t.Fatalf("%d, %v", len(ids), err)
@@ -204,6 +204,56 @@ func TestStorePending(t *testing.T) {
 	sameIdentity(t, ids[0], identityOf(leaf, ""))
 	if entries, err := s.List(); err != nil || len(entries) != 1 {
 		t.Errorf("the pending key is still there: %d, %v", len(entries), err)
+	}
+}
+
+// One file brings the certificates of two keys; a renewed certificate for a key
+// stays beside the old one; the issuing certificate may come later.
+func TestStoreComplete(t *testing.T) {
+	ca := testca.New(t)
+	alice := address(t, "alice@example.com")
+	s := openStore(t)
+	signing := ca.Leaf("alice@example.com", testca.P256)
+	encryption := ca.Leaf("alice@example.com", testca.RSA2048)
+	for _, leaf := range []*testca.Leaf{signing, encryption} {
+		if err := s.PutPending(alice, leaf.Key, []byte("secret")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	complete := func(certs ...*cert.Certificate) []*Completed {
+		t.Helper()
+		done, err := s.Complete(certs, passphrase("secret"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return done
+	}
+	asked := 0
+	done, err := s.Complete([]*cert.Certificate{signing.Certificate, encryption.Certificate}, func() ([]byte, error) {
+		asked++
+		return []byte("secret"), nil
+	})
+	if err != nil || len(done) != 2 || asked != 1 {
+		t.Fatalf("%d done, asked %d times, %v", len(done), asked, err)
+	}
+	if done := complete(signing.Certificate, ca.Issuing.Certificate); len(done) != 1 || len(done[0].Identity.Chain) != 1 {
+		t.Errorf("%d done", len(done))
+	}
+	if _, err := s.Complete([]*cert.Certificate{signing.Certificate}, nil); !errors.Is(err, ErrNotFound) {
+		t.Errorf("nothing new: %v", err)
+	}
+	renewed := ca.Leaf("alice@example.com", testca.P256) // testca keeps the key of an address
+	if done := complete(renewed.Certificate); len(done) != 1 || !done[0].Renewed {
+		t.Errorf("%d done", len(done))
+	}
+	ids, err := s.Get(alice, passphrase("secret"))
+	if err != nil || len(ids) != 3 {
+		t.Fatalf("%d identities, %v", len(ids), err)
+	}
+	for _, id := range ids {
+		if id.Certificate.Equal(signing.Certificate) && len(id.Chain) != 1 {
+			t.Error("the chain that came later is not there")
+		}
 	}
 }
 

@@ -168,7 +168,7 @@ func (s *server) apply(email string) (id, token string) {
 
 func request(t *testing.T, key crypto.Signer) []byte {
 	t.Helper()
-	der, err := cert.CreateRequest(rand.Reader, key, []string{"alice@example.org"})
+	der, err := cert.CreateRequest(rand.Reader, key, &cert.RequestTemplate{Emails: []string{"alice@example.org"}})
 	if err != nil {
 		t.Fatal(err)
 	}

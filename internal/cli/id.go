@@ -22,12 +22,12 @@ passphrase.`,
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usage(errors.New("mailseal id needs a command"), "request, list, show, export, import or remove; see mailseal id --help")
+				return usage(errors.New("mailseal id needs a command"), "new, request, list, show, export, import or remove; see mailseal id --help")
 			}
 			return unknownCommand(cmd, args)
 		},
 	}
-	cmd.AddCommand(newIDRequestCommand(p), newIDListCommand(p), newIDShowCommand(p),
+	cmd.AddCommand(newIDNewCommand(p), newIDRequestCommand(p), newIDListCommand(p), newIDShowCommand(p),
 		newIDExportCommand(p), newIDImportCommand(p), newIDRemoveCommand(p))
 	return cmd
 }

@@ -55,7 +55,7 @@ runs the server, and compare the fingerprint that is shown with the one they tel
 	cmd.Flags().StringVar(&o.email, "email", "", "your mail address, `ADDR`")
 	cmd.Flags().StringVar(&o.name, "name", "", "your `NAME`: a label for the key, never part of the certificate")
 	cmd.Flags().StringVar(&o.code, "code", "-", "the `CODE` from the mail; - asks, or reads a line from standard input")
-	cmd.Flags().StringVar(&o.key, "key", "rsa3072", "`KIND` of key: rsa3072 (every mail program takes it), rsa2048, p256, p384")
+	cmd.Flags().StringVar(&o.key, "key", "rsa3072", "`KIND` of key: "+keyKinds)
 	cmd.Flags().BoolVar(&o.trustRoot, "trust-root", false, "trust the root of this server's authority from now on")
 	o.pass.addFlag(cmd)
 	return cmd
@@ -87,14 +87,14 @@ func (p *program) enroll(ctx context.Context, client *orderClient, address mailb
 	if err != nil {
 		return err
 	}
-	if o.keyGiven && keyKind(pending.key.Public()) != o.key {
+	if o.keyGiven && keyKind(pending.key.Public()) != normalKind(o.key) {
 		return usage(fmt.Errorf("the unfinished request for %s has a key of kind %s", address, keyKind(pending.key.Public())),
 			"finish it without --key, or give it up first: mailseal id remove %s --pending --yes", address)
 	}
 	if err := p.prove(ctx, client, pending, o); err != nil {
 		return err
 	}
-	request, err := cert.CreateRequest(rand.Reader, pending.key, []string{address.String()})
+	request, err := cert.CreateRequest(rand.Reader, pending.key, &cert.RequestTemplate{Emails: []string{address.String()}})
 	if err != nil {
 		return fmt.Errorf("make the certification request: %w", err)
 	}

@@ -64,6 +64,9 @@ func (p *program) identities(id string, pass *passphraseSource) ([]*identity.Ide
 		return nil, err
 	}
 	found, err := store.Get(address, ask)
+	if errors.Is(err, identity.ErrPending) {
+		return nil, broken(err, "import what the authority sends: mailseal id import FILE; or go on with mailseal id request")
+	}
 	if errors.Is(err, identity.ErrNotFound) {
 		return nil, broken(fmt.Errorf("%s: no such file, and not in the key store", id), "see what is there: mailseal id list")
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -99,7 +100,7 @@ func (r *pendingRequest) begin(store *identity.Store, address mailbox.Mailbox, k
 
 // newKey makes a key pair of the kind that --key names.
 func newKey(kind string) (crypto.Signer, error) {
-	switch kind {
+	switch normalKind(kind) {
 	case "rsa3072":
 		return rsa.GenerateKey(rand.Reader, 3072)
 	case "rsa2048":
@@ -108,8 +109,11 @@ func newKey(kind string) (crypto.Signer, error) {
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case "p384":
 		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case "ed25519":
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return key, err
 	}
-	return nil, usage(fmt.Errorf("no kind of key %q", kind), "one of rsa3072, rsa2048, p256, p384")
+	return nil, usage(fmt.Errorf("no kind of key %q", kind), "one of %s", keyKinds)
 }
 
 // keyKind is the name by which --key asks for a key like this one.
@@ -119,6 +123,8 @@ func keyKind(key crypto.PublicKey) string {
 		return fmt.Sprintf("rsa%d", k.N.BitLen())
 	case *ecdsa.PublicKey:
 		return fmt.Sprintf("p%d", k.Curve.Params().BitSize)
+	case ed25519.PublicKey:
+		return "ed25519"
 	}
 	return "unknown"
 }

@@ -249,7 +249,7 @@ func FuzzFile(f *testing.F) {
 	leaf := testca.New(f).Leaf("alice@example.com", testca.P256)
 	f.Add(leaf.Certificate.Raw)
 	f.Add(leaf.Certificate.PEM())
-	if q, err := cert.CreateRequest(rand.Reader, leaf.Signer(), []string{"alice@example.com"}); err == nil {
+	if q, err := cert.CreateRequest(rand.Reader, leaf.Signer(), &cert.RequestTemplate{Emails: []string{"alice@example.com"}}); err == nil {
 		f.Add(q)
 	}
 	if p12, err := identity.EncodePKCS12([]*identity.Identity{{Key: leaf.Key, Certificate: leaf.Certificate}},

@@ -132,7 +132,7 @@ func (o *office) proven(t testing.TB, address string) (registration.Order, strin
 
 func request(t testing.TB, key crypto.Signer, emails ...string) []byte {
 	t.Helper()
-	der, err := cert.CreateRequest(rand.Reader, key, emails)
+	der, err := cert.CreateRequest(rand.Reader, key, &cert.RequestTemplate{Emails: emails})
 	if err != nil {
 		t.Fatal(err)
 	}

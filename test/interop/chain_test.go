@@ -69,7 +69,7 @@ func (o *office) enrol(t *testing.T, address string, key crypto.Signer) registra
 	if _, err := o.Prove(t.Context(), order.ID, secret, code); err != nil {
 		t.Fatal(err)
 	}
-	csr, err := cert.CreateRequest(rand.Reader, key, []string{address})
+	csr, err := cert.CreateRequest(rand.Reader, key, &cert.RequestTemplate{Emails: []string{address}})
 	if err != nil {
 		t.Fatal(err)
 	}
