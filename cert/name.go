@@ -270,3 +270,10 @@ func (n Name) String() string {
 	}
 	return b.String()
 }
+
+// Child returns the name that has rdn below n (nameRelativeToCRLIssuer of RFC
+// 5280 §4.2.1.13), to be compared and shown. It has no Raw.
+func (n Name) Child(rdn RDN) Name {
+	list := append(slices.Clip(n.RDNs), rdn)
+	return Name{RDNs: list, key: foldName(list)}
+}

@@ -2,222 +2,223 @@ package revocation
 
 import (
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/oid"
-	"github.com/mailseal/mailseal/internal/signature"
 )
 
-// question is one certificate and what has been learned about it.
-type question struct {
-	certificate *cert.Certificate
-	issuers     []*cert.Certificate
-	at          time.Time
-
-	concerned bool             // a list bears the issuer's name
-	covered   cert.ReasonFlags // reasons that usable lists have answered for
-	hold      *cert.Entry      // a hold, which a usable list may have lifted
-	detail    string           // why the last list was of no use
+// list is one revocation list that may tell of the certificate, with the
+// certificate of its signer.
+type list struct {
+	*cert.CRL
+	signer *cert.Certificate
 }
 
-// allReasons are the reasons that a list can be limited to (RFC 5280
-// §4.2.1.13): bits 1 to 8.
-const allReasons cert.ReasonFlags = 0x1fe
-
-// ask returns nil for good.
-func (q *question) ask(lists []*cert.CRL) *Error {
-	asked := 0
-	for _, l := range lists {
-		if l == nil || !l.Issuer.Equal(q.certificate.Issuer) {
+// askLists asks every list that may tell of the certificate (RFC 5280 §6.3.3).
+func (q *question) askLists() {
+	var complete, deltas []list
+	looked := 0
+	for _, l := range q.evidence.CRLs {
+		if l == nil || !q.inCharge(l) {
 			continue
 		}
 		q.concerned = true
-		if asked++; asked > MaxLists {
-			q.detail = fmt.Sprintf("more than %d lists", MaxLists)
+		if looked++; looked > MaxLists {
+			q.useless(fmt.Sprintf("more than %d lists", MaxLists))
 			break
 		}
-		if revoked := q.askList(l); revoked != nil {
-			return revoked
-		}
-	}
-	switch {
-	case q.covered == allReasons:
-		return nil
-	case q.hold != nil:
-		return q.revoked(*q.hold)
-	case !q.concerned:
-		return q.unknown("no list of its issuer " + q.certificate.Issuer.String())
-	case q.detail == "":
-		return q.unknown("the lists do not cover all reasons")
-	}
-	return q.unknown(q.detail)
-}
-
-// askList asks one list that bears the issuer's name.
-func (q *question) askList(l *cert.CRL) *Error {
-	if why := q.authentic(l); why != "" {
-		q.detail = why
-		return nil
-	}
-	usable := q.usable(l)
-	entry, listed := l.Lookup(q.certificate.Issuer, q.certificate.Serial)
-	if listed && entry.Reason != cert.RemoveFromCRL && (!entry.RevokedAt.After(q.at) || !l.ThisUpdate.After(q.at)) {
-		if entry.Reason != cert.CertificateHold || usable == "" {
-			return q.revoked(entry)
-		}
-		q.hold = &entry // a fresh list may know that it was lifted
-	}
-	switch {
-	case usable != "":
-		q.detail = usable
-	case !listed:
-		q.covered |= q.scope(l)
-		if q.covered&allReasons != allReasons {
-			q.detail = "the lists do not cover all reasons"
-		}
-	default:
-		q.detail = "the list names it with a later date"
-	}
-	return nil
-}
-
-func (q *question) revoked(e cert.Entry) *Error {
-	return &Error{Status: Revoked, Certificate: q.certificate, At: e.RevokedAt, InvalidityDate: e.InvalidityDate, Reason: e.Reason}
-}
-
-func (q *question) unknown(detail string) *Error {
-	return &Error{Status: Unknown, Certificate: q.certificate, Detail: detail}
-}
-
-// authentic checks who signed the list (RFC 5280 §6.3.3 (f), (g)), and says
-// why it is not to be believed at all.
-func (q *question) authentic(l *cert.CRL) (why string) {
-	why = "the list's issuer is not in the path"
-	for _, issuer := range q.issuers {
-		if !issuer.Subject.Equal(l.Issuer) {
-			continue
-		}
-		if !issuer.Allows(cert.KeyUsageCRLSign) {
-			why = "its issuer's keyUsage has no cRLSign"
-			continue
-		}
-		err := l.CheckSignatureFrom(issuer)
-		if err == nil {
-			return ""
-		}
-		why = "the list: " + err.Error()
-	}
-	return why
-}
-
-// usable tells why absence from the list proves nothing, or is empty.
-func (q *question) usable(l *cert.CRL) (why string) {
-	idp := l.IssuingDistributionPoint
-	switch {
-	case len(l.Defects) > 0:
-		return "the list is malformed: " + l.Defects[0].Error()
-	case unknownCritical(l) != "":
-		return "the list has the unknown critical extension " + unknownCritical(l)
-	case l.BaseNumber != nil:
-		return "the list is a delta"
-	case weak(l):
-		return "the list is signed with a weak digest"
-	case l.NextUpdate.IsZero():
-		return "the list does not say when the next one comes"
-	case l.ThisUpdate.After(q.at):
-		return "the list is from " + l.ThisUpdate.Format(time.RFC3339) + ", later than the time asked about"
-	case l.NextUpdate.Before(q.at):
-		return "the list is out of date since " + l.NextUpdate.Format(time.RFC3339)
-	case l.ThisUpdate.After(q.certificate.NotAfter):
-		// RFC 5280 §3.3: an entry may go once the certificate has ended.
-		return "the list was made after the certificate had ended"
-	case idp != nil && q.outOfScope(idp):
-		return "the list is about other certificates"
-	}
-	return ""
-}
-
-func unknownCritical(l *cert.CRL) string {
-	for _, e := range l.Extensions {
-		switch e.ID {
-		case oid.ExtAuthorityKeyID, oid.ExtCRLNumber, oid.ExtDeltaCRLIndicator, oid.ExtIssuingDistributionPoint, oid.ExtIssuerAltName:
+		signer, why := q.signerOf(l)
+		switch {
+		case why != "":
+			q.useless(why)
+		case l.BaseNumber != nil:
+			deltas = append(deltas, list{l, signer})
 		default:
-			if e.Critical {
-				return e.ID.Name()
-			}
+			complete = append(complete, list{l, signer})
 		}
 	}
-	return ""
-}
-
-func weak(l *cert.CRL) bool {
-	scheme, err := signature.Read(l.SignatureAlgorithm, oid.AlgorithmIdentifier{})
-	return err == nil && scheme.Weak()
-}
-
-// outOfScope: RFC 5280 §6.3.3 (b) (2).
-func (q *question) outOfScope(idp *cert.IssuingDistributionPoint) bool {
-	ca := q.certificate.BasicConstraints.CA
-	if idp.OnlyContainsAttributeCerts || idp.OnlyContainsUserCerts && ca || idp.OnlyContainsCACerts && !ca {
-		return true
+	// A delta alone can say "revoked". Of its silence only its base knows what
+	// it means.
+	for _, d := range deltas {
+		if q.defect(d.CRL) == "" {
+			q.detail = "the list is a delta, and the complete list that it builds on is not here"
+		}
+		q.lookup(d.CRL)
 	}
-	if idp.FullName == nil && idp.RelativeName == nil {
-		return false
+	for _, l := range complete {
+		q.askList(l, deltas)
 	}
-	return !slices.ContainsFunc(q.certificate.DistributionPoints, func(p cert.DistributionPoint) bool {
-		return names(idp, p)
-	})
 }
 
-// names tells whether the list's distribution point is one of the
-// certificate's. Names relative to the issuer are not compared: such a list is
-// out of scope and its silence proves nothing.
-func names(idp *cert.IssuingDistributionPoint, p cert.DistributionPoint) bool {
-	for _, a := range idp.FullName {
-		for _, b := range append(slices.Clip(p.FullName), directoryOnly(p)...) {
-			if a.Kind == b.Kind && (a.Kind == cert.URI && a.Text == b.Text ||
-				a.Kind == cert.DirectoryName && a.Directory.Equal(b.Directory)) {
-				return true
-			}
+// inCharge tells whether the certificate's issuer leaves it to that list to
+// tell of it: its own lists, and indirect ones whose issuer the certificate
+// names (RFC 5280 §6.3.3 (b) (1)).
+func (q *question) inCharge(l *cert.CRL) bool {
+	return l.Issuer.Equal(q.certificate.Issuer) || indirect(l) && delegatesTo(q.certificate, l.Issuer)
+}
+
+func indirect(l *cert.CRL) bool {
+	return l.IssuingDistributionPoint != nil && l.IssuingDistributionPoint.IndirectCRL
+}
+
+// delegatesTo tells whether a distribution point of c names issuer as
+// cRLIssuer.
+func delegatesTo(c *cert.Certificate, issuer cert.Name) bool {
+	for _, p := range c.DistributionPoints {
+		if hasDirectory(p.CRLIssuer, issuer) {
+			return true
 		}
 	}
 	return false
 }
 
-// directoryOnly: a distribution point without a name is found by its
-// cRLIssuer.
-func directoryOnly(p cert.DistributionPoint) cert.GeneralNames {
-	if p.FullName == nil && p.RelativeName == nil {
-		return p.CRLIssuer
+// askList asks a complete list, with the newest delta that fits it.
+func (q *question) askList(l list, deltas []list) {
+	reasons := q.scope(l.CRL)
+	delta := q.deltaFor(l, deltas)
+	asOf := l.ThisUpdate
+	if delta != nil {
+		asOf = delta.ThisUpdate
 	}
-	return nil
+	switch counted := q.lookupWith(l.CRL, delta); {
+	case counted == outOfTime:
+		q.useless("the list names it with a later date")
+		return
+	case counted == named:
+		return
+	}
+	why := q.defect(l.CRL)
+	switch {
+	case why != "":
+	case delta != nil:
+		// RFC 5280 §5.2.4: both together are as fresh as the delta.
+		why = q.freshList(delta)
+	default:
+		why = q.freshList(l.CRL)
+	}
+	if why == "" && reasons == 0 {
+		why = "the list is about other certificates"
+	}
+	if why != "" {
+		q.useless(why)
+		return
+	}
+	q.covers(reasons, asOf)
+	q.use(Evidence{CRLs: []*cert.CRL{l.CRL}})
+	if delta != nil {
+		q.use(Evidence{CRLs: []*cert.CRL{delta}})
+	}
+	if reasons != allReasons {
+		q.detail = "" // of use, but not enough
+	}
 }
 
-// scope returns the reasons that the list answers for: those it is limited to,
-// where the certificate's distribution point for it is not limited further
-// (RFC 5280 §6.3.3 (d)).
-func (q *question) scope(l *cert.CRL) cert.ReasonFlags {
-	reasons := allReasons
-	idp := l.IssuingDistributionPoint
-	if idp == nil {
-		return reasons
+// listed is what a list says of the certificate.
+type listed int
+
+const (
+	silent    listed = iota
+	named            // revoked at the time asked about
+	outOfTime        // revoked, but not yet at the time asked about, which nobody proves
+)
+
+// lookup looks for the certificate in one list.
+func (q *question) lookup(l *cert.CRL) listed { return q.lookupWith(l, nil) }
+
+// lookupWith looks for the certificate in the delta first and then in the
+// complete list (RFC 5280 §6.3.3 (i) to (k)).
+func (q *question) lookupWith(l, delta *cert.CRL) listed {
+	if idp := l.IssuingDistributionPoint; idp != nil && idp.OnlyContainsAttributeCerts {
+		return silent // its serial numbers are those of attribute certificates
 	}
-	if idp.OnlySomeReasons != 0 {
-		reasons &= idp.OnlySomeReasons
-	}
-	if idp.FullName == nil {
-		return reasons
-	}
-	var points cert.ReasonFlags
-	for _, p := range q.certificate.DistributionPoints {
-		if names(idp, p) {
-			if p.Reasons == 0 {
-				return reasons
-			}
-			points |= p.Reasons
+	e, is := l.Lookup(q.certificate.Issuer, q.certificate.Serial)
+	said := l.ThisUpdate
+	if delta != nil {
+		changed, changes := delta.Lookup(q.certificate.Issuer, q.certificate.Serial)
+		switch {
+		case changes && changed.Reason != cert.RemoveFromCRL:
+			e, is, said = changed, true, delta.ThisUpdate
+		case is && e.Reason != cert.CertificateHold:
+			// RFC 5280 §5.3.1: nothing but a hold can be lifted.
+		case changes:
+			return silent
+		case is:
+			said = delta.ThisUpdate // the hold goes on
 		}
 	}
-	return reasons & points
+	switch {
+	case !is:
+		return silent
+	case e.Reason == cert.RemoveFromCRL:
+		if l.BaseNumber == nil {
+			return outOfTime // it has no meaning in a complete list
+		}
+		return silent
+	case q.counts(&e, said):
+		q.found(e, said)
+		q.use(Evidence{CRLs: []*cert.CRL{l}})
+		return named
+	case q.o.Proven:
+		return silent
+	}
+	return outOfTime
+}
+
+// deltaFor returns the newest delta list that may be combined with the complete
+// list (RFC 5280 §5.2.4, §6.3.3 (c)).
+func (q *question) deltaFor(l list, deltas []list) (newest *cert.CRL) {
+	for _, d := range deltas {
+		if !combine(l, d) || q.defect(d.CRL) != "" || q.freshList(d.CRL) != "" {
+			continue
+		}
+		if newest == nil || d.Number.Cmp(newest.Number) > 0 {
+			newest = d.CRL
+		}
+	}
+	return newest
+}
+
+// combine tells whether a delta list tells of the changes to this complete one:
+// of the same issuer, by the same key, of the same scope, and beginning with a
+// list that is not newer.
+func combine(l, d list) bool {
+	return l.Number != nil && d.Number != nil && l.Issuer.Equal(d.Issuer) && l.signer.Equal(d.signer) &&
+		sameExtension(l.CRL, d.CRL, oid.ExtIssuingDistributionPoint) && sameExtension(l.CRL, d.CRL, oid.ExtAuthorityKeyID) &&
+		d.BaseNumber.Cmp(l.Number) <= 0 && d.Number.Cmp(l.Number) > 0
+}
+
+func sameExtension(a, b *cert.CRL, id oid.OID) bool {
+	value := func(l *cert.CRL) string {
+		for _, e := range l.Extensions {
+			if e.ID == id {
+				return "+" + string(e.Value)
+			}
+		}
+		return ""
+	}
+	return value(a) == value(b)
+}
+
+// defect tells why a list proves nothing by its silence, whatever the time, or
+// is empty.
+func (q *question) defect(l *cert.CRL) (why string) {
+	critical := unknownCritical(l.Extensions, oid.ExtAuthorityKeyID, oid.ExtCRLNumber, oid.ExtDeltaCRLIndicator,
+		oid.ExtIssuingDistributionPoint, oid.ExtIssuerAltName, oid.ExtFreshestCRL)
+	switch {
+	case len(l.Defects) > 0:
+		return "the list is malformed: " + l.Defects[0].Error()
+	case critical != "":
+		return "the list has the unknown critical extension " + critical
+	case l.UnknownCriticalEntry:
+		return "the list has an entry with an unknown critical extension"
+	case weak(l.SignatureAlgorithm):
+		return "the list is signed with a weak digest"
+	case l.NextUpdate.IsZero():
+		return "the list does not say when the next one comes"
+	}
+	return ""
+}
+
+func (q *question) freshList(l *cert.CRL) (why string) {
+	return q.fresh("the list", l.ThisUpdate, l.NextUpdate, l.ExpiredCertsSince)
 }

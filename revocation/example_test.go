@@ -55,7 +55,10 @@ func ExampleCheck() {
 		fmt.Println(err)
 		return
 	}
-	status, err := revocation.Check(chain, []*cert.CRL{list}, time.Date(2026, time.June, 3, 0, 0, 0, 0, time.UTC))
+	status, err := revocation.Check(chain, &revocation.Options{
+		Evidence: revocation.Evidence{CRLs: []*cert.CRL{list}},
+		At:       time.Date(2026, time.June, 3, 0, 0, 0, 0, time.UTC),
+	})
 	fmt.Println(status)
 	var e *revocation.Error
 	if errors.As(err, &e) {

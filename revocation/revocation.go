@@ -1,19 +1,29 @@
 // Package revocation tells whether the certificates of a path have been
-// revoked (RFC 5280 §6.3), from revocation lists that the caller has.
+// revoked: by revocation lists (RFC 5280 §6.3) and by OCSP responses (RFC
+// 6960).
 //
 // Start with [Check], with the chain that certpath.Verify returned. Whoever
-// gives the lists need not be trusted: a list counts only with the signature of
-// the certificate's issuer. Two asymmetries keep it on the safe side. A
-// signed list that names the certificate is believed when it says "revoked",
-// also when it is old; the absence of a certificate means "good" only in a
-// list that is fresh, complete, in scope and understood to the last critical
-// extension. And where the lists have no clear answer, the answer is
-// [Unknown], never [Good].
+// gives the lists and responses need not be trusted: each counts only with the
+// signature of one whom the issuer of the certificate has put in charge.
 //
-// Lists for part of the certificates or of the reasons (issuing distribution
-// points) are read, indirect lists as far as they are signed by the
-// certificate's own issuer. Delta lists can say "revoked" and nothing else.
-// Nothing is fetched here and OCSP is not read.
+// Two asymmetries keep the answer on the safe side. A signed list or response
+// that names the certificate is believed when it says "revoked", also when it
+// is old; the absence of a certificate, or "good", counts only when it is
+// fresh, complete, in scope and understood to the last critical extension. And
+// where there is no clear answer, the answer is [Unknown], never [Good].
+//
+// # What is read
+//
+// Complete lists, lists for part of the certificates or of the reasons
+// (issuing distribution points), indirect lists, delta lists together with
+// their base, and lists that another key of the authority has signed; OCSP
+// responses signed by the issuer or by one whom it has delegated.
+//
+// # What it does not do
+//
+// Nothing is fetched here: [Options.Fetcher] brings what a certificate names as
+// its sources, and is asked only about certificates whose path ends at the
+// anchor of the chain. Package revocation/fetch has one that dials.
 package revocation
 
 import (
@@ -29,9 +39,9 @@ type Status int
 
 // The states. The zero value says that nobody asked.
 const (
-	NotChecked Status = iota // there was no list to ask
-	Good                     // a fresh list covers it and does not name it
-	Unknown                  // there are lists, and none gives an answer
+	NotChecked Status = iota // there was nothing to ask
+	Good                     // something fresh covers it and does not name it
+	Unknown                  // there are sources, and none gives an answer
 	Revoked
 )
 
@@ -48,8 +58,79 @@ func (s Status) String() string {
 	return "not checked"
 }
 
-// MaxLists limits the lists whose signatures are checked for one certificate.
-const MaxLists = 100
+// Limits on the work for one chain. Whoever sends a message chooses the lists
+// and responses in it, and must not choose how long they take.
+const (
+	// MaxLists limits the lists that are looked at for one certificate.
+	MaxLists = 100
+	// MaxResponses likewise limits the OCSP responses about it.
+	MaxResponses = 100
+	// maxSignatures limits the signatures that are checked for one chain.
+	maxSignatures = 500
+	// maxSigners limits the certificates that are tried as signer of one list
+	// or response.
+	maxSigners = 20
+	// maxNesting limits questions about those who answer questions.
+	maxNesting = 4
+)
+
+// Skew is how far the clock of a responder or an authority may be ahead.
+const Skew = 5 * time.Minute
+
+// maxUndated is how old an OCSP response may be that does not say when the next
+// one comes (RFC 6960 §4.2.2.1: newer information is always to be had).
+const maxUndated = time.Hour
+
+// Evidence is what there is to ask.
+type Evidence struct {
+	CRLs      []*cert.CRL
+	Responses []*cert.OCSPResponse
+	// Certificates may have signed lists, where the issuer has put others in
+	// charge. They are hints, in any order, and lend no trust.
+	Certificates []*cert.Certificate
+}
+
+func (e *Evidence) add(more Evidence) {
+	e.CRLs = append(e.CRLs, more.CRLs...)
+	e.Responses = append(e.Responses, more.Responses...)
+	e.Certificates = append(e.Certificates, more.Certificates...)
+}
+
+// Fetcher brings what a certificate names as sources of revocation
+// information.
+type Fetcher interface {
+	// Fetch asks the sources that c names, which issuer has issued. It tries
+	// them until one answers: answers tells whether what was brought settles
+	// the question. The error says why nothing did.
+	Fetch(c, issuer *cert.Certificate, answers func(Evidence) bool) (Evidence, error)
+}
+
+// Options say what to ask and for which time. At is needed.
+type Options struct {
+	Evidence
+	// Fetcher, if not nil, is used for certificates about which Evidence has no
+	// answer and which name a source.
+	Fetcher Fetcher
+
+	// At is the time for which the question is asked.
+	At time.Time
+	// Proven says that a timestamp proves that the signature existed At. What
+	// was revoked later was good then. Without proof a signature may be as
+	// young as the revocation.
+	Proven bool
+	// Now is when the question is asked: what is dated later is not believed.
+	// The zero value stands for At.
+	Now time.Time
+
+	// Every asks for an answer about every certificate of the chain. Without
+	// it, an authority of which no evidence tells and which names no source
+	// that could be asked stands in nobody's way: lists of an upper level are
+	// often not at hand.
+	Every bool
+
+	// Used, if not nil, receives what the answers rest on.
+	Used *Evidence
+}
 
 // Error says why a status is [Revoked] or [Unknown]. Its text is one line
 // without control characters.
@@ -57,50 +138,57 @@ type Error struct {
 	Status         Status            // Revoked or Unknown
 	Certificate    *cert.Certificate // the one concerned
 	At             time.Time         // Revoked: when
-	InvalidityDate time.Time         // Revoked: since when the key was not to be trusted; zero when the list does not say
+	InvalidityDate time.Time         // Revoked: since when the key was not to be trusted; zero when nobody says
 	Reason         cert.Reason       // Revoked: why
 	Detail         string            // Unknown: why
+	Asked          bool              // Unknown: a source that the certificate names was asked, in vain
 }
 
 // Error gives subject, time and reason.
 func (e *Error) Error() string {
-	name := e.Certificate.Subject.String()
-	if name == "" {
-		name = "serial " + e.Certificate.SerialHex()
-	}
 	if e.Status == Revoked {
-		return fmt.Sprintf("certificate %s was revoked at %s (%s)", name, e.At.Format(time.RFC3339), e.Reason)
+		return fmt.Sprintf("certificate %s was revoked at %s (%s)", label(e.Certificate), e.At.Format(time.RFC3339), e.Reason)
 	}
-	return fmt.Sprintf("revocation of certificate %s is not known: %s", name, e.Detail)
+	return fmt.Sprintf("revocation of certificate %s is not known: %s", label(e.Certificate), e.Detail)
 }
 
-// Check asks the lists about every certificate of chain, which is leaf first
-// and anchor last, as certpath.Verify returns it; the anchor itself is not
-// asked about, because nobody stands above it who could revoke it. at is the
-// time of the question: lists must be fresh then.
+// label names a certificate for people, in bounded length.
+func label(c *cert.Certificate) string {
+	name := c.Subject.String()
+	if name == "" {
+		return "serial " + c.SerialHex()
+	}
+	if runes := []rune(name); len(runes) > 120 {
+		name = string(runes[:120]) + "..."
+	}
+	return name
+}
+
+// Check asks about every certificate of chain, which is leaf first and anchor
+// last, as certpath.Verify returns it; the anchor itself is not asked about,
+// because nobody stands above it who could revoke it.
 //
 // One revoked certificate makes the chain [Revoked]. The chain is [Good] when
-// the leaf is good and no authority above it is revoked or [Unknown]; an
-// authority for which no list was given at all stands in nobody's way, since
-// lists of an upper level are often not at hand. With no lists the chain is
+// the leaf is good and no authority above it is revoked or [Unknown]; see
+// [Options.Every] for those without evidence. With nothing to ask the chain is
 // [NotChecked]. For Revoked and Unknown, and only then, err is an [*Error]; for
 // an empty chain it is another one.
-func Check(chain []*cert.Certificate, lists []*cert.CRL, at time.Time) (Status, error) {
+func Check(chain []*cert.Certificate, o *Options) (Status, error) {
 	if len(chain) == 0 {
 		return Unknown, errors.New("no chain to check the revocation of")
 	}
-	if len(lists) == 0 {
-		return NotChecked, nil
-	}
+	k := newChecker(chain, o)
 	status, why := Good, (*Error)(nil)
-	for i, c := range chain[:len(chain)-1] {
-		q := &question{certificate: c, issuers: issuers(chain, i), at: at}
-		found := q.ask(lists)
-		if found == nil || i > 0 && !q.concerned {
-			continue
-		}
-		if found.Status > status {
-			status, why = found.Status, found
+	// From the anchor down: of whom a revoked authority has issued nobody needs
+	// to be asked.
+	for i := len(chain) - 2; i >= 0 && status != Revoked; i-- {
+		a := k.ask(chain[i:])
+		switch {
+		case !k.counts(a, i):
+		case a.status == NotChecked && status == Good:
+			status = NotChecked
+		case a.err != nil && a.status >= status:
+			status, why = a.status, a.err
 		}
 	}
 	if why == nil {
@@ -109,15 +197,7 @@ func Check(chain []*cert.Certificate, lists []*cert.CRL, at time.Time) (Status, 
 	return status, why
 }
 
-// issuers returns the certificates of the chain that may sign lists about
-// chain[i]: its issuer, and others of the same name, whose key was changed
-// (RFC 5280 §6.3.3 (f), within the same path).
-func issuers(chain []*cert.Certificate, i int) []*cert.Certificate {
-	list := []*cert.Certificate{chain[i+1]}
-	for j, c := range chain {
-		if j != i && j != i+1 && c.Subject.Equal(chain[i].Issuer) {
-			list = append(list, c)
-		}
-	}
-	return list
+// counts tells whether an answer about chain[i] bears on the chain.
+func (k *checker) counts(a *answer, i int) bool {
+	return k.o.Every || i == 0 || a.concerned
 }

@@ -66,7 +66,7 @@ const (
 	onlyCA        = "\x30\x03\x82\x01\xff"
 	someReasons   = "\x30\x04\x83\x02\x06\x40" // keyCompromise
 	otherReasons  = "\x30\x05\x83\x03\x07\x3f\x80"
-	indirect      = "\x30\x03\x84\x01\xff"
+	isIndirect    = "\x30\x03\x84\x01\xff"
 	onlyAttribute = "\x30\x03\x85\x01\xff"
 )
 
@@ -74,6 +74,11 @@ const (
 func partition(uri string) string {
 	n := byte(len(uri))
 	return string([]byte{0x30, n + 6, 0xa0, n + 4, 0xa0, n + 2, 0x86, n}) + uri
+}
+
+// check asks lists alone.
+func check(chain []*cert.Certificate, lists ...*cert.CRL) (Status, error) {
+	return Check(chain, &Options{Evidence: Evidence{CRLs: lists}, At: testca.Now})
 }
 
 func TestCheck(t *testing.T) {
@@ -124,7 +129,7 @@ func TestCheck(t *testing.T) {
 			return []*cert.CRL{w.list(w.ca.Issuing, nil, period(testca.Now.Add(-week), testca.Now))}
 		}},
 		{name: "from the future", want: Unknown, detail: "later than the time asked about", lists: func(w *world) []*cert.CRL {
-			return []*cert.CRL{w.list(w.ca.Issuing, nil, period(testca.Now.Add(time.Second), testca.Now.Add(week)))}
+			return []*cert.CRL{w.list(w.ca.Issuing, nil, period(testca.Now.Add(Skew+time.Second), testca.Now.Add(week)))}
 		}},
 		{name: "listed in a stale list", want: Revoked, lists: func(w *world) []*cert.CRL {
 			return []*cert.CRL{w.list(w.ca.Issuing, entry(w.leaf.Certificate, cert.Superseded), period(testca.Now.Add(-2*week), testca.Now.Add(-week)))}
@@ -140,7 +145,7 @@ func TestCheck(t *testing.T) {
 		{name: "hold in a stale list alone", want: Revoked, lists: func(w *world) []*cert.CRL {
 			return []*cert.CRL{w.list(w.ca.Issuing, entry(w.leaf.Certificate, cert.CertificateHold), period(testca.Now.Add(-2*week), testca.Now.Add(-week)))}
 		}},
-		{name: "revoked after the time asked about", want: Unknown, detail: "later than", lists: func(w *world) []*cert.CRL {
+		{name: "revoked after the time asked about", want: Unknown, detail: "later date", lists: func(w *world) []*cert.CRL {
 			e := entry(w.leaf.Certificate, cert.KeyCompromise)
 			e[0].RevocationTime = testca.Now.Add(time.Hour)
 			return []*cert.CRL{w.list(w.ca.Issuing, e, period(testca.Now.Add(2*time.Hour), testca.Now.Add(week)))}
@@ -201,7 +206,7 @@ func TestCheck(t *testing.T) {
 			return []*cert.CRL{w.list(w.ca.Issuing, entry(w.leaf.Certificate, cert.KeyCompromise), extension(idp, true, someReasons))}
 		}},
 		{name: "indirect, own entries", want: Revoked, lists: func(w *world) []*cert.CRL {
-			return []*cert.CRL{w.list(w.ca.Issuing, entry(w.leaf.Certificate, cert.KeyCompromise), extension(idp, true, indirect))}
+			return []*cert.CRL{w.list(w.ca.Issuing, entry(w.leaf.Certificate, cert.KeyCompromise), extension(idp, true, isIndirect))}
 		}},
 
 		// authorities above
@@ -220,7 +225,7 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, tt.options...)
-			status, err := Check(w.chain(), tt.lists(w), testca.Now)
+			status, err := check(w.chain(), tt.lists(w)...)
 			if status != tt.want {
 				t.Fatalf("%v, %v; want %v", status, err, tt.want)
 			}
@@ -246,7 +251,7 @@ func TestIssuerMayNotSignLists(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, err := Check([]*cert.Certificate{leaf.Certificate, a.Certificate, root.Certificate}, []*cert.CRL{l}, testca.Now)
+	status, err := check([]*cert.Certificate{leaf.Certificate, a.Certificate, root.Certificate}, l)
 	if status != Unknown || !strings.Contains(err.Error(), "cRLSign") {
 		t.Errorf("%v, %v", status, err)
 	}
@@ -265,12 +270,12 @@ func TestIndirectEntry(t *testing.T) {
 	e[0].ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 29}, Critical: true, Value: tagged(0x30, tagged(0xa4, raw))}}
 	next := w.ca.Leaf("bob@example.com", testca.P256)
 	e = append(e, entry(next.Certificate, cert.KeyCompromise)...)
-	l := w.list(w.ca.Issuing, e, extension(idp, true, indirect))
-	if status, err := Check(w.chain(), []*cert.CRL{l}, testca.Now); status != Good {
+	l := w.list(w.ca.Issuing, e, extension(idp, true, isIndirect))
+	if status, err := check(w.chain(), l); status != Good {
 		t.Errorf("%v, %v", status, err)
 	}
 	w.leaf = next // its entry stands behind, and belongs to the other issuer too
-	if status, err := Check(w.chain(), []*cert.CRL{l}, testca.Now); status != Good {
+	if status, err := check(w.chain(), l); status != Good {
 		t.Errorf("entry behind: %v, %v", status, err)
 	}
 }
@@ -279,7 +284,7 @@ func TestRevokedSays(t *testing.T) {
 	w := newWorld(t)
 	e := entry(w.leaf.Certificate, cert.KeyCompromise)
 	e[0].ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 24}, Value: []byte("\x18\x0f20260501120000Z")}}
-	_, err := Check(w.chain(), []*cert.CRL{w.list(w.ca.Issuing, e)}, testca.Now)
+	_, err := check(w.chain(), w.list(w.ca.Issuing, e))
 	var got *Error
 	if !errors.As(err, &got) {
 		t.Fatal(err)
@@ -291,12 +296,12 @@ func TestRevokedSays(t *testing.T) {
 }
 
 func TestNoChain(t *testing.T) {
-	if status, err := Check(nil, nil, testca.Now); status != Unknown || err == nil {
+	if status, err := check(nil); status != Unknown || err == nil {
 		t.Errorf("%v, %v", status, err)
 	}
 	// An anchor alone has nobody above who could revoke it.
 	w := newWorld(t)
-	if status, err := Check(w.chain()[2:], []*cert.CRL{w.list(w.ca.Root, nil)}, testca.Now); status != Good || err != nil {
+	if status, err := check(w.chain()[2:], w.list(w.ca.Root, nil)); status != Good || err != nil {
 		t.Errorf("%v, %v", status, err)
 	}
 }

@@ -65,17 +65,16 @@ func (op *opener) learn() {
 	}
 }
 
-const noRevocation = "revocation was not checked: no revocation list was given"
-
 // warnAll adds the warnings that depend on the whole.
 func (op *opener) warnAll(v *Verdict) {
 	if v.Coverage == CoveragePart && len(v.Signers) > 0 && v.Encrypted && !op.closed {
 		op.warn("the only signature is outside of the encryption: it shows who sent the ciphertext, not who wrote what is inside")
 	}
 	op.warnUnprotected()
-	if len(v.Signers) > 0 && len(op.o.CRLs) == 0 {
-		op.warn(noRevocation)
+	if text := op.judge.unaskedWarning(len(v.Signers)); text != "" {
+		op.warn("%s", text)
 	}
+	op.warnings = append(op.warnings, op.judge.notes...)
 	op.warnTimes(v)
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/certpath"
 	"github.com/mailseal/mailseal/cms"
-	"github.com/mailseal/mailseal/revocation"
 )
 
 // minRSA is the smallest RSA key that is believed (RFC 8551 §4.3).
@@ -18,10 +17,13 @@ const minRSA = 2048
 
 // judge turns the facts about a signature into a status.
 type judge struct {
-	o      *OpenOptions
-	sender binding
-	judged int  // signers so far
-	raw    bool // there is no sender, and with o nil no trust is asked for
+	o       *OpenOptions
+	sender  binding
+	judged  int // signers so far
+	asked   int // signers of whose revocation something is known, or would have to be
+	unasked int // signers of whom nothing is known, and who name no source
+	notes   []string
+	raw     bool // there is no sender, and with o nil no trust is asked for
 }
 
 // minBudget is enough for a path without any detour.
@@ -139,7 +141,7 @@ func (j *judge) addPath(f *finding, c *cert.Certificate, s *cms.SignedReader, st
 			return nil
 		}
 	}
-	j.addRevocation(f, chain, s)
+	j.addRevocation(f, chain, s, stamped)
 	return chain
 }
 
@@ -161,25 +163,4 @@ func reasonOf(err error) certpath.Reason {
 		return e.Reason
 	}
 	return certpath.NoPath
-}
-
-// addRevocation asks the lists that the caller gave, and those in the message: whoever signed the message chose the latter, so
-// they can take trust away and not give it.
-func (j *judge) addRevocation(f *finding, chain []*cert.Certificate, s *cms.SignedReader) {
-	crls := append([]*cert.CRL{}, j.o.CRLs...)
-	for _, der := range s.CRLs() {
-		if crl, err := cert.ParseCRL(der); err == nil {
-			crls = append(crls, crl)
-		}
-	}
-	if len(crls) == 0 {
-		return
-	}
-	status, err := revocation.Check(chain, crls, j.o.At)
-	switch {
-	case status == revocation.Revoked:
-		f.add(StatusRevoked, "%v", err)
-	case status != revocation.Good && len(j.o.CRLs) > 0:
-		f.add(StatusRevocationUnknown, "%v", err)
-	}
 }

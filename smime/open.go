@@ -9,6 +9,7 @@ import (
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/entity"
+	"github.com/mailseal/mailseal/revocation"
 )
 
 // MaxLayers is how many layers are taken off one message. A triple-wrapped message (RFC 2634 §1.1) has three.
@@ -20,11 +21,17 @@ type OpenOptions struct {
 	Keys []*cms.RecipientKey
 	// Anchors are the roots that are trusted; Intermediates are certificates that may help to lead there.
 	Anchors, Intermediates []*cert.Certificate
-	// CRLs are revocation lists. With none, revocation is not judged, and a warning says so; with any, a certificate of which none
-	// of them tells anything is revocation-unknown.
+	// CRLs are revocation lists, beside those in the message. With any, a signer of whom none of them tells anything is
+	// revocation-unknown; with none, and nothing fetched, a warning says that revocation was not checked.
 	CRLs []*cert.CRL
+	// Revocation, if not nil, is asked to fetch what certificates name as their sources of revocation information: of those alone
+	// whose path ends at an anchor. A source that is asked and does not answer makes a signer revocation-unknown.
+	Revocation revocation.Fetcher
 	// At is the time for which the certificates are judged. It must be set.
 	At time.Time
+	// Now, if At is a time in the past, is the present: revocation information may be younger than At, and not than Now. The zero
+	// value stands for At.
+	Now time.Time
 	// From, if not "", is the address that the message must be from. It stands in for a From header that is missing.
 	From string
 	// WithoutAttributes takes signatures without signed attributes, which some old programs made; see cms.SignedOptions.

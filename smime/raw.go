@@ -31,8 +31,11 @@ func JudgeRaw(s *cms.SignedReader, o *OpenOptions) Verdict {
 	case len(v.Signers) == 0:
 	case o == nil:
 		v.Warnings = append(v.Warnings, "it was not asked whose keys these are and whether they may be trusted")
-	case len(o.CRLs) == 0:
-		v.Warnings = append(v.Warnings, noRevocation)
+	default:
+		if text := j.unaskedWarning(len(v.Signers)); text != "" {
+			v.Warnings = append(v.Warnings, text)
+		}
+		v.Warnings = append(v.Warnings, j.notes...)
 	}
 	for _, signer := range v.Signers {
 		if o != nil && signer.SigningTime.After(o.At.Add(maxSkew)) {

@@ -21,11 +21,11 @@ func (j *judge) timestamped(r cms.SignerResult, s *cms.SignedReader) (earliest t
 			continue
 		}
 		intermediates := append(append([]*cert.Certificate{}, j.o.Intermediates...), stamp.Certificates...)
-		_, err := certpath.Verify(stamp.Signer.Certificate, &certpath.Options{
+		chain, err := certpath.Verify(stamp.Signer.Certificate, &certpath.Options{
 			Anchors: j.o.Anchors, Intermediates: append(intermediates, s.Certificates()...), At: j.o.At,
 			Purpose: certpath.TimeStamping, Budget: j.budget(),
 		})
-		if err == nil {
+		if err == nil && j.authorityStands(chain, s, at) {
 			earliest = at
 		}
 	}

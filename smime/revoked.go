@@ -1,0 +1,104 @@
+package smime
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/cms"
+	"github.com/mailseal/mailseal/revocation"
+)
+
+// addRevocation says whether a certificate of the chain is revoked. Asked are the lists that the caller gave, the lists and OCSP
+// responses in the message (RFC 5652 §10.2.1, RFC 5940), and what the certificates name as sources, if the caller has somebody who
+// fetches. Whoever signed the message chose what is in it, and could not make it: it counts like any other, but where it has no
+// answer nobody has been asked in vain.
+func (j *judge) addRevocation(f *finding, chain []*cert.Certificate, s *cms.SignedReader, stamped time.Time) {
+	status, err := j.revocation(chain, s, stamped)
+	switch {
+	case status == revocation.Revoked:
+		f.add(StatusRevoked, "%v", err)
+	case status == revocation.Unknown && (len(j.o.CRLs) > 0 || askedInVain(err)):
+		f.add(StatusRevocationUnknown, "%v", err)
+	case status != revocation.Good:
+		j.unasked++
+		return
+	}
+	j.asked++
+}
+
+// revocation asks for the time that a timestamp proves, or else for the time of the judgement.
+func (j *judge) revocation(chain []*cert.Certificate, s *cms.SignedReader, stamped time.Time) (revocation.Status, error) {
+	o := &revocation.Options{Evidence: j.evidence(s), Fetcher: j.o.Revocation, At: j.o.At, Now: j.o.Now}
+	if !stamped.IsZero() && stamped.Before(j.o.At) {
+		o.At, o.Proven = stamped, true
+		if o.Now.Before(j.o.At) {
+			o.Now = j.o.At
+		}
+	}
+	return revocation.Check(chain, o)
+}
+
+// evidence is what the caller gave and what the message brings. What cannot be read in it is nothing.
+func (j *judge) evidence(s *cms.SignedReader) revocation.Evidence {
+	e := revocation.Evidence{
+		CRLs:         append([]*cert.CRL{}, j.o.CRLs...),
+		Certificates: append(append([]*cert.Certificate{}, j.o.Intermediates...), s.Certificates()...),
+	}
+	for _, der := range s.CRLs() {
+		if crl, err := cert.ParseCRL(der); err == nil {
+			e.CRLs = append(e.CRLs, crl)
+		}
+	}
+	for _, der := range s.OCSPResponses() {
+		if r, err := cert.ParseOCSPResponse(der); err == nil {
+			e.Responses = append(e.Responses, r)
+		}
+	}
+	return e
+}
+
+func askedInVain(err error) bool {
+	var e *revocation.Error
+	return errors.As(err, &e) && e.Asked
+}
+
+// authorityStands tells whether a timestamp that an authority made at a time still counts. If its certificate was revoked for a
+// reason that says nothing against its key, what it stamped before does (RFC 3161 §4).
+func (j *judge) authorityStands(chain []*cert.Certificate, s *cms.SignedReader, at time.Time) bool {
+	status, err := j.revocation(chain, s, time.Time{})
+	var e *revocation.Error
+	switch {
+	case status == revocation.Revoked && errors.As(err, &e):
+		switch e.Reason {
+		case cert.AffiliationChanged, cert.Superseded, cert.CessationOfOperation:
+			if at.Before(e.At) {
+				return true
+			}
+		}
+	case !askedInVain(err):
+		return true
+	}
+	j.notes = append(j.notes, fmt.Sprintf("the timestamp does not count: %v", err))
+	return false
+}
+
+const (
+	noRevocation = "revocation was not checked: no revocation list was given"
+	noSource     = "revocation was not checked: the certificate names no source that could be asked"
+)
+
+// unaskedWarning says that nothing is known of the revocation of a signer; "" when something is, or the caller's lists say nothing
+// of one who is not trusted anyway.
+func (j *judge) unaskedWarning(signers int) string {
+	switch {
+	case j.asked >= signers || len(j.o.CRLs) > 0:
+		return ""
+	case j.o.Revocation == nil:
+		return noRevocation
+	case j.unasked > 0:
+		return noSource
+	}
+	return ""
+}
