@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mailseal/mailseal/cms"
+	"github.com/mailseal/mailseal/internal/entity"
 )
 
 func newCMSCommand(p *program) *cobra.Command {
@@ -33,12 +34,26 @@ DER, BER or PEM and written in DER; content is any file, and not a byte of it is
 type cmsOutput struct {
 	path       string
 	indefinite bool
+	text       bool
 	spools     []*spool
 }
 
 func (o *cmsOutput) addFlags(cmd *cobra.Command) {
 	addOutputFlag(cmd, &o.path)
 	cmd.Flags().BoolVar(&o.indefinite, "indefinite", false, "write the message as it is made, in BER with indefinite lengths, to standard output even before all is well")
+}
+
+// addTextFlag is for messages that others read as MIME.
+func (o *cmsOutput) addTextFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&o.text, "text", false, "the content is text or a part of a mail: its lines go in with CRLF, the form that others verify and open (RFC 8551 §3.1.1)")
+}
+
+// content is what goes into the message, and its length, -1 where it is not known.
+func (o *cmsOutput) content(src io.Reader, length int64) (io.Reader, int64) {
+	if o.text {
+		return entity.NewCanonicalReader(src), -1
+	}
+	return src, length
 }
 
 // spool holds content whose length the message must have in front of it.
@@ -59,16 +74,17 @@ func (o *cmsOutput) close() {
 func (p *program) makeCMS(ctx context.Context, file string, o *cmsOutput, open func(dst io.Writer, length int64) (io.WriteCloser, error)) error {
 	defer o.close()
 	if o.indefinite {
-		return p.streamCMS(ctx, file, o.path, open)
+		return p.streamCMS(ctx, file, o, open)
 	}
 	return p.transform(ctx, file, o.path, func(dst io.Writer, in *input) error {
-		return fill(dst, io.NewSectionReader(in, 0, in.size), in.size, open)
+		src, length := o.content(io.NewSectionReader(in, 0, in.size), in.size)
+		return fill(dst, src, length, open)
 	})
 }
 
 // streamCMS holds nothing back: content may be endless, and what comes out is
 // of use to whom it is piped before the content ends.
-func (p *program) streamCMS(ctx context.Context, file, path string, open func(dst io.Writer, length int64) (io.WriteCloser, error)) error {
+func (p *program) streamCMS(ctx context.Context, file string, o *cmsOutput, open func(dst io.Writer, length int64) (io.WriteCloser, error)) error {
 	var src io.Reader = interruptibleReader{ctx, p.stdin}
 	name, length := "standard input", int64(-1)
 	var in *input
@@ -80,8 +96,9 @@ func (p *program) streamCMS(ctx context.Context, file, path string, open func(ds
 		defer in.Close()
 		src, name, length = io.NewSectionReader(in, 0, in.size), in.name, in.size
 	}
-	if path != "" && path != "-" {
-		out, err := p.createOutput(path, modePublic, in)
+	src, length = o.content(src, length)
+	if o.path != "" && o.path != "-" {
+		out, err := p.createOutput(o.path, modePublic, in)
 		if err != nil {
 			return err
 		}

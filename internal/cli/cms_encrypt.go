@@ -40,6 +40,7 @@ The cbc ciphers hide the content and do not protect it from change; the others d
 	f.StringVar(&o.cipher, "cipher", cms.AES256CBC.String(), fmt.Sprintf("`NAME` of the content cipher, one of %v", cms.Ciphers()))
 	f.BoolVar(&o.derive, "derive-key", false, "bind the content key to the cipher (RFC 9709); few programs read that yet")
 	o.output.addFlags(cmd)
+	o.output.addTextFlag(cmd)
 	return cmd
 }
 

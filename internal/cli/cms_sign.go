@@ -42,6 +42,7 @@ verifies needs both.`,
 	addTimestampFlag(cmd, &o.timestamp)
 	f.StringArrayVar(&o.crls, "crl", nil, "`FILE` of a revocation list to send along, for those who verify later (may be repeated)")
 	o.output.addFlags(cmd)
+	o.output.addTextFlag(cmd)
 	return cmd
 }
 

@@ -52,6 +52,13 @@ timestamp proves that a certificate that has ended since was used in time.
 }
 
 func (p *program) runCMSVerify(ctx context.Context, file string, o *cmsVerifyOptions) error {
+	verdict := p.stdout
+	if o.output == "-" {
+		if o.judge.asJSON {
+			return usage(errors.New("--json and the content cannot both go to standard output"), "give the content a file with -o FILE")
+		}
+		verdict = p.stderr
+	}
 	if o.noTrust && len(o.judge.trust) > 0 {
 		return usage(errors.New("--trust and --no-trust exclude each other"), "leave one out")
 	}
@@ -80,7 +87,7 @@ func (p *program) runCMSVerify(ctx context.Context, file string, o *cmsVerifyOpt
 	if err != nil {
 		return err
 	}
-	if err := p.printRawVerdict(p.stdout, v, o.judge.asJSON); err != nil {
+	if err := p.printRawVerdict(verdict, v, o.judge.asJSON); err != nil {
 		return err
 	}
 	if v.Verdict != smime.Valid {

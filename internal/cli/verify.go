@@ -76,8 +76,9 @@ func (o *judgeOptions) resolve(p *program) (*smime.OpenOptions, error) {
 }
 
 type verifyOptions struct {
-	judge   judgeOptions
-	content string
+	judge        judgeOptions
+	content      string
+	certificates string
 }
 
 func newVerifyCommand(p *program) *cobra.Command {
@@ -99,14 +100,15 @@ Trusted are the roots in $MAILSEAL_HOME/trust, or those of --trust instead.
 	}
 	o.judge.addFlags(cmd)
 	cmd.Flags().StringVar(&o.content, "content", "", "`FILE` for the signed content, written only if the verdict is valid")
+	cmd.Flags().StringVar(&o.certificates, "certificates", "", "`FILE` for the certificates of the signers and of those above them, to encrypt to with --to; written only if the verdict is valid")
 	return cmd
 }
 
 func (p *program) runVerify(ctx context.Context, file string, o *verifyOptions) error {
 	verdict := p.stdout
-	if o.content == "-" {
-		if o.judge.asJSON {
-			return usage(errors.New("--json and the content cannot both go to standard output"), "give the content a file with --content FILE")
+	if o.content == "-" || o.certificates == "-" {
+		if o.judge.asJSON || o.content == o.certificates {
+			return usage(errors.New("only one thing can go to standard output"), "give the others a file each")
 		}
 		verdict = p.stderr
 	}
@@ -129,10 +131,32 @@ func (p *program) runVerify(ctx context.Context, file string, o *verifyOptions) 
 			return err
 		}
 	}
+	if o.certificates != "" && m.Learned != nil {
+		if err := p.writeCertificates(o.certificates, in, m.Learned); err != nil {
+			return err
+		}
+	}
 	if err := p.printVerdict(verdict, m, o.judge.asJSON); err != nil {
 		return err
 	}
 	return answer(in, m, closed, oo)
+}
+
+// writeCertificates writes whose keys a valid mail was signed with, as PEM.
+func (p *program) writeCertificates(path string, in *input, learned *smime.Learned) error {
+	out, err := p.createOutput(path, modePublic, in)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	for _, s := range learned.Signers {
+		for _, c := range s.Chain {
+			if _, err := out.Write(c.PEM()); err != nil {
+				return err
+			}
+		}
+	}
+	return out.commit()
 }
 
 // writeContent writes what a message says, without its layers.
