@@ -179,31 +179,3 @@ func timeDER(t time.Time) ([]byte, error) {
 // Capability is one SMIMECapability (RFC 8551 §2.5.2): an algorithm that the
 // signer can read, in order of preference.
 type Capability = AlgorithmIdentifier
-
-// parseCapabilities reads the SMIMECapabilities attribute's value.
-func parseCapabilities(der []byte) ([]Capability, bool) {
-	s := cryptobyte.String(der)
-	var seq cryptobyte.String
-	if !s.ReadASN1(&seq, asn1.SEQUENCE) || !s.Empty() {
-		return nil, false
-	}
-	var out []Capability
-	for !seq.Empty() {
-		var c Capability
-		if !oid.ReadAlgorithm(&seq, &c) {
-			return nil, false
-		}
-		out = append(out, c)
-	}
-	return out, true
-}
-
-func capabilitiesDER(caps []Capability) ([]byte, error) {
-	var b cryptobyte.Builder
-	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		for _, c := range caps {
-			c.Add(b)
-		}
-	})
-	return b.Bytes()
-}

@@ -111,6 +111,10 @@ func (i *ktri) open(rand io.Reader, k *RecipientKey, size int) ([]byte, error) {
 	return nil, fmt.Errorf("%w: key transport %s", ErrUnsupported, i.algorithm.Algorithm.Name())
 }
 
+// OAEPCapability says in SMIMECapabilities that a key reads RSAES-OAEP with the
+// digest h in both places (RFC 3560 §4).
+func OAEPCapability(h crypto.Hash) (Capability, error) { return oaep(h, nil) }
+
 // oaep is RSAES-OAEP-params (RFC 4055 §4.1) with one digest in both places.
 func oaep(h crypto.Hash, label []byte) (AlgorithmIdentifier, error) {
 	hash, ok := signature.DigestAlgorithm(h)

@@ -30,6 +30,10 @@ type Signer struct {
 	Key         crypto.Signer
 	Certificate *cert.Certificate
 	Chain       []*cert.Certificate // issuing certificates, in any order
+	// Encryption is the certificate that mail to the signer is to be encrypted
+	// with, where it is another than the one that signs (RFC 8551 §2.5.3). It is
+	// named in the signature and sent along; its issuers belong into Chain.
+	Encryption *cert.Certificate
 	// Digest is the digest; 0 is what suits the key: SHA-256, SHA-384 for
 	// P-384, SHA-512 for P-521, Ed25519 and ML-DSA.
 	Digest crypto.Hash
@@ -284,10 +288,14 @@ func (w *signedWriter) certificates() [][]byte {
 	return raws(all)
 }
 
-// Certificates returns the signer's own and its chain without roots, as they are
-// sent with a signature; see [Amendment].
+// Certificates returns the signer's own, the one to encrypt to where that is
+// another, and the chain without roots, as they are sent with a signature; see
+// [Amendment].
 func (s *Signer) Certificates() []*cert.Certificate {
 	out := []*cert.Certificate{s.Certificate}
+	if s.Encryption != nil {
+		out = append(out, s.Encryption)
+	}
 	for _, c := range s.Chain {
 		if !c.SelfIssued() {
 			out = append(out, c)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/ber"
 	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/signature"
@@ -21,10 +22,10 @@ func (w *signedWriter) attributes(s *Signer, scheme signature.Scheme) (Attribute
 	a.add(oid.AttrContentType, func(b *cryptobyte.Builder) { oid.Add(b, w.options.ContentType) })
 	a.addCommon(s, scheme, w.digests[scheme.Digest.Algorithm].Sum(nil), w.options.Time)
 	if w.options.Capabilities != nil {
-		a.addValue(oid.AttrSMIMECapabilities)(capabilitiesDER(w.options.Capabilities))
+		a.addValue(oid.AttrSMIMECapabilities)(cert.EncodeCapabilities(w.options.Capabilities))
 	}
-	if s.Certificate.CanEncrypt() {
-		a.addValue(oid.AttrEncryptionKeyPreference)(encryptionKeyPreference(s.Certificate))
+	if c := s.encryptionCertificate(); c != nil {
+		a.addValue(oid.AttrEncryptionKeyPreference)(encryptionKeyPreference(c))
 	}
 	return append(a.list, w.options.Attributes...), a.err
 }

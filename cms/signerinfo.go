@@ -342,11 +342,9 @@ func (r *SignerResult) readClaims() error {
 		return err
 	}
 	if present {
-		caps, ok := parseCapabilities(v)
-		if !ok {
-			return fmt.Errorf("%w: attribute smimeCapabilities is malformed", ErrSignature)
+		if r.Capabilities, err = cert.ParseCapabilities(v); err != nil {
+			return fmt.Errorf("%w: attribute smimeCapabilities: %w", ErrSignature, err)
 		}
-		r.Capabilities = caps
 	}
 	return nil
 }

@@ -88,14 +88,6 @@ func signingCertificateV2(c *cert.Certificate) ([]byte, error) {
 	return b.Bytes()
 }
 
-// encryptionKeyPreference (RFC 8551 §2.5.3) says that mail to the signer may
-// be encrypted with the certificate that signed.
-func encryptionKeyPreference(c *cert.Certificate) ([]byte, error) {
-	var b cryptobyte.Builder
-	addIssuerAndSerial(&b, context0.Constructed(), c)
-	return b.Bytes()
-}
-
 func addIssuerAndSerial(b *cryptobyte.Builder, tag asn1.Tag, c *cert.Certificate) {
 	b.AddASN1(tag, func(b *cryptobyte.Builder) {
 		b.AddBytes(c.RawIssuer)

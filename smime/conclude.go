@@ -50,20 +50,6 @@ func (l openedLayer) evidence() layerEvidence {
 	return e
 }
 
-// learn returns what the signers said, but nothing that they say of the future (RFC 8551 §2.7.1): it could never be replaced.
-func (op *opener) learn() {
-	l := &Learned{Address: op.judge.sender.address.String()}
-	for _, layer := range op.layers {
-		for _, s := range layer.learned {
-			if !s.SigningTime.After(op.o.At.Add(maxSkew)) {
-				l.Signers = append(l.Signers, s)
-			}
-		}
-	}
-	if len(l.Signers) > 0 {
-		op.message.Learned = l
-	}
-}
 
 // warnAll adds the warnings that depend on the whole.
 func (op *opener) warnAll(v *Verdict) {

@@ -15,6 +15,8 @@ type EncryptOptions struct {
 	// Cipher is AES-256-CBC by default, which everybody reads and which needs a signature inside to be safe against changes. An
 	// authenticated cipher (AES-256-GCM) makes authEnveloped-data.
 	Cipher cms.Cipher
+	// DeriveKey binds the content key to the cipher (RFC 9709), for recipients who all say that they read that.
+	DeriveKey bool
 	// Rand is the source of keys and nonces; nil is crypto/rand. It is for tests.
 	Rand io.Reader
 }
@@ -71,7 +73,7 @@ func encryptedEntity(content entityWriter, o *EncryptOptions) (entityWriter, err
 	}
 	return func(w io.Writer) error {
 		return writePKCS7(w, smimeType, func(dst io.Writer) (io.WriteCloser, error) {
-			return cms.Encrypt(dst, o.Recipients, &cms.EncryptOptions{Cipher: o.Cipher, Rand: o.Rand})
+			return cms.Encrypt(dst, o.Recipients, &cms.EncryptOptions{Cipher: o.Cipher, DeriveKey: o.DeriveKey, Rand: o.Rand})
 		}, content)
 	}, nil
 }

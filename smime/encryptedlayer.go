@@ -67,6 +67,9 @@ func (op *opener) decrypt(r *cms.Reader) (*entity.Entity, error) {
 	if er.ContentType() != oid.Data {
 		return nil, fmt.Errorf("%w: layer %d holds %s, not mail", ErrUnsupported, at+1, er.ContentType().Name())
 	}
+	if profile := op.o.Profile.orDefault(); er.Weak() && profile.refusesOld {
+		return nil, fmt.Errorf("%w: %s in layer %d, which profile %s does not read", ErrOldCipher, op.layers[at].Algorithm, at+1, profile.Name)
+	}
 	if er.Weak() {
 		op.warn("%s is broken: who wants to can read the message", op.layers[at].Algorithm)
 	}

@@ -12,6 +12,8 @@ var (
 	ErrDecrypt = errors.New("smime: the message could not be decrypted")
 	// ErrUnsupported: a layer is of a kind or needs an algorithm that is not known here.
 	ErrUnsupported = errors.New("smime: not supported")
+	// ErrOldCipher: a layer is under a cipher that is broken and that the profile leaves closed.
+	ErrOldCipher = errors.New("smime: broken cipher")
 	// ErrTooLarge: decrypted or opaque content is larger than what is kept in memory, and no Spool was given.
 	ErrTooLarge = errors.New("smime: content too large for memory")
 )

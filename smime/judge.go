@@ -81,7 +81,7 @@ func (j *judge) signer(r cms.SignerResult, s *cms.SignedReader) (Signer, Learned
 		out.Subject, out.Issuer = c.Subject.String(), c.Issuer.String()
 		out.Serial, out.SHA256 = c.SerialHex(), c.SHA256()
 	}
-	return out, LearnedSigner{r.Certificate, chain, r.Capabilities, r.SigningTime}
+	return out, LearnedSigner{Certificate: r.Certificate, Chain: chain, Capabilities: r.Capabilities, SigningTime: r.SigningTime}
 }
 
 // addSignature says whether content and attributes are what was signed.

@@ -7,8 +7,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/mailseal/mailseal/cert"
-	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/entity"
 )
 
@@ -23,25 +21,6 @@ type Message struct {
 	outer   entity.Header
 	content *entity.Entity // nil while a layer is closed
 	spools  []Spool
-}
-
-// Learned is what a valid signature tells about its maker (RFC 8551 §2.7.1).
-type Learned struct {
-	// Address is the From address, the only one that anything may be stored under.
-	Address string
-	Signers []LearnedSigner
-}
-
-// LearnedSigner is one signer's.
-type LearnedSigner struct {
-	Certificate *cert.Certificate
-	// Chain leads from the certificate to the trust anchor.
-	Chain []*cert.Certificate
-	// Capabilities are nil if the signer named none.
-	Capabilities []cms.Capability
-	// SigningTime is the signer's claim, never in the future; zero if there is none. What is older than what is known must not
-	// replace it.
-	SigningTime time.Time
 }
 
 // Content is the innermost entity, header and body, as it was signed or encrypted. It is nil if there is a layer that could not be

@@ -34,6 +34,8 @@ type OpenOptions struct {
 	Now time.Time
 	// From, if not "", is the address that the message must be from. It stands in for a From header that is missing.
 	From string
+	// Profile says which old algorithms are read; nil is compat, which reads all of them and warns.
+	Profile *Profile
 	// WithoutAttributes takes signatures without signed attributes, which some old programs made; see cms.SignedOptions.
 	WithoutAttributes bool
 	// Spool makes a place for the content of one layer; nil keeps it in memory, up to MaxMemory.
@@ -101,6 +103,7 @@ type opener struct {
 type openedLayer struct {
 	Layer
 	signers       []Signer
+	verified      verified // of a signed layer
 	learned       []LearnedSigner
 	broken        bool
 	authenticated bool // encrypted, and safe against changes by itself

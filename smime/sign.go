@@ -27,7 +27,9 @@ type SignOptions struct {
 	// Time is the signing time, and becomes the message's Date if it has none. Programs refuse a signature when Date and
 	// signing time are an hour or more apart.
 	Time time.Time
-	// Capabilities are what the signer can read; nil is [CompatCapabilities].
+	// Profile decides about algorithms; nil is compat.
+	Profile *Profile
+	// Capabilities are what the signer can read; nil is what the profile says.
 	Capabilities []cms.Capability
 	// Timestamp, if not nil, has each signature stamped (RFC 3161); see cms.SignOptions. It decides when the signature was made, should
 	// the certificate end before the message is read.
@@ -74,14 +76,18 @@ func signedEntity(content entityWriter, o *SignOptions) (entityWriter, error) {
 	if o == nil || len(o.Signers) == 0 {
 		return nil, errors.New("smime: nobody signs: SignOptions.Signers is empty")
 	}
+	signers, err := o.Profile.orDefault().signers(o.Signers)
+	if err != nil {
+		return nil, err
+	}
 	options := &cms.SignOptions{Detached: !o.Opaque, Time: o.Time, Capabilities: o.Capabilities, Timestamp: o.Timestamp, Rand: o.Rand}
 	if options.Capabilities == nil {
-		options.Capabilities = CompatCapabilities()
+		options.Capabilities = o.Profile.Capabilities()
 	}
 	if o.Opaque {
-		return opaqueEntity(content, o.Signers, options), nil
+		return opaqueEntity(content, signers, options), nil
 	}
-	return multipartSigned(content, o.Signers, options)
+	return multipartSigned(content, signers, options)
 }
 
 // opaqueEntity is RFC 8551 §3.5.2.

@@ -116,7 +116,7 @@ func (op *opener) verifyOnce(content io.Reader, signature *entity.Entity, enc en
 }
 
 func (op *opener) signedOptions(content io.Reader) *cms.SignedOptions {
-	return &cms.SignedOptions{Content: content, Certificates: op.o.Intermediates, WithoutAttributes: op.o.WithoutAttributes}
+	return &cms.SignedOptions{Content: content, Certificates: op.o.Intermediates, WithoutAttributes: op.o.WithoutAttributes || op.o.Profile.orDefault().bare}
 }
 
 // readSigned reads a SignedData to its end. Signatures that are wrong are no error here; they are among the signers.
@@ -166,7 +166,7 @@ func (op *opener) opaque(r *cms.Reader) (*entity.Entity, error) {
 
 // addSigned judges the signers of a layer.
 func (op *opener) addSigned(v verified) {
-	l := openedLayer{Layer: Layer{Type: LayerSigned}}
+	l := openedLayer{Layer: Layer{Type: LayerSigned}, verified: v}
 	var algorithms []string
 	for _, r := range v.signers {
 		s, learned := op.judge.signer(r, v.reader)
