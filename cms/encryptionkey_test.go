@@ -32,11 +32,13 @@ func TestEncryptionKeyPreference(t *testing.T) {
 		"recipient key": {oid.AttrEncryptionKeyPreference, build(func(b *cryptobyte.Builder) {
 			b.AddASN1(context1.Constructed(), func(b *cryptobyte.Builder) { b.AddASN1OctetString(c.SubjectKeyID) })
 		}), true},
-		"subject key": {oid.AttrEncryptionKeyPreference, build(func(b *cryptobyte.Builder) { b.AddASN1(context2, func(b *cryptobyte.Builder) { b.AddBytes(c.SubjectKeyID) }) }), true},
-		"Outlook":     {oid.AttrMSEncryptionKeyReference, build(func(b *cryptobyte.Builder) { addIssuerAndSerial(b, asn1.SEQUENCE, c) }), true},
-		"empty":       {oid.AttrEncryptionKeyPreference, build(func(b *cryptobyte.Builder) { b.AddASN1(context2, func(*cryptobyte.Builder) {}) }), false},
-		"nonsense":    {oid.AttrEncryptionKeyPreference, []byte{5, 0}, false},
-		"none":        {oid.AttrSigningTime, nil, false},
+		"subject key": {oid.AttrEncryptionKeyPreference, build(func(b *cryptobyte.Builder) {
+			b.AddASN1(context2, func(b *cryptobyte.Builder) { b.AddBytes(c.SubjectKeyID) })
+		}), true},
+		"Outlook":  {oid.AttrMSEncryptionKeyReference, build(func(b *cryptobyte.Builder) { addIssuerAndSerial(b, asn1.SEQUENCE, c) }), true},
+		"empty":    {oid.AttrEncryptionKeyPreference, build(func(b *cryptobyte.Builder) { b.AddASN1(context2, func(*cryptobyte.Builder) {}) }), false},
+		"nonsense": {oid.AttrEncryptionKeyPreference, []byte{5, 0}, false},
+		"none":     {oid.AttrSigningTime, nil, false},
 	} {
 		si := &SignerInfo{SignedAttrs: Attributes{{Type: test.attribute, Values: [][]byte{test.value}}}}
 		id, ok := si.EncryptionKeyPreference()

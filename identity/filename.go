@@ -10,10 +10,12 @@ import (
 )
 
 // File names of the store: ADDRESS~ID.p12 for an identity, ADDRESS~ID.key for a
-// key that waits for its certificate. ID tells several of one address apart.
+// key that waits for its certificate; of the address book: ADDRESS~ID.json. ID
+// tells several of one address apart.
 const (
 	identityExt = ".p12"
 	pendingExt  = ".key"
+	contactExt  = ".json"
 	maxName     = 200 // of the encoded address; file systems take 255 in all
 )
 
@@ -47,11 +49,11 @@ func encodeAddress(address mailbox.Mailbox) string {
 	return b.String()
 }
 
-// parseFileName takes apart what fileName made, and reports false for any
-// other file.
-func parseFileName(name string) (address mailbox.Mailbox, id, ext string, ok bool) {
+// parseFileName takes apart what fileName made with one of the extensions, and
+// reports false for any other file.
+func parseFileName(name string, exts ...string) (address mailbox.Mailbox, id, ext string, ok bool) {
 	stem, ext := name, ""
-	for _, e := range []string{identityExt, pendingExt} {
+	for _, e := range exts {
 		if s, found := strings.CutSuffix(name, e); found {
 			stem, ext = s, e
 		}

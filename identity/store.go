@@ -214,7 +214,7 @@ func (s *Store) List() ([]*Entry, error) {
 	}
 	var all []*Entry
 	for _, f := range files {
-		address, _, ext, ok := parseFileName(f.Name())
+		address, _, ext, ok := parseFileName(f.Name(), identityExt, pendingExt)
 		if !ok {
 			continue
 		}
@@ -381,8 +381,8 @@ func (e *Entry) Open(passphrase func() ([]byte, error)) (*Identity, error) {
 // Remove deletes the entry's file for good. Mail that was encrypted to its
 // certificate alone cannot be read any more.
 func (s *Store) Remove(e *Entry) error {
-	if err := os.Remove(e.path); err != nil {
+	if err := errors.Join(os.Remove(e.path), syncDir(s.dir)); err != nil {
 		return fmt.Errorf("key store: %w", err)
 	}
-	return syncDir(s.dir)
+	return nil
 }

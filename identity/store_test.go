@@ -345,14 +345,14 @@ func TestFileName(t *testing.T) {
 		if want != "" && name != want+"~0000000000000000.p12" {
 			t.Errorf("%s: %s", addr, name)
 		}
-		back, id, ext, ok := parseFileName(name)
+		back, id, ext, ok := parseFileName(name, identityExt, pendingExt)
 		if !ok || !back.Equal(m) || id != strings.Repeat("0", idLength) || ext != identityExt {
 			t.Errorf("%s came back as %s %s %s %v", addr, back, id, ext, ok)
 		}
 	}
 	for _, name := range []string{"", "alice@example.com.p12", "alice@example.com~xyz.p12", "Alice@example.com~0000000000000000.p12",
 		"alice@example.com~0000000000000000.txt", "%6@example.com~0000000000000000.p12", "..~0000000000000000.p12"} {
-		if _, _, _, ok := parseFileName(name); ok {
+		if _, _, _, ok := parseFileName(name, identityExt, pendingExt); ok {
 			t.Errorf("%q is taken for a file of the store", name)
 		}
 	}
@@ -366,7 +366,7 @@ func FuzzParseFileName(f *testing.F) {
 	f.Add("alice@example.com~0000000000000000.p12")
 	f.Add("m%C3%BCller@example.org~0123456789abcdef.key")
 	f.Fuzz(func(t *testing.T, name string) {
-		m, id, ext, ok := parseFileName(name)
+		m, id, ext, ok := parseFileName(name, identityExt, pendingExt)
 		if !ok {
 			return
 		}
