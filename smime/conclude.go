@@ -50,7 +50,6 @@ func (l openedLayer) evidence() layerEvidence {
 	return e
 }
 
-
 // warnAll adds the warnings that depend on the whole.
 func (op *opener) warnAll(v *Verdict) {
 	if v.Coverage == CoveragePart && len(v.Signers) > 0 && v.Encrypted && !op.closed {
