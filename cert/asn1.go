@@ -95,6 +95,17 @@ func readBits(s *cryptobyte.String, tag asn1.Tag) (bits []byte, unused int, ok b
 	return content[1:], unused, true
 }
 
+// readSignature takes the BIT STRING of a signature. One that is not made of
+// octets was damaged; it comes back empty, so that no key has made it, and the
+// rest can be read and judged.
+func readSignature(s *cryptobyte.String) ([]byte, bool) {
+	bits, unused, ok := readBits(s, asn1.BIT_STRING)
+	if unused != 0 {
+		bits = nil
+	}
+	return bits, ok
+}
+
 // readOctetBits takes a BIT STRING that holds octets: a key or a signature.
 func readOctetBits(s *cryptobyte.String) ([]byte, bool) {
 	bits, unused, ok := readBits(s, asn1.BIT_STRING)

@@ -97,3 +97,14 @@ func FuzzParseAll(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParseCRLs reads anything as a file of lists.
+func FuzzParseCRLs(f *testing.F) {
+	seeds(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		list, err := ParseCRLs(data)
+		if (err == nil) != (len(list) > 0) {
+			t.Fatalf("%d lists and error %v", len(list), err)
+		}
+	})
+}

@@ -87,7 +87,7 @@ func readSigned(raw, der []byte, what string) (s *signed, rest cryptobyte.String
 		return nil, nil, malformed("signatureAlgorithm")
 	}
 	var ok bool
-	if s.signature, ok = readOctetBits(&seq); !ok {
+	if s.signature, ok = readSignature(&seq); !ok {
 		return nil, nil, malformed("signature")
 	}
 	if !bytes.Equal(raw, der) {

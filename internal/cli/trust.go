@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/mailseal/mailseal/cert"
@@ -62,6 +63,16 @@ func (p *program) trustRoot(root *cert.Certificate) (string, error) {
 	return path, writeFile(path, root.PEM(), modePublic)
 }
 
+// readIntermediates is readCertificates for files that may be empty: a program that
+// has no intermediates to offer may still name the file where they would be.
+func readIntermediates(files []string) ([]*cert.Certificate, error) {
+	full := slices.DeleteFunc(slices.Clone(files), func(file string) bool {
+		info, err := os.Stat(file)
+		return err == nil && info.Mode().IsRegular() && info.Size() == 0
+	})
+	return readCertificates(full)
+}
+
 // readCertificates reads every certificate of every file.
 func readCertificates(files []string) ([]*cert.Certificate, error) {
 	var all []*cert.Certificate
@@ -92,11 +103,11 @@ func readCRLs(files []string) ([]*cert.CRL, error) {
 		if err != nil {
 			return nil, err
 		}
-		crl, err := cert.ParseCRL(data)
+		crls, err := cert.ParseCRLs(data)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		all = append(all, crl)
+		all = append(all, crls...)
 	}
 	return all, nil
 }
