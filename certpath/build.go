@@ -27,18 +27,20 @@ type search struct {
 	limit       int  // certificates in a path of this walk
 	cut         bool // a path of this walk ended at the limit
 
-	best   *Error // fault of the best path to an anchor
-	broken *Error // worst signature fault, for when there is no path
+	best     *Error  // fault of the best path to an anchor
+	broken   *Error  // worst signature fault, for when there is no path
+	refusals []error // what Options.Accept said of paths without fault
 }
 
 // edge is a question: did parent sign child?
 type edge struct{ child, parent *cert.Certificate }
 
-func (s *search) run(leaf *cert.Certificate) ([]*cert.Certificate, *Error) {
+func (s *search) run(leaf *cert.Certificate) ([]*cert.Certificate, error) {
 	path := []*cert.Certificate{leaf}
 	fault := s.checkLeaf(leaf)
 	if slices.ContainsFunc(s.o.Anchors, leaf.Equal) {
-		if fault == nil {
+		s.limit = len(path)
+		if fault == nil && s.accepted(path) {
 			return path, nil
 		}
 		s.reached(fault)
@@ -47,6 +49,9 @@ func (s *search) run(leaf *cert.Certificate) ([]*cert.Certificate, *Error) {
 		if chain := s.walk(path, nil); chain != nil {
 			return chain, nil
 		}
+	}
+	if len(s.refusals) > 0 {
+		return nil, s.refusals[0]
 	}
 	s.lenient = true
 	s.walk(path, fault)
@@ -100,11 +105,17 @@ func (s *search) extend(path []*cert.Certificate, worst *Error) []*cert.Certific
 		}
 		found = worse(worst, found)
 		if c.anchor {
-			found = worse(found, s.checkPolicies(next))
-			if found == nil {
+			_, policies := processPolicies(next, s.o)
+			found = worse(found, policies)
+			if found != nil {
+				s.reached(found)
+			} else if s.accepted(next) {
 				return next
 			}
-			s.reached(found)
+			if len(s.refusals) == maxRefusals {
+				s.exhausted = true
+				return nil
+			}
 			continue
 		}
 		if found != nil && !s.lenient {
@@ -117,9 +128,25 @@ func (s *search) extend(path []*cert.Certificate, worst *Error) []*cert.Certific
 	return nil
 }
 
+// accepted asks the caller about a path without fault. One that is shorter than
+// this walk goes was refused in the walk before.
+func (s *search) accepted(path []*cert.Certificate) bool {
+	if s.o.Accept == nil {
+		return true
+	}
+	if len(path) < s.limit {
+		return false
+	}
+	err := s.o.Accept(slices.Clone(path))
+	if err != nil {
+		s.refusals = append(s.refusals, err)
+	}
+	return err == nil
+}
+
 // reached notes the fault of a path that has come to an anchor.
 func (s *search) reached(found *Error) {
-	if s.best == nil || found.Reason < s.best.Reason {
+	if found != nil && (s.best == nil || found.Reason < s.best.Reason) {
 		s.best = found
 	}
 }

@@ -44,6 +44,8 @@ const (
 	MaxDepth = 32
 	// maxSteps limits the issuers that are tried, signatures known or not.
 	maxSteps = 20000
+	// maxRefusals limits the paths that Options.Accept is asked about.
+	maxRefusals = 16
 	// maxComparisons limits names times name constraints, all levels together.
 	maxComparisons = 1 << 20
 )
@@ -75,6 +77,10 @@ type Options struct {
 	KeyUsage cert.KeyUsage
 	// Budget replaces DefaultBudget when it is not 0.
 	Budget int
+	// Accept, if set, is asked about each path that is valid so far, leaf first.
+	// Where it returns an error another path is looked for: one of two
+	// certificates of an authority may be revoked, and the other not.
+	Accept func(chain []*cert.Certificate) error
 
 	// The inputs of RFC 5280 §6.1.1 (c), (e), (f), (g). Policies is the set
 	// that the user accepts, any when empty; it decides only where an explicit
@@ -87,7 +93,8 @@ type Options struct {
 
 // Verify finds a valid path from leaf to one of the anchors and returns it,
 // leaf first, anchor last. Otherwise err is an [*Error] with the reason that
-// tells most: when there is a path with a single fault, that fault.
+// tells most: when there is a path with a single fault, that fault. Where every
+// valid path was refused by Options.Accept, err is what it said of the first.
 func Verify(leaf *cert.Certificate, o *Options) (chain []*cert.Certificate, err error) {
 	s := &search{
 		o: o, budget: o.Budget,
@@ -96,9 +103,5 @@ func Verify(leaf *cert.Certificate, o *Options) (chain []*cert.Certificate, err 
 	if s.budget == 0 {
 		s.budget = DefaultBudget
 	}
-	chain, fault := s.run(leaf)
-	if fault != nil {
-		return nil, fault
-	}
-	return chain, nil
+	return s.run(leaf)
 }

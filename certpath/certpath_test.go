@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/cryptobyte/asn1"
+
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/testca"
@@ -206,6 +208,55 @@ var cases = []struct {
 		ca := testca.New(t)
 		return of(ca.Root, ca.Leaf(alice, testca.P256, testca.ExtKeyUsage(x509.ExtKeyUsageAny)))
 	}},
+	// contradictions in the leaf
+	{name: "leaf may sign certificates and is no authority", want: Malformed, make: func(t *testing.T) pki {
+		ca := testca.New(t)
+		return of(ca.Root, ca.Leaf(alice, testca.P256, testca.KeyUsage(x509.KeyUsageDigitalSignature|x509.KeyUsageCertSign)))
+	}},
+	{name: "leaf is an authority", make: func(t *testing.T) pki {
+		ca := testca.New(t)
+		return of(ca.Root, ca.Leaf(alice, testca.P256, testca.KeyUsage(x509.KeyUsageDigitalSignature|x509.KeyUsageCertSign),
+			func(c *x509.Certificate) { c.BasicConstraintsValid, c.IsCA = true, true }))
+	}},
+	{name: "leaf with pathLen and no authority", want: Malformed, make: func(t *testing.T) pki {
+		ca := testca.New(t)
+		return of(ca.Root, ca.Leaf(alice, testca.P256, testca.Extension(oid.ExtBasicConstraints, true, sequence(integer(0)))))
+	}},
+	{name: "leaf with name constraints and no authority", want: Malformed, make: func(t *testing.T) pki {
+		ca := testca.New(t)
+		return of(ca.Root, ca.Leaf(alice, testca.P256, testca.PermitEmails("example.com")))
+	}},
+	{name: "leaf without subject, subjectAltName critical", make: func(t *testing.T) pki {
+		ca := testca.New(t)
+		return of(ca.Root, ca.Leaf(alice, testca.P256, testca.Subject(pkix.Name{})))
+	}},
+	{name: "leaf without subject, subjectAltName not critical", want: Malformed, make: func(t *testing.T) pki {
+		ca := testca.New(t)
+		return of(ca.Root, ca.Leaf(alice, testca.P256, testca.Subject(pkix.Name{}), testca.AltNames(false, testca.Mailbox(alice))))
+	}},
+	{name: "leaf without any name", want: Malformed, make: func(t *testing.T) pki {
+		ca := testca.New(t)
+		return of(ca.Root, ca.Leaf("", testca.P256, testca.Subject(pkix.Name{})))
+	}},
+	{name: "critical authorityKeyIdentifier", want: Malformed, make: func(t *testing.T) pki {
+		ca := testca.New(t)
+		return of(ca.Root, ca.Leaf(alice, testca.P256, testca.Extension(oid.ExtAuthorityKeyID, true, sequence(element(context(0), ca.Issuing.Certificate.SubjectKeyID)))))
+	}},
+	{name: "critical subjectKeyIdentifier in an authority", want: Malformed, make: func(t *testing.T) pki {
+		root := testca.NewRoot(t, "Root")
+		return of(root, root.Authority("A", testca.Extension(oid.ExtSubjectKeyID, true, element(asn1.OCTET_STRING, []byte{1, 2, 3}))).Leaf(alice, testca.P256))
+	}},
+	{name: "signature that is not made of octets", want: BadSignature, make: func(t *testing.T) pki {
+		p := control(t)
+		raw := append([]byte(nil), p.leaf.Raw...)
+		raw[len(raw)-len(p.leaf.Signature)-1] = 1 // unused bits
+		bad, err := cert.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.leaf = bad
+		return p
+	}},
 	{name: "issuing for another purpose", want: WrongPurpose, make: func(t *testing.T) pki {
 		root := testca.NewRoot(t, "Root")
 		return of(root, root.Authority("Issuing", testca.ExtKeyUsage(x509.ExtKeyUsageServerAuth)).Leaf(alice, testca.P256))
@@ -374,6 +425,57 @@ var cases = []struct {
 	}},
 }
 
+// TestAccept: the caller's own question is asked of every path without fault.
+func TestAccept(t *testing.T) {
+	root, other := testca.NewRoot(t, "Root"), testca.NewRoot(t, "Other")
+	a := root.Authority("A")
+	p := of(root, a.Leaf(alice, testca.P256))
+	cross := other.CrossSign(a)
+	p.anchors, p.intermediates = append(p.anchors, other.Certificate), append(p.intermediates, cross)
+	refuse := errors.New("refused")
+	asked := 0
+	refuseAll := func(chain []*cert.Certificate) error { asked++; return refuse }
+	refuseOne := func(chain []*cert.Certificate) error {
+		if chain[1].Equal(a.Certificate) {
+			return refuse
+		}
+		return nil
+	}
+	o := options(p)
+	o.Accept = refuseOne
+	if chain, err := Verify(p.leaf, o); err != nil || !chain[1].Equal(cross) {
+		t.Errorf("one path refused: %v", err)
+	}
+	o.Accept = refuseAll
+	if chain, err := Verify(p.leaf, o); err != refuse || chain != nil || asked != 2 {
+		t.Errorf("all refused: %v, asked %d times", err, asked)
+	}
+	o.Anchors, asked = []*cert.Certificate{p.leaf}, 0
+	if _, err := Verify(p.leaf, o); err != refuse || asked != 1 {
+		t.Errorf("trusted itself: %v, asked %d times", err, asked)
+	}
+	o.Anchors, asked = nil, 0
+	if _, err := Verify(p.leaf, o); err == nil || err == refuse || asked != 0 {
+		t.Errorf("no path: %v, asked %d times", err, asked)
+	}
+}
+
+// TestAcceptIsAskedSoOften: whoever refuses everything is not asked for ever.
+func TestAcceptIsAskedSoOften(t *testing.T) {
+	root := testca.NewRoot(t, "Root")
+	a := root.Authority("A")
+	p := of(root, a.Leaf(alice, testca.P256))
+	for range 3 * maxRefusals {
+		p.intermediates = append(p.intermediates, root.CrossSign(a))
+	}
+	asked := 0
+	o := options(p)
+	o.Accept = func([]*cert.Certificate) error { asked++; return errors.New("refused") }
+	if _, err := Verify(p.leaf, o); err == nil || asked != maxRefusals {
+		t.Errorf("asked %d times: %v", asked, err)
+	}
+}
+
 func control(t *testing.T) pki {
 	ca := testca.New(t)
 	return of(ca.Root, ca.Leaf(alice, testca.P256))
@@ -444,14 +546,19 @@ func contains(list []*cert.Certificate, c *cert.Certificate) bool {
 
 // differs are cases in which crypto/x509 means to judge otherwise.
 var differs = map[string]string{
-	"leaf with RSA-1024":                            "takes it",
-	"issuing with RSA-1024":                         "takes it",
-	"signature of the root is not asked for":        "the pool finds certificates by their digest",
-	"names compare without case and doubled spaces": "compares names by their bytes",
-	"pathLen does not count self-issued":            "counts them",
-	"malformed subjectAltName, not critical":        "does not parse it",
-	"malformed keyUsage":                            "does not parse it",
-	"authority without a name":                      "takes it",
+	"leaf with RSA-1024":                                "takes it",
+	"issuing with RSA-1024":                             "takes it",
+	"signature of the root is not asked for":            "the pool finds certificates by their digest",
+	"names compare without case and doubled spaces":     "compares names by their bytes",
+	"pathLen does not count self-issued":                "counts them",
+	"malformed subjectAltName, not critical":            "does not parse it",
+	"malformed keyUsage":                                "does not parse it",
+	"authority without a name":                          "takes it",
+	"leaf may sign certificates and is no authority":    "takes it",
+	"leaf with pathLen and no authority":                "takes it",
+	"leaf with name constraints and no authority":       "takes it",
+	"leaf without subject, subjectAltName not critical": "takes it",
+	"leaf without any name":                             "takes it",
 }
 
 // TestAgreesWithStandardLibrary holds the cases that crypto/x509 can judge

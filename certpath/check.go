@@ -12,7 +12,8 @@ import (
 
 // checkLeaf asks what the leaf alone can answer.
 func (s *search) checkLeaf(leaf *cert.Certificate) *Error {
-	found := worse(checkForm(leaf), checkValidity(leaf, s.o.At))
+	found := worse(checkForm(leaf), checkLeafProfile(leaf))
+	found = worse(found, checkValidity(leaf, s.o.At))
 	found = worse(found, checkPurpose(leaf, s.o.Purpose, true))
 	found = worse(found, checkKeyStrength(leaf))
 	if s.o.KeyUsage != 0 && !leaf.Allows(s.o.KeyUsage) {
@@ -35,12 +36,16 @@ func (s *search) checkIssuer(path []*cert.Certificate, parent candidate) *Error 
 
 // checkForm refuses what cannot be understood: defects of the certificate, and
 // critical extensions that nobody here processes (RFC 5280 §4.2, §6.1.4 (o),
-// §6.1.5 (f)).
+// §6.1.5 (f)). Key identifiers are hints, and critical ones a contradiction
+// (§4.2.1.1, §4.2.1.2).
 func checkForm(c *cert.Certificate) *Error {
 	if len(c.Defects) > 0 {
 		return fault(Malformed, c, "%v", c.Defects[0])
 	}
 	for _, e := range c.Extensions {
+		if e.Critical && (e.ID == oid.ExtAuthorityKeyID || e.ID == oid.ExtSubjectKeyID) {
+			return fault(Malformed, c, "%s is critical", e.ID.Name())
+		}
 		if e.Critical && !processed(e.ID) {
 			return fault(UnknownCritical, c, "%s", e.ID.Name())
 		}

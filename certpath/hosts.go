@@ -42,8 +42,9 @@ func host(s string) (string, bool) {
 	return string(b), label > 0
 }
 
-// dnsWithin: a subtree is a domain and everything below it. A leading dot,
-// which the standard does not have here, leaves out the domain itself.
+// dnsWithin: a subtree is a domain and everything below it. A leading dot, which
+// the standard has for other forms and not here, is read in two ways by those
+// who read it, with the domain itself and without.
 func dnsWithin(name, base string) answer {
 	n, ok := host(name)
 	if !ok {
@@ -52,8 +53,7 @@ func dnsWithin(name, base string) answer {
 	if base == "" {
 		return inside
 	}
-	below, onlyBelow := strings.CutPrefix(base, ".")
-	b, ok := host(below)
+	b, ok := host(base)
 	if !ok || strings.HasPrefix(b, "*") {
 		return unclear
 	}
@@ -66,7 +66,7 @@ func dnsWithin(name, base string) answer {
 		}
 		return outside
 	}
-	return is(strings.HasSuffix(n, "."+b) || n == b && !onlyBelow)
+	return is(n == b || strings.HasSuffix(n, "."+b))
 }
 
 // uriWithin: the constraint is on the host of the URI; one without a host, or

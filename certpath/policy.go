@@ -1,37 +1,50 @@
 package certpath
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/oid"
 )
 
-// checkPolicies processes certificate policies from the anchor down (RFC 5280
-// §6.1, with the sections that RFC 9618 replaced). path is leaf first, anchor
-// last; the anchor's own policies are not looked at.
-func (s *search) checkPolicies(path []*cert.Certificate) *Error {
+// Policies returns the policies under which the user of a chain may rely on it:
+// the user-constrained-policy-set of RFC 5280 §6.1.6, sorted, with anyPolicy for
+// all. chain is one that Verify returned for o. It is empty when no policy holds
+// from end to end, which is a fault only where one is required.
+func Policies(chain []*cert.Certificate, o *Options) []oid.OID {
+	p, fault := processPolicies(chain, o)
+	if fault != nil || p.graph == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(p.userSet(o.Policies)))
+}
+
+// processPolicies works from the anchor down (RFC 5280 §6.1, with the sections
+// that RFC 9618 replaced). path is leaf first, anchor last; the anchor's own
+// policies are not looked at.
+func processPolicies(path []*cert.Certificate, o *Options) (*policyState, *Error) {
 	n := len(path) - 1
-	p := newPolicyState(s.o, n)
+	p := newPolicyState(o, n)
 	for i := n - 1; i >= 0; i-- {
 		c := path[i]
 		p.certificate(c, i == 0)
 		if p.explicit == 0 && p.graph == nil { // §6.1.3 (f)
-			return fault(Policy, c, "an explicit policy is required and none holds for the path")
+			return nil, fault(Policy, c, "an explicit policy is required and none holds for the path")
 		}
 		if i == 0 {
 			break
 		}
 		if !p.mappings(c) {
-			return fault(Policy, c, "maps from or to anyPolicy")
+			return nil, fault(Policy, c, "maps from or to anyPolicy")
 		}
 		p.next(c)
 	}
 	p.wrapUp(path[0])
-	if p.explicit == 0 && !p.acceptable(s.o.Policies) { // §6.1.5 (g)
-		return fault(Policy, path[0], "an explicit policy is required, and the path has none that is acceptable")
+	if p.explicit == 0 && len(p.userSet(o.Policies)) == 0 { // §6.1.5 (g)
+		return nil, fault(Policy, path[0], "an explicit policy is required, and the path has none that is acceptable")
 	}
-	return nil
+	return p, nil
 }
 
 // policyState has the state variables of RFC 5280 §6.1.2.
@@ -133,15 +146,20 @@ func (p *policyState) wrapUp(leaf *cert.Certificate) {
 	}
 }
 
-// acceptable tells whether the user-constrained policy set is not empty
-// (RFC 9618 §5.4).
-func (p *policyState) acceptable(user []oid.OID) bool {
+// userSet is the user-constrained policy set (RFC 9618 §5.4).
+func (p *policyState) userSet(user []oid.OID) map[oid.OID]bool {
 	if p.graph == nil {
-		return false
+		return nil
 	}
 	authority := p.graph.authoritySet()
-	if len(user) == 0 || slices.Contains(user, oid.AnyPolicy) || authority[oid.AnyPolicy] {
-		return len(authority) > 0
+	if len(user) == 0 || slices.Contains(user, oid.AnyPolicy) {
+		return authority
 	}
-	return slices.ContainsFunc(user, func(id oid.OID) bool { return authority[id] })
+	set := map[oid.OID]bool{}
+	for _, id := range user {
+		if authority[oid.AnyPolicy] || authority[id] {
+			set[id] = true
+		}
+	}
+	return set
 }

@@ -2,6 +2,7 @@ package certpath
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func asserts(ids ...oid.OID) testca.Option {
 	return testca.Extension(oid.ExtCertificatePolicies, false, sequence(list...))
 }
 
-func maps(pairs ...oid.OID) testca.Option {
+func mapsTo(pairs ...oid.OID) testca.Option {
 	var list [][]byte
 	for i := 0; i < len(pairs); i += 2 {
 		list = append(list, sequence(oidDER(pairs[i]), oidDER(pairs[i+1])))
@@ -49,6 +50,17 @@ func inhibitsAny(n int64) testca.Option {
 }
 
 type level []testca.Option
+
+// hierarchy issues one certificate for each level, the last for the leaf.
+func hierarchy(t *testing.T, levels []level) pki {
+	root := testca.NewRoot(t, "Root")
+	a := root
+	last := len(levels) - 1
+	for i, options := range levels[:last] {
+		a = a.Authority(fmt.Sprintf("Level %d", i), options...)
+	}
+	return of(root, a.Leaf(alice, testca.P256, levels[last]...))
+}
 
 func TestPolicies(t *testing.T) {
 	explicit := func(o *Options) { o.ExplicitPolicy = true }
@@ -95,19 +107,19 @@ func TestPolicies(t *testing.T) {
 		{"a larger number does not take back", []level{{requires(0, -1)}, {requires(5, -1)}, {}}, nil, Policy},
 
 		// mappings
-		{"mapped", []level{{asserts(gold), maps(gold, silver)}, {asserts(silver)}}, accept(gold), 0},
-		{"mapped: the user speaks the upper language", []level{{asserts(gold), maps(gold, silver)}, {asserts(silver)}}, accept(silver), Policy},
-		{"mapped: the old name is gone", []level{{asserts(gold), maps(gold, silver)}, {asserts(gold)}}, explicit, Policy},
-		{"mapped to two, one asserted", []level{{asserts(gold), maps(gold, silver, gold, bronze)}, {asserts(bronze)}}, accept(gold), 0},
-		{"mapped twice", []level{{asserts(gold), maps(gold, silver)}, {asserts(silver), maps(silver, bronze)}, {asserts(bronze)}}, accept(gold), 0},
-		{"mapped from what any asserts", []level{{asserts(anyPolicy), maps(gold, silver)}, {asserts(silver)}}, accept(gold), 0},
-		{"mapped from what nobody asserts", []level{{asserts(bronze), maps(gold, silver)}, {asserts(silver)}}, explicit, Policy},
-		{"inhibited by the user", []level{{asserts(gold), maps(gold, silver)}, {asserts(silver)}}, func(o *Options) { o.ExplicitPolicy, o.InhibitPolicyMapping = true, true }, Policy},
-		{"inhibited above", []level{{asserts(gold), requires(-1, 0)}, {asserts(gold), maps(gold, silver)}, {asserts(silver)}}, explicit, Policy},
-		{"inhibited above later", []level{{asserts(gold), requires(-1, 1)}, {asserts(gold), maps(gold, silver)}, {asserts(silver)}}, explicit, 0},
-		{"inhibited, unmapped stays", []level{{asserts(gold, bronze), requires(-1, 0)}, {asserts(gold, bronze), maps(gold, silver)}, {asserts(bronze)}}, explicit, 0},
-		{"from anyPolicy", []level{{asserts(anyPolicy), maps(anyPolicy, silver)}, {asserts(silver)}}, nil, Policy},
-		{"to anyPolicy", []level{{asserts(gold), maps(gold, anyPolicy)}, {asserts(gold)}}, nil, Policy},
+		{"mapped", []level{{asserts(gold), mapsTo(gold, silver)}, {asserts(silver)}}, accept(gold), 0},
+		{"mapped: the user speaks the upper language", []level{{asserts(gold), mapsTo(gold, silver)}, {asserts(silver)}}, accept(silver), Policy},
+		{"mapped: the old name is gone", []level{{asserts(gold), mapsTo(gold, silver)}, {asserts(gold)}}, explicit, Policy},
+		{"mapped to two, one asserted", []level{{asserts(gold), mapsTo(gold, silver, gold, bronze)}, {asserts(bronze)}}, accept(gold), 0},
+		{"mapped twice", []level{{asserts(gold), mapsTo(gold, silver)}, {asserts(silver), mapsTo(silver, bronze)}, {asserts(bronze)}}, accept(gold), 0},
+		{"mapped from what any asserts", []level{{asserts(anyPolicy), mapsTo(gold, silver)}, {asserts(silver)}}, accept(gold), 0},
+		{"mapped from what nobody asserts", []level{{asserts(bronze), mapsTo(gold, silver)}, {asserts(silver)}}, explicit, Policy},
+		{"inhibited by the user", []level{{asserts(gold), mapsTo(gold, silver)}, {asserts(silver)}}, func(o *Options) { o.ExplicitPolicy, o.InhibitPolicyMapping = true, true }, Policy},
+		{"inhibited above", []level{{asserts(gold), requires(-1, 0)}, {asserts(gold), mapsTo(gold, silver)}, {asserts(silver)}}, explicit, Policy},
+		{"inhibited above later", []level{{asserts(gold), requires(-1, 1)}, {asserts(gold), mapsTo(gold, silver)}, {asserts(silver)}}, explicit, 0},
+		{"inhibited, unmapped stays", []level{{asserts(gold, bronze), requires(-1, 0)}, {asserts(gold, bronze), mapsTo(gold, silver)}, {asserts(bronze)}}, explicit, 0},
+		{"from anyPolicy", []level{{asserts(anyPolicy), mapsTo(anyPolicy, silver)}, {asserts(silver)}}, nil, Policy},
+		{"to anyPolicy", []level{{asserts(gold), mapsTo(gold, anyPolicy)}, {asserts(gold)}}, nil, Policy},
 
 		// malformed
 		{"a policy twice", []level{{}, {asserts(gold, gold)}}, nil, Malformed},
@@ -115,13 +127,7 @@ func TestPolicies(t *testing.T) {
 		{"negative inhibitAnyPolicy", []level{{inhibitsAny(-1)}, {}}, nil, Malformed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			root := testca.NewRoot(t, "Root")
-			a := root
-			last := len(tt.levels) - 1
-			for i, options := range tt.levels[:last] {
-				a = a.Authority(fmt.Sprintf("Level %d", i), options...)
-			}
-			p := of(root, a.Leaf(alice, testca.P256, tt.levels[last]...))
+			p := hierarchy(t, tt.levels)
 			o := options(p)
 			if tt.change != nil {
 				tt.change(o)
@@ -168,7 +174,7 @@ func TestPolicyGrowth(t *testing.T) {
 		}
 	}
 	for i := range 20 {
-		a = a.Authority(fmt.Sprintf("Growth %d", i), asserts(policies...), maps(crossed...))
+		a = a.Authority(fmt.Sprintf("Growth %d", i), asserts(policies...), mapsTo(crossed...))
 	}
 	p := of(root, a.Leaf(alice, testca.P256, asserts(gold)))
 	o := options(p)
@@ -177,5 +183,38 @@ func TestPolicyGrowth(t *testing.T) {
 	check(t, p, o, Policy)
 	if d := time.Since(start); d > patience {
 		t.Errorf("took %v", d)
+	}
+}
+
+// TestPolicySet: what the chain may be relied on for.
+func TestPolicySet(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		levels []level
+		user   []oid.OID
+		want   []oid.OID
+	}{
+		{"none", []level{{}, {}}, nil, nil},
+		{"one", []level{{asserts(gold)}, {asserts(gold)}}, nil, []oid.OID{gold}},
+		{"two of three", []level{{asserts(gold, silver, bronze)}, {asserts(silver, gold)}}, nil, []oid.OID{gold, silver}},
+		{"one of the user's", []level{{asserts(gold, silver)}, {asserts(silver, gold)}}, []oid.OID{silver, bronze}, []oid.OID{silver}},
+		{"none of the user's", []level{{asserts(gold)}, {asserts(gold)}}, []oid.OID{silver}, nil},
+		{"user takes any", []level{{asserts(gold)}, {asserts(gold)}}, []oid.OID{silver, oid.AnyPolicy}, []oid.OID{gold}},
+		{"any all the way", []level{{asserts(oid.AnyPolicy)}, {asserts(oid.AnyPolicy)}}, nil, []oid.OID{oid.AnyPolicy}},
+		{"any all the way, the user's", []level{{asserts(oid.AnyPolicy)}, {asserts(oid.AnyPolicy)}}, []oid.OID{silver}, []oid.OID{silver}},
+		{"mapped: as the first authority calls it", []level{{asserts(gold), mapsTo(gold, silver)}, {asserts(silver)}}, nil, []oid.OID{gold}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := hierarchy(t, tt.levels)
+			o := options(p)
+			o.Policies = tt.user
+			chain, err := Verify(p.leaf, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := Policies(chain, o); !slices.Equal(got, tt.want) {
+				t.Errorf("%v, want %v", got, tt.want)
+			}
+		})
 	}
 }

@@ -131,7 +131,7 @@ func (j *judge) addPath(f *finding, c *cert.Certificate, s *cms.SignedReader, st
 		chain, err = certpath.Verify(c, o)
 	}
 	if err != nil {
-		f.add(pathStatus(err), "%v", err)
+		f.add(PathStatus(err), "%v", err)
 		if reasonOf(err) != certpath.Expired {
 			return nil
 		}
@@ -145,7 +145,8 @@ func (j *judge) addPath(f *finding, c *cert.Certificate, s *cms.SignedReader, st
 	return chain
 }
 
-func pathStatus(err error) Status {
+// PathStatus is the status of a signer whose certificate has that error of certpath.Verify.
+func PathStatus(err error) Status {
 	switch reasonOf(err) {
 	case certpath.Expired:
 		return StatusExpired

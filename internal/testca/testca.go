@@ -114,6 +114,8 @@ func (a *Authority) Leaf(email string, kind Kind, options ...Option) *Leaf {
 	}
 	if email != "" {
 		template.EmailAddresses = []string{email}
+	} else {
+		template.Subject.CommonName = "No Address"
 	}
 	apply(template, options)
 	if kind >= X25519 { // crypto/x509 writes no such keys
