@@ -61,7 +61,7 @@ func (o *judgeOptions) resolve(p *program) (*smime.OpenOptions, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trusted roots: %w", err)
 	}
-	intermediates, err := readCertificates(o.intermediates)
+	intermediates, err := readIntermediates(o.intermediates)
 	if err != nil {
 		return nil, fmt.Errorf("intermediates: %w", err)
 	}

@@ -53,6 +53,15 @@ func Add(b *cryptobyte.Builder, o OID) {
 	b.AddASN1(asn1.OBJECT_IDENTIFIER, func(b *cryptobyte.Builder) { b.AddBytes(content) })
 }
 
+// Parse reads an object identifier in dotted decimal, as people write it.
+func Parse(text string) (OID, error) {
+	content, err := OID(text).content()
+	if err != nil {
+		return "", err
+	}
+	return FromContent(content)
+}
+
 // FromContent decodes the content octets of an OBJECT IDENTIFIER. Arcs may be
 // of any size that fits [MaxLength]: UUID arcs (X.667) have 128 bits.
 func FromContent(content []byte) (OID, error) {

@@ -89,3 +89,15 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func TestParse(t *testing.T) {
+	for text, want := range map[string]OID{
+		"2.5.29.32.0": AnyPolicy, "0.0": "0.0", "2.999.1": "2.999.1",
+		"": "", "2": "", "2.": "", "2.5.x": "", "3.1": "", "1.40": "", "anyPolicy": "", "2.5.-1": "", " 2.5": "",
+	} {
+		got, err := Parse(text)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+}
