@@ -18,6 +18,7 @@ import (
 type search struct {
 	o           *Options
 	lenient     bool
+	pool        []candidate
 	signatures  map[edge]*Error // what is known about signatures
 	candidates  map[*cert.Certificate][]candidate
 	budget      int // signature checks that are left
@@ -158,6 +159,22 @@ type candidate struct {
 	rank   int
 }
 
+// pool lists all that may stand above the leaf, each once.
+func pool(o *Options) (list []candidate) {
+	seen := map[string]bool{}
+	add := func(certs []*cert.Certificate, anchor bool) {
+		for _, c := range certs {
+			if c != nil && !seen[string(c.Raw)] {
+				seen[string(c.Raw)] = true
+				list = append(list, candidate{Certificate: c, anchor: anchor})
+			}
+		}
+	}
+	add(o.Anchors, true)
+	add(o.Intermediates, false)
+	return list
+}
+
 // issuers lists the certificates whose subject is the issuer of child, the
 // most promising first: anchors, and those whose key identifier is the one
 // asked for. Key identifiers are hints and exclude nobody (RFC 5280 §4.2.1.1).
@@ -166,17 +183,11 @@ func (s *search) issuers(child *cert.Certificate) []candidate {
 		return list
 	}
 	var list []candidate
-	seen := map[string]bool{}
-	add := func(pool []*cert.Certificate, anchor bool) {
-		for _, c := range pool {
-			if c != nil && c.Subject.Equal(child.Issuer) && !seen[string(c.Raw)] {
-				seen[string(c.Raw)] = true
-				list = append(list, candidate{c, anchor, s.rank(child, c, anchor)})
-			}
+	for _, c := range s.pool {
+		if c.Subject.Equal(child.Issuer) {
+			list = append(list, candidate{c.Certificate, c.anchor, s.rank(child, c.Certificate, c.anchor)})
 		}
 	}
-	add(s.o.Anchors, true)
-	add(s.o.Intermediates, false)
 	slices.SortStableFunc(list, func(a, b candidate) int { return a.rank - b.rank })
 	s.candidates[child] = list
 	return list

@@ -97,7 +97,7 @@ type Options struct {
 // valid path was refused by Options.Accept, err is what it said of the first.
 func Verify(leaf *cert.Certificate, o *Options) (chain []*cert.Certificate, err error) {
 	s := &search{
-		o: o, budget: o.Budget,
+		o: o, budget: o.Budget, pool: pool(o),
 		signatures: map[edge]*Error{}, candidates: map[*cert.Certificate][]candidate{},
 	}
 	if s.budget == 0 {

@@ -211,7 +211,7 @@ func TestManyCrossSigned(t *testing.T) {
 	}
 	began := time.Now()
 	stdout, _, exit := mailseal(t, dir, "cert", "verify", "--trust", "root.pem", "--intermediates", "thicket.pem", "leaf.pem")
-	if took := time.Since(began); exit != 1 || took > 4*time.Second { // 1 s on a machine that does nothing else
+	if took := time.Since(began); exit != 1 || took > 10*time.Second { // half a second on a machine that does nothing else
 		t.Errorf("exit status %d after %v: %s", exit, took, stdout)
 	}
 }
