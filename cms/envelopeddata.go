@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/mailseal/mailseal/internal/ahead"
 	"github.com/mailseal/mailseal/internal/ber"
 	"github.com/mailseal/mailseal/internal/oid"
 )
@@ -174,8 +175,9 @@ func (e *EnvelopedReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo with large buffers.
-func (e *EnvelopedReader) WriteTo(w io.Writer) (int64, error) { return copyAll(w, e) }
+// WriteTo implements io.WriterTo: one block is decrypted while the one ahead of
+// it is written.
+func (e *EnvelopedReader) WriteTo(w io.Writer) (int64, error) { return ahead.Copy(w, e) }
 
 func (e *EnvelopedReader) fill() {
 	if e.buf == nil {

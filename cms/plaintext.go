@@ -22,7 +22,8 @@ var errHeld = fmt.Errorf("%w: more than %d MiB of content under a cipher that ca
 
 // plaintext decrypts one content.
 type plaintext interface {
-	// next decrypts more ciphertext; the result is valid until the next call.
+	// next decrypts more ciphertext, maybe in place; the result is valid until
+	// the next call.
 	next(ciphertext []byte) ([]byte, error)
 	// last ends the content. mac and aad are those of AuthEnvelopedData. A nil
 	// error gives the last octets.
@@ -135,15 +136,13 @@ func (c *cbcPlaintext) last(_, _ []byte) ([]byte, error) {
 type gcmPlaintext struct {
 	stream  *gcm.Stream
 	tagSize int
-	buf     []byte
 }
 
 func (g *gcmPlaintext) next(ciphertext []byte) ([]byte, error) {
-	g.buf = append(g.buf[:0], ciphertext...)
-	if err := g.stream.Decrypt(g.buf, g.buf); err != nil {
+	if err := g.stream.Decrypt(ciphertext, ciphertext); err != nil {
 		return nil, malformed("encryptedContent", err)
 	}
-	return g.buf, nil
+	return ciphertext, nil
 }
 
 func (g *gcmPlaintext) last(aad, mac []byte) ([]byte, error) {

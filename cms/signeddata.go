@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/ahead"
 	"github.com/mailseal/mailseal/internal/ber"
 	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/signature"
@@ -247,9 +248,9 @@ func (s *SignedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo implements io.WriterTo, so that io.Copy uses a buffer of the size
-// that suits the digests.
-func (s *SignedReader) WriteTo(w io.Writer) (int64, error) { return copyAll(w, s) }
+// WriteTo implements io.WriterTo: one block is hashed while the one ahead of it
+// is written.
+func (s *SignedReader) WriteTo(w io.Writer) (int64, error) { return ahead.Copy(w, s) }
 
 func (s *SignedReader) hash(p []byte) {
 	for _, h := range s.digests {
@@ -331,27 +332,6 @@ func (s *SignedReader) CRLs() [][]byte { return s.crls }
 
 // OCSPResponses returns the OCSP responses of the message as DER (RFC 5940).
 func (s *SignedReader) OCSPResponses() [][]byte { return s.ocsp }
-
-// copyAll is io.Copy with a large buffer.
-func copyAll(w io.Writer, r io.Reader) (n int64, err error) {
-	buf := make([]byte, 256<<10)
-	for {
-		m, err := r.Read(buf)
-		if m > 0 {
-			written, werr := w.Write(buf[:m])
-			n += int64(written)
-			if werr != nil {
-				return n, werr
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return n, nil
-		}
-		if err != nil {
-			return n, err
-		}
-	}
-}
 
 // parallel runs f(0) to f(n-1) on the cores at hand.
 func parallel(n int, f func(int)) {

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/mailseal/mailseal/cms"
+	"github.com/mailseal/mailseal/internal/ahead"
 	"github.com/mailseal/mailseal/internal/entity"
 	"github.com/mailseal/mailseal/internal/oid"
 )
@@ -41,7 +42,7 @@ func (op *opener) decompress(r *cms.Reader) (*entity.Entity, error) {
 		return nil, err
 	}
 	limit := max(minExpansion, op.size*MaxExpansion)
-	n, err := op.copy(spool, io.LimitReader(c, limit+1))
+	n, err := ahead.Copy(spool, io.LimitReader(c, limit+1))
 	if err == nil && n > limit {
 		err = errExpansion
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mailseal/mailseal/cms"
+	"github.com/mailseal/mailseal/internal/ahead"
 	"github.com/mailseal/mailseal/internal/entity"
 	"github.com/mailseal/mailseal/internal/oid"
 )
@@ -13,7 +14,9 @@ import (
 // pkcs7 opens an entity whose body is a CMS object. What it is, the object says itself; smime-type is a hint for people (RFC 8551
 // §3.2.2).
 func (op *opener) pkcs7(e *entity.Entity, c classification) (*entity.Entity, error) {
-	r, err := cms.NewReader(cmsBody(e, c.encoding), op.o.Limits)
+	body := ahead.NewReader(cmsBody(e, c.encoding))
+	defer body.Close()
+	r, err := cms.NewReader(body, op.o.Limits)
 	if err != nil && c.form == formNamed {
 		return nil, nil // a file that happens to have such a name
 	}
@@ -77,7 +80,7 @@ func (op *opener) decrypt(r *cms.Reader) (*entity.Entity, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := op.copy(spool, er); err != nil {
+	if _, err := ahead.Copy(spool, er); err != nil {
 		return nil, ErrDecrypt
 	}
 	op.layers[at].authenticated = er.Authenticated()

@@ -163,12 +163,6 @@ func (op *opener) malformed(err error) error {
 	return &MalformedError{fmt.Sprintf("layer %d", len(op.layers)+1), err}
 }
 
-// copy is io.Copy with a buffer that suits the message: most are small, and many are opened in a row.
-func (op *opener) copy(dst io.Writer, src io.Reader) (int64, error) {
-	buf := make([]byte, min(max(op.size, 4<<10), 256<<10))
-	return io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, buf)
-}
-
 // spool gives a place for the next layer's content.
 func (op *opener) spool() (*trackedSpool, error) {
 	if op.o.Spool == nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/mailseal/mailseal/internal/ahead"
 	"github.com/mailseal/mailseal/internal/entity"
 )
 
@@ -105,7 +106,7 @@ func writeWhole(w io.Writer, fields []entity.Field, body io.Reader) error {
 	if _, err := io.WriteString(w, "\r\n"); err != nil {
 		return err
 	}
-	_, err := io.Copy(w, body)
+	_, err := ahead.Copy(w, body)
 	return err
 }
 

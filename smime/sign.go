@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/cms"
+	"github.com/mailseal/mailseal/internal/ahead"
 	"github.com/mailseal/mailseal/internal/entity"
 )
 
@@ -116,7 +117,9 @@ func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOpt
 		if err != nil {
 			return fmt.Errorf("smime: sign: %w", err)
 		}
-		if err := content(io.MultiWriter(w, hash)); err != nil {
+		behind := ahead.NewWriter(hash)
+		err = content(io.MultiWriter(w, behind))
+		if err = errors.Join(err, behind.Close()); err != nil {
 			return err
 		}
 		if err := hash.Close(); err != nil {
@@ -146,7 +149,9 @@ func writePKCS7(w io.Writer, smimeType string, open func(io.Writer) (io.WriteClo
 		"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7m\"\r\n"+
 		"Content-Description: S/MIME Message\r\n\r\n", smimeType)
 	armour := entity.NewBase64Writer(w)
-	layer, err := open(armour)
+	behind := ahead.NewWriter(armour)
+	defer behind.Close()
+	layer, err := open(behind)
 	if err != nil {
 		return fmt.Errorf("smime: %s: %w", smimeType, err)
 	}
@@ -159,6 +164,9 @@ func writePKCS7(w io.Writer, smimeType string, open func(io.Writer) (io.WriteClo
 	}
 	if err := layer.Close(); err != nil {
 		return fmt.Errorf("smime: %s: %w", smimeType, err)
+	}
+	if err := behind.Close(); err != nil {
+		return err
 	}
 	return armour.Close()
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mailseal/mailseal/cms"
+	"github.com/mailseal/mailseal/internal/ahead"
 	"github.com/mailseal/mailseal/internal/entity"
 	"github.com/mailseal/mailseal/internal/oid"
 )
@@ -107,8 +108,11 @@ func (op *opener) verifyOnce(content io.Reader, signature *entity.Entity, enc en
 	if err != nil {
 		return verified{}, err
 	}
+	// One core reads and looks at line ends while another hashes.
+	canonical := ahead.NewReader(content)
+	defer canonical.Close()
 	// Content inside a detached signature is refused by cms: one program would show it, another the part beside it (CVE-2018-18509).
-	s, err := r.SignedData(op.signedOptions(content))
+	s, err := r.SignedData(op.signedOptions(canonical))
 	if err != nil {
 		return verified{}, err
 	}
@@ -121,7 +125,7 @@ func (op *opener) signedOptions(content io.Reader) *cms.SignedOptions {
 
 // readSigned reads a SignedData to its end. Signatures that are wrong are no error here; they are among the signers.
 func (op *opener) readSigned(s *cms.SignedReader, dst io.Writer) (verified, error) {
-	_, err := op.copy(dst, s)
+	_, err := ahead.Copy(dst, s)
 	if err != nil && s.Signers() == nil {
 		return verified{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mailseal/mailseal/cms"
+	"github.com/mailseal/mailseal/internal/ahead"
 	"github.com/mailseal/mailseal/internal/entity"
 )
 
@@ -123,14 +124,11 @@ func fill(dst io.Writer, src io.Reader, length int64, open func(dst io.Writer, l
 	if err != nil {
 		return err
 	}
-	if _, err := io.CopyBuffer(w, onlyReader{src}, make([]byte, 256<<10)); err != nil {
+	if _, err := ahead.Copy(w, src); err != nil {
 		return err
 	}
 	return w.Close()
 }
-
-// onlyReader hides WriteTo, which would choose a buffer of its own.
-type onlyReader struct{ io.Reader }
 
 // readCMS opens the message in file and hands it to f with an output that is
 // made real when f returns nil.

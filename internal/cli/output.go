@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/mailseal/mailseal/internal/ahead"
 )
 
 // output is where a command's result goes. Nothing of it exists before commit: a
@@ -19,7 +21,7 @@ type output struct {
 	path  string   // the final name; "" for standard output
 	temp  *os.File // the file under its other name
 	spool *spool   // what is held back, when there is no temp
-	buf   *bufio.Writer
+	buf   *ahead.Writer
 }
 
 // secret and public are the modes of new files.
@@ -34,7 +36,7 @@ const (
 func (p *program) createOutput(path string, mode os.FileMode, in *input) (*output, error) {
 	if path == "" || path == "-" {
 		s := newSpool()
-		return &output{p: p, spool: s, buf: bufio.NewWriter(s)}, nil
+		return &output{p: p, spool: s, buf: ahead.NewWriter(s)}, nil
 	}
 	// A link is followed, so that what it points to is replaced and not the link.
 	if target, err := filepath.EvalSymlinks(path); err == nil {
@@ -51,7 +53,7 @@ func (p *program) createOutput(path string, mode os.FileMode, in *input) (*outpu
 		}
 		if !info.Mode().IsRegular() { // a device or pipe must not be renamed over
 			s := newSpool()
-			return &output{p: p, path: path, spool: s, buf: bufio.NewWriter(s)}, nil
+			return &output{p: p, path: path, spool: s, buf: ahead.NewWriter(s)}, nil
 		}
 	}
 	temp, err := createTemp(path, mode)
@@ -62,7 +64,7 @@ func (p *program) createOutput(path string, mode os.FileMode, in *input) (*outpu
 		}
 		return nil, broken(err, "is the folder there, and may you write to it?")
 	}
-	return &output{p: p, path: path, temp: temp, buf: bufio.NewWriterSize(temp, 64<<10)}, nil
+	return &output{p: p, path: path, temp: temp, buf: ahead.NewWriter(temp)}, nil
 }
 
 // createTemp makes a new file beside path, on the same disk, so that the rename is
@@ -76,7 +78,7 @@ func (o *output) Write(b []byte) (int, error) { return o.buf.Write(b) }
 
 // commit makes the result exist.
 func (o *output) commit() error {
-	if err := o.buf.Flush(); err != nil {
+	if err := o.buf.Close(); err != nil {
 		return err
 	}
 	if o.temp != nil {
@@ -115,6 +117,7 @@ func (o *output) rename() error {
 
 // discard removes what was written so far; after commit it does nothing.
 func (o *output) discard() {
+	_ = o.buf.Close()
 	if o.temp != nil {
 		_ = o.temp.Close()
 		_ = os.Remove(o.temp.Name())

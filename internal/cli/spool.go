@@ -25,6 +25,7 @@ type spool struct {
 	file   *os.File
 	block  cipher.Block
 	nonce  [8]byte
+	buf    []byte // for what is being encrypted
 }
 
 func newSpool() *spool { return &spool{} }
@@ -82,12 +83,14 @@ func (s *spool) open() error {
 }
 
 func (s *spool) writeFile(p []byte) (n int, err error) {
-	buf := make([]byte, min(len(p), 64<<10))
+	if s.buf == nil {
+		s.buf = make([]byte, 64<<10)
+	}
 	for n < len(p) {
-		m := copy(buf, p[n:])
+		m := copy(s.buf, p[n:])
 		at := s.size - int64(len(s.memory))
-		s.xor(buf[:m], at)
-		if _, err := s.file.WriteAt(buf[:m], at); err != nil {
+		s.xor(s.buf[:m], at)
+		if _, err := s.file.WriteAt(s.buf[:m], at); err != nil {
 			return n, fmt.Errorf("write temporary file: %w", err)
 		}
 		n += m

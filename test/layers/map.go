@@ -11,6 +11,7 @@ internal/oid            object and algorithm identifiers: names without behaviou
 internal/mailbox        one strict address type: compared the same way everywhere
 internal/gcm            GCM as a stream: one algorithm, no meaning
 internal/ccm            CCM as a stream: likewise
+internal/ahead          both ends of a long copy at work at once: bytes without meaning
 internal/rc2            RFC 2268: a block cipher that only old files need
 
 internal/entity         byte-exact MIME: knows nothing of what a part holds

@@ -1,0 +1,246 @@
+// Package ahead lets both ends of a long copy work at the same time: while one
+// core writes, hashes or encrypts a block, another reads, decodes or decrypts
+// the next. Short copies, as most mails are, start no goroutine.
+//
+// [Copy] and [Reader] run the source's side on a goroutine of its own, [Writer]
+// the destination's. Nobody else may use that side until Copy has returned or
+// Close was called; the goroutine has ended then.
+package ahead
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+)
+
+const (
+	firstBlock = 4 << 10 // most messages end within
+	// alone is how much is copied before a goroutine is worth its start.
+	alone = 64 << 10
+	// block is what changes hands; depth blocks may be full at a time. They fit
+	// the cache that the cores share.
+	block = 128 << 10
+	depth = 3
+)
+
+// Reader reads ahead.
+type Reader struct {
+	src  io.Reader
+	rest []byte // of the block at hand
+	read int    // octets, as long as there is no goroutine
+	err  error  // behind rest
+
+	current []byte // the block at hand, to be given back
+	full    chan filled
+	empty   chan []byte
+	stop    chan struct{}
+}
+
+// filled is a block with what ended it.
+type filled struct {
+	buf []byte
+	n   int
+	err error
+}
+
+// NewReader returns a Reader of src. Close it, also after an error.
+func NewReader(src io.Reader) *Reader { return &Reader{src: src} }
+
+// Read implements io.Reader. Errors of the source come behind what it gave.
+func (r *Reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := r.next(); err != nil {
+		return 0, err
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// WriteTo implements io.WriterTo without a copy in between.
+func (r *Reader) WriteTo(w io.Writer) (written int64, err error) {
+	for {
+		if err := r.next(); errors.Is(err, io.EOF) {
+			return written, nil
+		} else if err != nil {
+			return written, err
+		}
+		n, err := w.Write(r.rest)
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+		r.rest = nil
+	}
+}
+
+// next makes sure that rest has something.
+func (r *Reader) next() error {
+	for len(r.rest) == 0 {
+		if r.err != nil {
+			return r.err
+		}
+		r.fill()
+	}
+	return nil
+}
+
+func (r *Reader) fill() {
+	if r.read < alone {
+		size := firstBlock
+		if r.read > 0 {
+			size = alone
+		}
+		if len(r.current) < size {
+			r.current = make([]byte, size)
+		}
+		n, err := fillBlock(r.src, r.current)
+		r.read += n
+		r.rest, r.err = r.current[:n], err
+		return
+	}
+	if r.full == nil {
+		r.start()
+	} else {
+		r.empty <- r.current
+	}
+	f := <-r.full
+	r.current, r.rest, r.err = f.buf, f.buf[:f.n], f.err
+}
+
+func (r *Reader) start() {
+	r.full, r.empty, r.stop = make(chan filled, depth), make(chan []byte, depth), make(chan struct{})
+	for range depth {
+		r.empty <- make([]byte, block)
+	}
+	go func() {
+		defer close(r.full)
+		for {
+			select {
+			case <-r.stop:
+				return
+			case buf := <-r.empty:
+				n, err := fillBlock(r.src, buf)
+				r.full <- filled{buf, n, err} // as many places as blocks
+				if err != nil {
+					return
+				}
+			}
+		}
+	}()
+}
+
+// fillBlock reads until the block is full or the source fails.
+func fillBlock(src io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = src.Read(buf[n:])
+		n += m
+	}
+	return n, err
+}
+
+// Close waits for a read that is under way and ends the reading.
+func (r *Reader) Close() {
+	if r.full != nil {
+		close(r.stop)
+		for range r.full { // until the goroutine has closed it
+		}
+		r.full = nil
+	}
+	r.rest, r.err, r.read = nil, errClosed, 0
+}
+
+var errClosed = errors.New("ahead: closed")
+
+// Copy copies src to dst until io.EOF, as io.Copy does.
+func Copy(dst io.Writer, src io.Reader) (int64, error) {
+	r := NewReader(src)
+	defer r.Close()
+	return r.WriteTo(dst)
+}
+
+// Writer writes behind the caller's back. An error of the destination shows at
+// a later Write, or at Close.
+type Writer struct {
+	dst    io.Writer
+	buf    []byte
+	work   chan []byte
+	free   chan []byte
+	done   chan struct{}
+	failed atomic.Pointer[error]
+	closed bool
+}
+
+// NewWriter returns a Writer to dst. Close it, also after an error; it does not
+// close dst.
+func NewWriter(dst io.Writer) *Writer { return &Writer{dst: dst} }
+
+// Write implements io.Writer. It keeps nothing of p.
+func (w *Writer) Write(p []byte) (int, error) {
+	if w.closed {
+		return 0, errClosed
+	}
+	total := len(p)
+	for len(p) > 0 {
+		if err := w.failed.Load(); err != nil {
+			return total - len(p), *err
+		}
+		n := min(len(p), block-len(w.buf))
+		w.buf = append(w.buf, p[:n]...)
+		p = p[n:]
+		if len(w.buf) == block {
+			w.handOver()
+		}
+	}
+	return total, nil
+}
+
+func (w *Writer) handOver() {
+	if w.work == nil {
+		w.work, w.free, w.done = make(chan []byte, depth), make(chan []byte, depth), make(chan struct{})
+		for range depth - 1 {
+			w.free <- make([]byte, 0, block)
+		}
+		go w.run()
+	}
+	w.work <- w.buf
+	w.buf = (<-w.free)[:0]
+}
+
+func (w *Writer) run() {
+	defer close(w.done)
+	for buf := range w.work {
+		if w.failed.Load() == nil {
+			w.write(buf)
+		}
+		w.free <- buf
+	}
+}
+
+func (w *Writer) write(buf []byte) {
+	if _, err := w.dst.Write(buf); err != nil {
+		w.failed.Store(&err)
+	}
+}
+
+// Close writes what is left, waits until all is written, and returns the first
+// error.
+func (w *Writer) Close() error {
+	if !w.closed {
+		w.closed = true
+		if w.work != nil {
+			close(w.work)
+			<-w.done
+		}
+		if len(w.buf) > 0 && w.failed.Load() == nil {
+			w.write(w.buf)
+		}
+	}
+	if err := w.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
