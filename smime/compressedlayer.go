@@ -22,6 +22,22 @@ const (
 // errExpansion ends a decompression.
 var errExpansion = errors.New("the compressed content grows too large")
 
+// Compress writes the message of the first size bytes of src to dst, compressed (RFC 8551 §3.6). It protects nothing. The header is
+// treated as by [Sign].
+func Compress(dst io.Writer, src io.ReaderAt, size int64) error {
+	d, err := newDraft(src, size)
+	if err != nil {
+		return err
+	}
+	return d.write(dst, compressedEntity(d.writeEntity))
+}
+
+func compressedEntity(content entityWriter) entityWriter {
+	return func(w io.Writer) error {
+		return writePKCS7(w, typeCompressed, func(dst io.Writer) (io.WriteCloser, error) { return cms.Compress(dst, nil) }, content)
+	}
+}
+
 // decompress opens a CompressedData (RFC 8551 §3.6).
 func (op *opener) decompress(r *cms.Reader) (*entity.Entity, error) {
 	at := len(op.layers)

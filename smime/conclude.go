@@ -20,6 +20,7 @@ const (
 func (op *opener) conclude() {
 	v := &op.message.Verdict
 	*v = Verdict{From: append([]string{}, op.judge.sender.shown...), Signers: []Signer{}, Layers: []Layer{}}
+	op.judgeHeader(v)
 	e := evidence{closed: op.closed}
 	for _, l := range op.layers {
 		v.Layers = append(v.Layers, l.Layer)

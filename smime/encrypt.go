@@ -17,6 +17,14 @@ type EncryptOptions struct {
 	Cipher cms.Cipher
 	// DeriveKey binds the content key to the cipher (RFC 9709), for recipients who all say that they read that.
 	DeriveKey bool
+	// Headers, if not "", protects the header too (RFC 9788): a copy of it is encrypted, and what the policy hides is not readable
+	// outside any more.
+	Headers HeaderPolicy
+	// Compress makes what is encrypted smaller first (RFC 8551 §3.6); together with a signature, what was signed. Not every program
+	// reads it. Whoever can choose a part of a text and see how long the message becomes may guess the rest of it.
+	Compress bool
+	// Time, if not zero, becomes the message's Date if it has none. [Seal] takes that of SignOptions.
+	Time time.Time
 	// Rand is the source of keys and nonces; nil is crypto/rand. It is for tests.
 	Rand io.Reader
 }
@@ -24,40 +32,81 @@ type EncryptOptions struct {
 // Encrypt writes the message of the first size bytes of src to dst, encrypted (RFC 8551 §3.3, §3.4). The header is treated as by
 // [Sign]: what is not about the body stays outside, readable.
 func Encrypt(dst io.Writer, src io.ReaderAt, size int64, o *EncryptOptions) error {
+	if o == nil {
+		return errNobodyReads
+	}
 	d, err := newDraft(src, size)
 	if err != nil {
+		return err
+	}
+	if !d.has("Date") {
+		if err := d.date(o.Time, false); err != nil {
+			return err
+		}
+	}
+	if err := d.protect(o.Headers, true); err != nil {
 		return err
 	}
 	encrypted, err := encryptedEntity(d.writeEntity, o)
 	if err != nil {
 		return err
 	}
-	return d.write(dst, encrypted, time.Time{})
+	return d.write(dst, encrypted)
 }
 
 // Seal signs, then encrypts, in one pass (RFC 8551 §3.7). The signature is inside, where nobody but the recipients sees it and
 // nobody can strip it to put another in its place.
 func Seal(dst io.Writer, src io.ReaderAt, size int64, s *SignOptions, e *EncryptOptions) error {
-	d, err := newDraft(src, size)
+	d, sealed, err := sealedDraft(src, size, s, e)
 	if err != nil {
 		return err
+	}
+	return d.write(dst, sealed)
+}
+
+// TripleWrap signs, encrypts, and signs again (RFC 2634 §1.1). The outer signature lets those who pass the message on see who sent
+// it without reading it; what is believed of the message rests on the inner one.
+func TripleWrap(dst io.Writer, src io.ReaderAt, size int64, inner *SignOptions, e *EncryptOptions, outer *SignOptions) error {
+	d, sealed, err := sealedDraft(src, size, inner, e)
+	if err != nil {
+		return err
+	}
+	wrapped, err := signedEntity(sealed, outer)
+	if err != nil {
+		return err
+	}
+	return d.write(dst, wrapped)
+}
+
+func sealedDraft(src io.ReaderAt, size int64, s *SignOptions, e *EncryptOptions) (*draft, entityWriter, error) {
+	switch {
+	case s == nil:
+		return nil, nil, errNobodySigns
+	case e == nil:
+		return nil, nil, errNobodyReads
+	}
+	d, err := newDraft(src, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := d.date(s.Time, s.Redate); err != nil {
+		return nil, nil, err
+	}
+	if err := d.protect(e.Headers, true); err != nil {
+		return nil, nil, err
 	}
 	signed, err := signedEntity(d.writeEntity, s.inside())
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	sealed, err := encryptedEntity(signed, e)
-	if err != nil {
-		return err
-	}
-	return d.write(dst, sealed, s.Time)
+	return d, sealed, err
 }
+
+var errNobodyReads = errors.New("smime: nobody can read it: EncryptOptions.Recipients is empty")
 
 // inside are the options of a signature that is encrypted.
 func (o *SignOptions) inside() *SignOptions {
-	if o == nil {
-		return nil
-	}
 	in := *o
 	in.Opaque = !o.Detached
 	return &in
@@ -65,11 +114,14 @@ func (o *SignOptions) inside() *SignOptions {
 
 func encryptedEntity(content entityWriter, o *EncryptOptions) (entityWriter, error) {
 	if o == nil || len(o.Recipients) == 0 {
-		return nil, errors.New("smime: nobody can read it: EncryptOptions.Recipients is empty")
+		return nil, errNobodyReads
 	}
-	smimeType := "enveloped-data"
+	smimeType := typeEnveloped
 	if o.Cipher.Authenticates() {
-		smimeType = "authEnveloped-data"
+		smimeType = typeAuthEnveloped
+	}
+	if o.Compress {
+		content = compressedEntity(content)
 	}
 	return func(w io.Writer) error {
 		return writePKCS7(w, smimeType, func(dst io.Writer) (io.WriteCloser, error) {

@@ -90,6 +90,7 @@ func FuzzOpen(f *testing.F) {
 		plain, detached, opaque, strings.ReplaceAll(detached, "\r\n", "\n"), compress(f, detached),
 		encryptMessage(f, opaque, cms.AES256CBC, w.bob), encryptMessage(f, detached, cms.AES256GCM, w.bob),
 		signMessage(f, encryptMessage(f, opaque, cms.AES128GCM, w.bob), o),
+		signMessage(f, plain, &SignOptions{Signers: o.Signers, Headers: HeadersVisible}),
 		binaryBody(f, opaque), binaryBody(f, encryptMessage(f, binaryBody(f, opaque), cms.AES256CBC, w.bob)),
 		"From: alice@example.com\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nevil\r\n--x\r\n" + detached + "\r\n--x--\r\n",
 	} {
@@ -133,6 +134,7 @@ func FuzzSign(f *testing.F) {
 	o := &SignOptions{Signers: []*cms.Signer{signerOf(w.alice)}, Time: testca.Now}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var b bytes.Buffer
+		o.Headers = []HeaderPolicy{HeadersUnprotected, HeadersVisible}[len(in)%2]
 		if err := Sign(&b, bytes.NewReader(in), int64(len(in)), o); err != nil {
 			return
 		}
@@ -152,6 +154,9 @@ func FuzzSign(f *testing.F) {
 			if s.Status == StatusInvalid {
 				t.Fatalf("%s\n%q", show(m.Verdict), b.Bytes())
 			}
+		}
+		if v := m.Verdict; len(v.DifferingHeaders) > 0 || o.Headers != HeadersUnprotected && v.HeaderProtection != HeaderSigned {
+			t.Fatalf("%s\n%q", show(v), b.Bytes())
 		}
 		var again bytes.Buffer
 		if err := m.WriteContent(&again); err != nil {

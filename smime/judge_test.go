@@ -2,6 +2,8 @@ package smime
 
 import (
 	"bytes"
+	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +46,54 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
+// redated is a message with another Date.
+func redated(message string, at time.Time) string {
+	return regexp.MustCompile(`(?m)^Date: .*\r$`).ReplaceAllLiteralString(message, "Date: "+at.Format(time.RFC1123Z)+"\r")
+}
+
+// TestDateAgainstClock: a message is not signed at another time than it is dated, unless its Date may be put right.
+func TestDateAgainstClock(t *testing.T) {
+	w := newWorld(t)
+	o := SignOptions{Signers: []*cms.Signer{signerOf(w.ca.Leaf("alice@example.com", testca.P256))}}
+	sign := func(message string, at time.Time, redate bool) (string, error) {
+		o.Time, o.Redate = at, redate
+		var b strings.Builder
+		err := Sign(&b, strings.NewReader(message), int64(len(message)), &o)
+		return b.String(), err
+	}
+	for _, skew := range []time.Duration{-48 * time.Hour, -56 * time.Minute, -55 * time.Minute, 0, 55 * time.Minute, 56 * time.Minute, 48 * time.Hour} {
+		at := testca.Now.Add(skew)
+		_, err := sign(plain, at, false)
+		var wrong *DateError
+		if errors.As(err, &wrong) != (skew.Abs() > 55*time.Minute) {
+			t.Errorf("%s: %v", skew, err)
+		}
+		signed, err := sign(plain, at, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := open(t, signed, w.options())
+		date := headerDate(m.outer)
+		if kept := date.Equal(testca.Now); kept != (skew.Abs() <= 55*time.Minute) || !kept && !date.Equal(at) {
+			t.Errorf("%s: dated %s", skew, date)
+		}
+		for _, warning := range m.Verdict.Warnings {
+			if strings.Contains(warning, "but dated") {
+				t.Errorf("%s: %s", skew, warning)
+			}
+		}
+	}
+	undated := strings.Replace(plain, "Date: ", "X-Date: ", 1)
+	signed, err := sign(undated, testca.Now, false)
+	if err != nil || !headerDate(open(t, signed, w.options()).outer).Equal(testca.Now) {
+		t.Errorf("no Date: %v\n%s", err, signed)
+	}
+	signed, err = sign(strings.Replace(plain, "Date: ", "Date: long ago, ", 1), testca.Now, false)
+	if err != nil || !strings.Contains(signed, "long ago") {
+		t.Errorf("a Date that cannot be read: %v", err)
+	}
+}
+
 func TestSigningTime(t *testing.T) {
 	w := newWorld(t)
 	alice := w.ca.Leaf("alice@example.com", testca.P256)
@@ -51,7 +101,10 @@ func TestSigningTime(t *testing.T) {
 		skew time.Duration
 		warn string
 	}{{0, ""}, {55 * time.Minute, ""}, {-55 * time.Minute, ""}, {56 * time.Minute, "but dated"}, {-65 * time.Minute, "but dated"}, {48 * time.Hour, "in the future"}} {
-		m := open(t, signMessage(t, plain, &SignOptions{Signers: []*cms.Signer{signerOf(alice)}, Time: testca.Now.Add(tc.skew)}), w.options())
+		// Some other program signs it so; Sign itself does not (TestDateAgainstClock).
+		at := testca.Now.Add(tc.skew)
+		signed := signMessage(t, redated(plain, at), &SignOptions{Signers: []*cms.Signer{signerOf(alice)}, Time: at})
+		m := open(t, redated(signed, testca.Now), w.options())
 		wantVerdict(t, m, Valid, CoverageWhole)
 		wantWarning(t, m, tc.warn)
 	}

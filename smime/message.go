@@ -18,9 +18,10 @@ type Message struct {
 	// verdict is valid, or if the signers say that they signed in the future.
 	Learned *Learned
 
-	outer   entity.Header
-	content *entity.Entity // nil while a layer is closed
-	spools  []Spool
+	outer     entity.Header
+	content   *entity.Entity  // nil while a layer is closed
+	protected protectedHeader // of which the Subject is shown
+	spools    []Spool
 }
 
 // Content is the innermost entity, header and body, as it was signed or encrypted. It is nil if there is a layer that could not be
@@ -33,35 +34,89 @@ func (m *Message) Content() *io.SectionReader {
 }
 
 // WriteContent writes the opened message: the header of the message as it was, with the content's own description (Content-Type
-// and its family) and body. No other header field of the content becomes one of the message, whoever signed it: From, To or an
+// and its family) and body. Of a protected header (RFC 9788) the Subject is taken, and the copy of hidden fields at the beginning of
+// the text is left out. No other header field of the content becomes one of the message, whoever signed it: From, To or an
 // Authentication-Results from inside would pass for what a mail server wrote. Line ends become CRLF.
 func (m *Message) WriteContent(dst io.Writer) error {
 	if m.content == nil {
 		return errors.New("smime: no content: a layer of the message is closed")
 	}
 	w := bufio.NewWriterSize(dst, 64<<10)
-	d := &draft{}
-	for _, f := range m.outer.Fields {
-		if !f.IsContent() && !f.Is("MIME-Version") {
-			d.outer = append(d.outer, f)
-		}
-	}
-	for _, f := range m.content.Header.Fields {
-		if f.IsContent() {
-			d.inner = append(d.inner, f)
-		}
-	}
-	if err := writeFields(w, append(d.outer, entity.Field{Raw: []byte("MIME-Version: 1.0\r\n")})); err != nil {
+	outer := append(m.shownHeader(), entity.Field{Raw: []byte("MIME-Version: 1.0\r\n")})
+	if err := writeFields(w, outer); err != nil {
 		return err
 	}
-	body := io.Reader(m.content.Body())
-	if enc, err := m.content.Header.TransferEncoding(); err != nil || enc != entity.Binary {
-		body = entity.NewCanonicalReader(body)
+	var inner []entity.Field
+	for _, f := range m.content.Header.Fields {
+		if f.IsContent() {
+			// RFC 9788 §4.1: hp has no meaning outside of the layer that it was in.
+			inner = append(inner, f.WithoutParameters("hp", "protected-headers"))
+		}
 	}
-	if err := writeWhole(w, d.inner, body); err != nil {
+	show := writeShown
+	if m.protected.state != HeaderEncrypted {
+		show = writeUnchanged
+	}
+	if err := show(w, m.content, inner, 0); err != nil {
 		return err
 	}
 	return w.Flush()
+}
+
+// shownHeader is the header outside, with the protected Subject in the place of the one there.
+func (m *Message) shownHeader() []entity.Field {
+	var fields []entity.Field
+	subject := entity.Header{Fields: m.protected.fields}.All("Subject")
+	promoted := m.protected.promoted() && len(subject) < 2
+	for _, f := range m.outer.Fields {
+		switch {
+		case f.IsContent(), f.Is("MIME-Version"):
+		case promoted && f.Is("Subject"):
+			fields, subject = append(fields, subject...), nil
+		default:
+			fields = append(fields, f)
+		}
+	}
+	if promoted {
+		fields = append(fields, subject...)
+	}
+	return fields
+}
+
+// writeUnchanged writes an entity as it is, but for its line ends.
+func writeUnchanged(w io.Writer, e *entity.Entity, fields []entity.Field, _ int) error {
+	body := io.Reader(e.Body())
+	if enc, err := (entity.Header{Fields: fields}).TransferEncoding(); err != nil || enc != entity.Binary {
+		body = entity.NewCanonicalReader(body)
+	}
+	return writeWhole(w, fields, body)
+}
+
+// writeShown leaves the copy of hidden fields out of the main body (RFC 9788 §4.5.3). What cannot be read is written as it is.
+func writeShown(w io.Writer, e *entity.Entity, fields []entity.Field, depth int) error {
+	h := entity.Header{Fields: fields}
+	typ, err := h.ContentType()
+	enc, encErr := h.TransferEncoding()
+	if err != nil || encErr != nil || depth > maxRewrite {
+		return writeUnchanged(w, e, fields, depth)
+	}
+	if typ.IsMultipart() && hasLegacy(e, fields, depth) {
+		return writeParts(w, e, fields, func(i int, part *entity.Entity) error {
+			if !legacyPart(typ.Type, i) {
+				return writeUnchanged(w, part, part.Header.Fields, depth+1)
+			}
+			return writeShown(w, part, part.Header.Fields, depth+1)
+		})
+	}
+	if !isLegacy(typ) {
+		return writeUnchanged(w, e, fields, depth)
+	}
+	text, err := withoutLegacy(typ.Type, decodeBody(e.Body(), enc))
+	if err != nil {
+		return writeUnchanged(w, e, fields, depth)
+	}
+	fields = eachField(fields, func(f entity.Field) entity.Field { return f.WithoutParameters(hpLegacy) })
+	return writeText(w, fields, text, enc)
 }
 
 // Close removes decrypted content from the spools. Content cannot be read afterwards.

@@ -36,6 +36,9 @@ type OpenOptions struct {
 	From string
 	// Profile says which old algorithms are read; nil is compat, which reads all of them and warns.
 	Profile *Profile
+	// DecodeHeader turns the value of a header field, with its encoded words (RFC 2047), into text; nil knows UTF-8, ASCII and
+	// ISO-8859-1 only. What it returns is shown and compared, and nothing else depends on it.
+	DecodeHeader func(value string) string
 	// WithoutAttributes takes signatures without signed attributes, which some old programs made; see cms.SignedOptions.
 	WithoutAttributes bool
 	// Spool makes a place for the content of one layer; nil keeps it in memory, up to MaxMemory.
@@ -120,10 +123,11 @@ func (op *opener) descend(e *entity.Entity) error {
 			op.closed = true
 			return op.malformed(fmt.Errorf("more than %d layers", MaxLayers))
 		}
-		if depth > 0 {
+		next, err := op.takeOff(e, depth)
+		if depth > 0 && (next != nil || err != nil) {
+			// Of the content, judgeHeader says more.
 			op.warnInnerHeader(e.Header)
 		}
-		next, err := op.takeOff(e, depth)
 		if err != nil {
 			op.closed = true
 			return err

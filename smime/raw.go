@@ -13,7 +13,8 @@ import (
 // From, so no address is asked for: who signed is in the verdict, and whether that is the right one is for the caller to say. With
 // o nil nobody is trusted or distrusted, and a signature that fits is valid; a warning says so. Of o, what concerns mail is not used.
 func JudgeRaw(s *cms.SignedReader, o *OpenOptions) Verdict {
-	v := Verdict{From: []string{}, Signers: []Signer{}, Layers: []Layer{}, Warnings: []string{}}
+	v := Verdict{From: []string{}, Signers: []Signer{}, Layers: []Layer{}, Warnings: []string{},
+		HeaderProtection: HeaderNone, DifferingHeaders: []DifferingHeader{}}
 	j := judge{o: o, raw: true}
 	l := layerEvidence{kind: LayerSigned}
 	var algorithms []string

@@ -26,8 +26,13 @@ type SignOptions struct {
 	// ignore it.
 	Detached bool
 	// Time is the signing time, and becomes the message's Date if it has none. Programs refuse a signature when Date and
-	// signing time are an hour or more apart.
+	// signing time are an hour or more apart, so a Date that is more than 55 minutes from it is a [DateError].
 	Time time.Time
+	// Redate puts the signing time in place of such a Date.
+	Redate bool
+	// Headers, if not "", protects the header too (RFC 9788): a copy of it is signed. Nothing is hidden, whatever the policy, unless
+	// the message is encrypted as well, by [Seal], which asks EncryptOptions.
+	Headers HeaderPolicy
 	// Profile decides about algorithms; nil is compat.
 	Profile *Profile
 	// Capabilities are what the signer can read; nil is what the profile says.
@@ -45,25 +50,33 @@ type SignOptions struct {
 // signed entity and Bcc is dropped. The signed entity is made safe for every relay first: parts in 8-bit or binary, with endless
 // lines, trailing white space or "From " at a line's start are re-encoded, all others keep their bytes. Line ends become CRLF.
 func Sign(dst io.Writer, src io.ReaderAt, size int64, o *SignOptions) error {
+	if o == nil {
+		return errNobodySigns
+	}
 	d, err := newDraft(src, size)
 	if err != nil {
+		return err
+	}
+	if err := d.date(o.Time, o.Redate); err != nil {
+		return err
+	}
+	if err := d.protect(o.Headers, false); err != nil {
 		return err
 	}
 	signed, err := signedEntity(d.writeEntity, o)
 	if err != nil {
 		return err
 	}
-	return d.write(dst, signed, o.Time)
+	return d.write(dst, signed)
 }
 
+var errNobodySigns = errors.New("smime: nobody signs: SignOptions.Signers is empty")
+
 // write puts the protected entity below the outer header.
-func (d *draft) write(dst io.Writer, protected entityWriter, date time.Time) error {
+func (d *draft) write(dst io.Writer, protected entityWriter) error {
 	w := bufio.NewWriterSize(dst, 64<<10)
 	if err := writeFields(w, d.outer); err != nil {
 		return err
-	}
-	if !d.has("Date") && !date.IsZero() {
-		fmt.Fprintf(w, "Date: %s\r\n", date.Format(time.RFC1123Z))
 	}
 	fmt.Fprint(w, "MIME-Version: 1.0\r\n")
 	if err := protected(w); err != nil {
@@ -75,7 +88,7 @@ func (d *draft) write(dst io.Writer, protected entityWriter, date time.Time) err
 // signedEntity puts a signature around content.
 func signedEntity(content entityWriter, o *SignOptions) (entityWriter, error) {
 	if o == nil || len(o.Signers) == 0 {
-		return nil, errors.New("smime: nobody signs: SignOptions.Signers is empty")
+		return nil, errNobodySigns
 	}
 	signers, err := o.Profile.orDefault().signers(o.Signers)
 	if err != nil {
@@ -94,7 +107,7 @@ func signedEntity(content entityWriter, o *SignOptions) (entityWriter, error) {
 // opaqueEntity is RFC 8551 §3.5.2.
 func opaqueEntity(content entityWriter, signers []*cms.Signer, o *cms.SignOptions) entityWriter {
 	return func(w io.Writer) error {
-		return writePKCS7(w, "signed-data", func(dst io.Writer) (io.WriteCloser, error) { return cms.Sign(dst, signers, o) }, content)
+		return writePKCS7(w, typeSigned, func(dst io.Writer) (io.WriteCloser, error) { return cms.Sign(dst, signers, o) }, content)
 	}
 }
 
@@ -145,9 +158,10 @@ func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOpt
 
 // writePKCS7 writes content as an application/pkcs7-mime entity (RFC 8551 §3.2), through the CMS layer that open makes.
 func writePKCS7(w io.Writer, smimeType string, open func(io.Writer) (io.WriteCloser, error), content entityWriter) error {
-	fmt.Fprintf(w, "Content-Type: application/pkcs7-mime; smime-type=%s;\r\n\tname=\"smime.p7m\"\r\n"+
-		"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7m\"\r\n"+
-		"Content-Description: S/MIME Message\r\n\r\n", smimeType)
+	name := fileName(smimeType)
+	fmt.Fprintf(w, "Content-Type: application/pkcs7-mime; smime-type=%s;\r\n\tname=%q\r\n"+
+		"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=%q\r\n"+
+		"Content-Description: S/MIME Message\r\n\r\n", smimeType, name, name)
 	armour := entity.NewBase64Writer(w)
 	behind := ahead.NewWriter(armour)
 	defer behind.Close()
@@ -170,6 +184,26 @@ func writePKCS7(w io.Writer, smimeType string, open func(io.Writer) (io.WriteClo
 	}
 	return armour.Close()
 }
+
+// fileName is RFC 8551 §3.2.1's, by which programs know the kind of a file whose media type was lost.
+func fileName(smimeType string) string {
+	switch smimeType {
+	case typeCompressed:
+		return "smime.p7z"
+	case typeCertsOnly:
+		return "smime.p7c"
+	}
+	return "smime.p7m"
+}
+
+// The values of the smime-type parameter (RFC 8551 §3.2.2).
+const (
+	typeSigned        = "signed-data"
+	typeEnveloped     = "enveloped-data"
+	typeAuthEnveloped = "authEnveloped-data"
+	typeCompressed    = "compressed-data"
+	typeCertsOnly     = "certs-only"
+)
 
 // newBoundary is one that neither base64 nor quoted-printable can contain (RFC 2045 §6.7) and that nobody can guess.
 func newBoundary(random io.Reader) (string, error) {

@@ -6,18 +6,23 @@
 // [Sign], [Encrypt] and [Seal] (sign, then encrypt) turn a message into a protected one. [Open] goes the other way: it takes the
 // layers off, one by one, and returns a [Message] with the [Verdict], the content, and what may be learned about the sender.
 //
+// # The header
+//
+// A signature covers the body alone. With a [HeaderPolicy] the header is copied inside, signed and perhaps hidden (RFC 9788); [Open]
+// then shows the protected Subject, and names in [Verdict] every field that somebody has changed on the way.
+//
 // # What is believed
 //
 // A verdict of [Valid] means that a person may believe that the address in From wrote what [Message.Content] holds: every
 // signature is right, its certificate leads to a trust anchor, is in force and names that address, and the signature covers all of
 // the content. Everything less has another name. [Open] never reads a header of a signed or encrypted part as if it were one of
-// the message, and decrypts a layer only if it is all there is: ciphertext beside other parts stays closed, so that an attacker's
+// the message, but for that Subject, and decrypts a layer only if it is all there is: ciphertext beside other parts stays closed, so that an attacker's
 // text never meets the plaintext (the Efail attacks).
 //
 // # What it does not do
 //
 // Nothing here reads a clock, dials, or stores: time, certificates, keys and revocation lists are passed in, and what was learned
-// is passed out. Header protection (RFC 9788) and receipts are not read yet, and compressed layers are read but not written.
+// is passed out. Receipts are not read yet.
 package smime
 
 import "io"

@@ -7,7 +7,15 @@ type Verdict struct {
 	Verdict   Conclusion `json:"verdict"`
 	Encrypted bool       `json:"encrypted"`
 	// From are the addresses of the From header, as far as they can be read without guessing.
-	From     []string `json:"from"`
+	From []string `json:"from"`
+	// Subject is the one to be shown: the protected one where the header is protected. Encoded words are decoded as far as
+	// OpenOptions.DecodeHeader can.
+	Subject string `json:"subject"`
+	// HeaderProtection is what the message does for its header, and DifferingHeaders are the fields that somebody has changed on its
+	// way.
+	HeaderProtection HeaderProtection  `json:"header_protection"`
+	DifferingHeaders []DifferingHeader `json:"differing_headers"`
+
 	Coverage Coverage `json:"coverage"`
 	// Signers of all layers, the outermost layer first.
 	Signers []Signer `json:"signers"`

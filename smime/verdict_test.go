@@ -103,9 +103,11 @@ func checkRules(t *testing.T, e evidence) {
 // TestVerdictJSON pins the contract with programs.
 func TestVerdictJSON(t *testing.T) {
 	v := Verdict{Verdict: Valid, From: []string{}, Coverage: CoverageWhole, Layers: []Layer{{LayerSigned, "a", 0}}, Warnings: []string{},
+		Subject: "Lunch", HeaderProtection: HeaderSigned, DifferingHeaders: []DifferingHeader{{"Subject", "a", "b"}},
 		Signers: []Signer{{Status: StatusValid, Emails: []string{"a@example.com"}, SigningTime: time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)}}}
 	b, err := json.Marshal(v)
-	want := `{"verdict":"valid","encrypted":false,"from":[],"coverage":"whole","signers":[{"status":"valid","reason":"","emails":["a@example.com"],` +
+	want := `{"verdict":"valid","encrypted":false,"from":[],"subject":"Lunch","header_protection":"signed",` +
+		`"differing_headers":[{"name":"Subject","outside":"a","inside":"b"}],"coverage":"whole","signers":[{"status":"valid","reason":"","emails":["a@example.com"],` +
 		`"subject":"","issuer":"","serial":"","sha256":"","algorithm":"","signing_time":"2026-06-01T12:00:00Z","validation":""}],` +
 		`"layers":[{"type":"signed","algorithm":"a","recipients":0}],"warnings":[]}`
 	if string(b) != want || err != nil {

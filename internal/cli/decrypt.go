@@ -14,6 +14,7 @@ type decryptOptions struct {
 	as     []string
 	pass   passphraseSource
 	output string
+	text   bool
 	force  bool
 }
 
@@ -33,6 +34,7 @@ A mail with a signature inside that does not fit is not written; --force writes 
 	}
 	cmd.Flags().StringArrayVar(&o.as, "as", nil, asHelp)
 	o.pass.addFlag(cmd)
+	cmd.Flags().BoolVar(&o.text, "text", false, textHelp)
 	cmd.Flags().BoolVar(&o.force, "force", false, "write the content even if a signature inside does not fit")
 	addOutputFlag(cmd, &o.output)
 	return cmd
@@ -69,5 +71,5 @@ func (p *program) runDecrypt(ctx context.Context, file string, o *decryptOptions
 	case m.Verdict.Verdict == smime.Invalid && !o.force:
 		return no(fmt.Errorf("%s: decrypted; %s", in.name, headline(m.Verdict)), "open says more; --force writes the content all the same")
 	}
-	return p.writeContent(o.output, in, m)
+	return p.writeContent(o.output, in, m, o.text)
 }

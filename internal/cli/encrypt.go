@@ -14,26 +14,33 @@ import (
 )
 
 type encryptOptions struct {
-	to     []string
-	cipher string
-	output string
+	to       []string
+	cipher   string
+	compress bool
+	headers  headerOptions
+	output   string
 }
 
 func (o *encryptOptions) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&o.to, "to", nil, "`CERT` of a recipient: a certificate file or bundle, or an address in the key store (may be repeated)")
 	cmd.Flags().StringVar(&o.cipher, "cipher", cms.AES256CBC.String(), fmt.Sprintf("`NAME` of the content cipher, one of %v", mailCiphers()))
+	cmd.Flags().BoolVar(&o.compress, "compress", false, "compress what is encrypted; not every mail program reads that")
+	o.headers.addFlag(cmd)
 }
 
 func newEncryptCommand(p *program) *cobra.Command {
 	o := &encryptOptions{}
 	cmd := &cobra.Command{
-		Use:   "encrypt --to CERT [--to CERT ...] [--cipher NAME] [-o FILE] [FILE]",
+		Use:   "encrypt --to CERT [--to CERT ...] [--cipher NAME] [--protect-headers] [-o FILE] [FILE]",
 		Short: "encrypt a mail",
 		Long: `Encrypt a mail (RFC 8551) to everyone whom --to names. Only they can read it: add
 yourself if you want to. Everyone sees how many recipients there are and who they
 are; send a hidden recipient a message of their own.
 
 Encryption alone says nothing about who wrote a mail; to sign as well, use seal.
+
+The header stays readable for everybody on the way; with --protect-headers=modern the
+Subject does not.
 
 aes-256-cbc is read by every mail program. aes-256-gcm also protects against
 alteration and is a blank page in many programs of today.`,
@@ -67,7 +74,11 @@ func (o *encryptOptions) resolve(p *program) (*smime.EncryptOptions, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &smime.EncryptOptions{Recipients: recipients, Cipher: mailCiphers()[i]}, nil
+	policy, err := o.headers.policy()
+	if err != nil {
+		return nil, err
+	}
+	return &smime.EncryptOptions{Recipients: recipients, Cipher: mailCiphers()[i], Headers: policy, Compress: o.compress, Time: p.env.Now()}, nil
 }
 
 // mailCiphers are those that a mail is written with. CCM authenticates the length of

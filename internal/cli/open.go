@@ -15,6 +15,7 @@ type openOptions struct {
 	as     []string
 	pass   passphraseSource
 	output string
+	text   bool
 	force  bool
 }
 
@@ -27,6 +28,9 @@ func newOpenCommand(p *program) *cobra.Command {
 something, and write its content. The verdict goes to standard error; with --json it
 takes standard output, and the content is written only to -o FILE.
 
+The content is a mail file, which any mail program shows. On a terminal, and with
+--text, it is the text as a person reads it.
+
 The content is written unless it did not decrypt or the verdict is "invalid";
 --force writes it even then. Exit status 0 means "valid" and nothing less.`,
 		Example: `  mailseal open --as bob@example.com -o letter.eml sealed.eml
@@ -38,6 +42,7 @@ The content is written unless it did not decrypt or the verdict is "invalid";
 	cmd.Flags().StringArrayVar(&o.as, "as", nil, asHelp)
 	o.judge.addFlags(cmd)
 	o.pass.addFlag(cmd)
+	cmd.Flags().BoolVar(&o.text, "text", false, textHelp)
 	cmd.Flags().BoolVar(&o.force, "force", false, "write the content even if the verdict is invalid")
 	addOutputFlag(cmd, &o.output)
 	return cmd
@@ -67,7 +72,7 @@ func (p *program) runOpen(ctx context.Context, file string, o *openOptions) erro
 	refused := m.Verdict.Verdict == smime.Invalid && !o.force
 	// With --json standard output is the verdict's.
 	if closed == nil && !refused && (!o.judge.asJSON || o.output != "") {
-		if err := p.writeContent(o.output, in, m); err != nil {
+		if err := p.writeContent(o.output, in, m, o.text); err != nil {
 			return err
 		}
 	}

@@ -77,6 +77,7 @@ func TestVerdictSchema(t *testing.T) {
 		"sign --as bob.p12 -o forged.eml letter.eml",
 		"sign --as mal.p12 -o stranger.eml letter.eml",
 		"seal --as alice.p12 --to bob.pem --to carol.pem -o sealed.eml letter.eml",
+		"seal --as alice.p12 --to carol.pem --protect-headers=modern -o hidden.eml letter.eml",
 		"cms sign --as alice.p12 -o signed.p7m letter.eml",
 	} {
 		if _, stderr, exit := mailseal(t, dir, strings.Fields(line)...); exit != 0 {
@@ -90,6 +91,7 @@ func TestVerdictSchema(t *testing.T) {
 		"verify --trust root.pem --json stranger.eml":                               smime.Untrusted,
 		"verify --trust root.pem --json sealed.eml":                                 smime.Unknown,
 		"open --as carol.p12 --trust root.pem --json sealed.eml":                    smime.Valid,
+		"open --as carol.p12 --trust root.pem --json hidden.eml":                    smime.Valid,
 		"open --as mal.p12 --trust root.pem --json sealed.eml":                      smime.Unknown,
 		"cms verify --trust root.pem --intermediates issuing.pem --json signed.p7m": smime.Valid,
 		"cms verify --trust stranger.pem --json signed.p7m":                         smime.Untrusted,
@@ -125,6 +127,7 @@ func TestSchemaNamesEverything(t *testing.T) {
 		smime.CoverageWhole, smime.CoveragePart, smime.CoverageNone,
 		smime.StatusValid, smime.StatusRevocationUnknown, smime.StatusUnsupported, smime.StatusWeak, smime.StatusExpired,
 		smime.StatusUntrusted, smime.StatusAddressMismatch, smime.StatusRevoked, smime.StatusInvalid,
+		smime.HeaderNone, smime.HeaderSigned, smime.HeaderEncrypted, smime.HeaderWrapped, smime.HeaderMemoryHole,
 		smime.LayerSigned, smime.LayerEncrypted, smime.LayerCompressed,
 	} {
 		if !bytes.Contains(data, fmt.Appendf(nil, "%q", word)) {

@@ -13,16 +13,21 @@ import (
 type sealOptions struct {
 	sign    signOptions
 	encrypt encryptOptions
+	triple  bool
 }
 
 func newSealCommand(p *program) *cobra.Command {
 	o := &sealOptions{sign: signOptions{pass: passphraseSource{p: p}}}
 	cmd := &cobra.Command{
-		Use:   "seal --as ID --to CERT [--to CERT ...] [--cipher NAME] [-o FILE] [FILE]",
+		Use:   "seal --as ID --to CERT [--to CERT ...] [--cipher NAME] [--protect-headers] [-o FILE] [FILE]",
 		Short: "sign a mail, then encrypt it",
 		Long: `Sign a mail, then encrypt it, in one pass. The signature is inside, where only the
 recipients see it, and always opaque. The sender is always a recipient too, so that
-a sent mail can be read again.`,
+a sent mail can be read again.
+
+--protect-headers copies the headers inside, where a forger cannot change them;
+--protect-headers=modern hides the Subject from everybody on the way too, and programs
+that do not know RFC 9788 show "[...]" in its place.`,
 		Example: `  mailseal seal --as alice.p12 --to bob.pem --to carol.pem -o sealed.eml letter.eml`,
 		GroupID: groupMail,
 		Args:    oneFile,
@@ -30,6 +35,7 @@ a sent mail can be read again.`,
 	}
 	o.sign.addFlags(cmd)
 	o.encrypt.addFlags(cmd)
+	cmd.Flags().BoolVar(&o.triple, "triple-wrap", false, "sign the encrypted mail once more, for those who pass it on (RFC 2634)")
 	addOutputFlag(cmd, &o.encrypt.output)
 	return cmd
 }
@@ -47,13 +53,16 @@ func (p *program) runSeal(ctx context.Context, file string, o *sealOptions) erro
 		return err
 	}
 	// Opaque, asked for or not: inside encryption nobody is served by the other form.
-	so := &smime.SignOptions{Signers: signers, Time: p.env.Now()}
+	so := &smime.SignOptions{Signers: signers, Time: p.env.Now(), Redate: o.sign.redate}
 	if so.Timestamp, err = timestampClient(ctx, o.sign.timestamp); err != nil {
 		return err
 	}
 	return p.transform(ctx, file, o.encrypt.output, func(dst io.Writer, in *input) error {
 		p.warnSender(in, signers)
-		return smime.Seal(dst, in, in.size, so, eo)
+		if o.triple {
+			return dated(smime.TripleWrap(dst, in, in.size, so, eo, so))
+		}
+		return dated(smime.Seal(dst, in, in.size, so, eo))
 	})
 }
 

@@ -13,6 +13,8 @@ import (
 type signOptions struct {
 	as        []string
 	opaque    bool
+	redate    bool
+	headers   headerOptions
 	timestamp string
 	output    string
 	pass      passphraseSource
@@ -21,6 +23,7 @@ type signOptions struct {
 func (o *signOptions) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&o.as, "as", nil, asHelp)
 	cmd.Flags().BoolVar(&o.opaque, "opaque", false, "put the message inside the signature (application/pkcs7-mime) instead of beside it")
+	cmd.Flags().BoolVar(&o.redate, "redate", false, redateHelp)
 	addTimestampFlag(cmd, &o.timestamp)
 	o.pass.addFlag(cmd)
 }
@@ -32,14 +35,18 @@ func addOutputFlag(cmd *cobra.Command, path *string) {
 func newSignCommand(p *program) *cobra.Command {
 	o := &signOptions{pass: passphraseSource{p: p}}
 	cmd := &cobra.Command{
-		Use:   "sign --as ID [--as ID ...] [--opaque] [--timestamp URL] [-o FILE] [FILE]",
+		Use:   "sign --as ID [--as ID ...] [--opaque] [--protect-headers] [--timestamp URL] [-o FILE] [FILE]",
 		Short: "sign a mail",
 		Long: `Sign a mail (RFC 8551). The signature lies beside the message, so that every mail
 program shows it; with --opaque the message lies inside the signature, which no
 relay can break and an old program cannot show.
 
 The From address of the mail should be one that the certificate names: whoever
-verifies it will ask for that.`,
+verifies it will ask for that. The Date should be the present one, and is added if
+there is none.
+
+A signature covers the text alone; with --protect-headers it covers Subject, From, To
+and the other headers too.`,
 		Example: `  mailseal sign --as alice.p12 -o signed.eml letter.eml
   mailseal sign --as alice@example.com < letter.eml > signed.eml`,
 		GroupID: groupMail,
@@ -47,6 +54,7 @@ verifies it will ask for that.`,
 		RunE:    func(cmd *cobra.Command, args []string) error { return p.runSign(cmd.Context(), first(args), o) },
 	}
 	o.addFlags(cmd)
+	o.headers.addFlag(cmd)
 	addOutputFlag(cmd, &o.output)
 	return cmd
 }
@@ -56,13 +64,16 @@ func (p *program) runSign(ctx context.Context, file string, o *signOptions) erro
 	if err != nil {
 		return err
 	}
-	so := &smime.SignOptions{Signers: signers, Opaque: o.opaque, Time: p.env.Now()}
+	so := &smime.SignOptions{Signers: signers, Opaque: o.opaque, Time: p.env.Now(), Redate: o.redate}
+	if so.Headers, err = o.headers.policy(); err != nil {
+		return err
+	}
 	if so.Timestamp, err = timestampClient(ctx, o.timestamp); err != nil {
 		return err
 	}
 	return p.transform(ctx, file, o.output, func(dst io.Writer, in *input) error {
 		p.warnSender(in, signers)
-		return smime.Sign(dst, in, in.size, so)
+		return dated(smime.Sign(dst, in, in.size, so))
 	})
 }
 

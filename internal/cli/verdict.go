@@ -22,11 +22,13 @@ func (p *program) printVerdict(w io.Writer, m *smime.Message, asJSON bool) error
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s\n\n", paint(v.Verdict, strings.ToUpper(string(v.Verdict))), headline(v))
 	row(&b, "From", strings.Join(v.From, ", "))
+	row(&b, "Subject", v.Subject)
 	for i := range v.Signers {
 		s := &v.Signers[i]
 		writeSigner(&b, s, anchor(m.Learned, s.SHA256), func(text string) string { return paint(v.Verdict, text) })
 	}
 	row(&b, "Covers", coverage(v.Coverage))
+	row(&b, "Headers", headers(v.HeaderProtection))
 	row(&b, "Encrypted", encryption(v))
 	for _, warning := range v.Warnings {
 		row(&b, "Note", warning)
@@ -147,6 +149,18 @@ func coverage(c smime.Coverage) string {
 		return "a part of the message only"
 	}
 	return "nothing"
+}
+
+// headers says what stands behind Subject, From and the rest; "" where nothing does, as
+// in most mail.
+func headers(p smime.HeaderProtection) string {
+	switch p {
+	case smime.HeaderSigned:
+		return "signed too"
+	case smime.HeaderEncrypted:
+		return "protected inside the encryption too"
+	}
+	return ""
 }
 
 func encryption(v smime.Verdict) string {

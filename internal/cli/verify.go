@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailseal/mailseal/internal/charset"
 	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/smime"
 )
@@ -70,7 +72,7 @@ func (o *judgeOptions) resolve(p *program) (*smime.OpenOptions, error) {
 		return nil, fmt.Errorf("revocation lists: %w", err)
 	}
 	return &smime.OpenOptions{
-		Anchors: anchors, Intermediates: intermediates, CRLs: crls, At: at, From: o.from,
+		Anchors: anchors, Intermediates: intermediates, CRLs: crls, At: at, From: o.from, DecodeHeader: charset.DecodeHeader,
 		Spool: func() (smime.Spool, error) { return newSpool(), nil },
 	}, nil
 }
@@ -127,7 +129,7 @@ func (p *program) runVerify(ctx context.Context, file string, o *verifyOptions) 
 	}
 	defer m.Close()
 	if o.content != "" && m.Verdict.Verdict == smime.Valid {
-		if err := p.writeContent(o.content, in, m); err != nil {
+		if err := p.writeContent(o.content, in, m, false); err != nil {
 			return err
 		}
 	}
@@ -159,14 +161,18 @@ func (p *program) writeCertificates(path string, in *input, learned *smime.Learn
 	return out.commit()
 }
 
-// writeContent writes what a message says, without its layers.
-func (p *program) writeContent(path string, in *input, m *smime.Message) error {
+// writeContent writes what a message says, without its layers: as a mail, or as text for a person.
+func (p *program) writeContent(path string, in *input, m *smime.Message, asText bool) error {
 	out, err := p.createOutput(path, modeSecret, in)
 	if err != nil {
 		return err
 	}
 	defer out.discard()
-	if err := m.WriteContent(out); err != nil {
+	write := m.WriteContent
+	if asText || (path == "" || path == "-") && p.isTerminal(p.stdout) {
+		write = func(dst io.Writer) error { return writeText(dst, m) }
+	}
+	if err := write(out); err != nil {
 		return err
 	}
 	return out.commit()

@@ -131,12 +131,14 @@ func parseParameter(s *scanner, set *parameterSet) error {
 		return set.add(name, v)
 	}
 	// Unquoted values with a slash or an equals sign (protocol=application/pkcs7-signature) are wrong and common.
-	v := s.run(func(c byte) bool { return c > ' ' && c != ';' && c != '"' && c != '(' && c != 0x7f })
+	v := s.run(isUnquoted)
 	if v == "" {
 		return fmt.Errorf("%w: parameter %s has no value", ErrAmbiguous, clip(name))
 	}
 	return set.add(name, v)
 }
+
+func isUnquoted(c byte) bool { return c > ' ' && c != ';' && c != '"' && c != '(' && c != 0x7f }
 
 // parameterSet gathers parameters with the continuations and character sets of RFC 2231.
 type parameterSet struct {

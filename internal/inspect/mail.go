@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/mailseal/mailseal/internal/charset"
 	"github.com/mailseal/mailseal/internal/entity"
 )
 
@@ -38,7 +39,7 @@ func (w *walker) entity(kind string, e *entity.Entity, depth int) *Report {
 	for _, name := range []string{"From", "Sender", "To", "Cc", "Subject", "Date", "Message-ID"} {
 		var values []string
 		for _, f := range e.Header.All(name) {
-			values = append(values, f.Value())
+			values = append(values, charset.DecodeHeader(f.Value()))
 		}
 		if len(values) == 1 {
 			r.add(strings.ToLower(strings.ReplaceAll(name, "-", "_")), values[0])

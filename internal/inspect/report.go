@@ -129,7 +129,7 @@ func lines(value any) []string {
 func Visible(s string) string {
 	var b strings.Builder
 	for _, r := range s {
-		if unicode.IsPrint(r) {
+		if unicode.IsPrint(r) || r == '\u3000' { // the space of Japanese text
 			b.WriteRune(r)
 		} else {
 			fmt.Fprintf(&b, "\\u{%x}", r)

@@ -15,7 +15,7 @@ import (
 )
 
 // letter is the mail that goes around.
-const letter = "From: alice@example.com\r\nTo: person0@example.com\r\nSubject: Lunch\r\nDate: Mon, 23 Nov 2026 12:00:00 +0000\r\n" +
+var letter = "From: alice@example.com\r\nTo: person0@example.com\r\nSubject: Lunch\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\n" +
 	"Message-ID: <lunch@example.com>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\nlet us meet at noon\r\n"
 
 const words = "let us meet at noon"

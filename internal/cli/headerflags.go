@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mailseal/mailseal/smime"
+)
+
+// headerOptions say what becomes of a mail's header.
+type headerOptions struct{ protect string }
+
+func (o *headerOptions) addFlag(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.protect, "protect-headers", "", "protect Subject, From, To and the rest too (RFC 9788): `compat` hides nothing, modern hides the Subject of an encrypted mail")
+	f.Lookup("protect-headers").NoOptDefVal = "compat"
+}
+
+// policy turns the flag into RFC 9788's word.
+func (o *headerOptions) policy() (smime.HeaderPolicy, error) {
+	switch o.protect {
+	case "":
+		return smime.HeadersUnprotected, nil
+	case "compat":
+		return smime.HeadersVisible, nil
+	case "modern":
+		return smime.HeadersBaseline, nil
+	}
+	return "", usage(fmt.Errorf("--protect-headers=%s", o.protect), "compat or modern")
+}
+
+const redateHelp = "give a mail whose Date is more than 55 minutes from now the present time"
+
+// dated says what to do about a mail that is too old, or too new, to be signed now.
+func dated(err error) error {
+	var wrong *smime.DateError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	return broken(err, "correct its Date, or give it the present one with --redate")
+}

@@ -1,0 +1,80 @@
+package entity
+
+import (
+	"slices"
+	"strings"
+)
+
+// WithParameter returns a Content-Type or Content-Disposition field with one more parameter, on a line of its own. One of this name
+// that is there already must be dropped first; see [Field.WithoutParameters]. The value must be one that a quoted-string can hold
+// without a backslash.
+func (f Field) WithParameter(name, value string) Field {
+	raw := strings.TrimRight(string(f.Raw), " \t\r\n;")
+	f.Raw = []byte(raw + ";\r\n\t" + name + "=\"" + value + "\"\r\n")
+	return f
+}
+
+// WithoutParameters returns the field without the parameters of these names, in whatever form of RFC 2231 they are written. All else
+// keeps its bytes. A field that cannot be parsed is returned as it is.
+func (f Field) WithoutParameters(names ...string) Field {
+	head, value, found := strings.Cut(string(f.Raw), ":")
+	if !found {
+		return f
+	}
+	var b strings.Builder
+	b.WriteString(head + ":")
+	s := &scanner{s: value}
+	s.run(func(c byte) bool { return c != ';' && c != '(' && c != '"' })
+	b.WriteString(value[:s.i])
+	dropped := false
+	for !s.eof() {
+		start := s.i
+		name, ok := s.passParameter()
+		if !ok {
+			return f
+		}
+		base, _, _ := strings.Cut(name, "*")
+		if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, base) }) {
+			dropped = true
+			continue
+		}
+		b.WriteString(value[start:s.i])
+	}
+	if !dropped {
+		return f
+	}
+	f.Raw = []byte(strings.TrimRight(b.String(), " \t\r\n;") + "\r\n")
+	return f
+}
+
+// passParameter passes over a semicolon, or a comment in front of one, and over the parameter behind it.
+func (s *scanner) passParameter() (name string, ok bool) {
+	if s.skip() != nil {
+		return "", false
+	}
+	if s.eof() {
+		return "", true
+	}
+	if !s.take(';') {
+		return "", false
+	}
+	if s.skip() != nil {
+		return "", false
+	}
+	name = s.run(isToken)
+	if s.skip() != nil {
+		return "", false
+	}
+	if !s.take('=') {
+		return name, s.eof() || s.peek() == ';'
+	}
+	if s.skip() != nil {
+		return "", false
+	}
+	if s.peek() == '"' {
+		_, err := s.quoted()
+		return name, err == nil
+	}
+	s.run(isUnquoted)
+	return name, true
+}

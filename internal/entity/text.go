@@ -1,0 +1,228 @@
+package entity
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxEncodedWord is the longest encoded word (RFC 2047 §2).
+const maxEncodedWord = 75
+
+// SevenBit returns the field in a form that every relay leaves alone: text beyond ASCII as encoded words (RFC 2047), in parameters
+// as RFC 2231 has it, and no white space at the end of a line. What is so already keeps its bytes, and so does an address beyond
+// ASCII, which has no other form (RFC 6532).
+func (f Field) SevenBit() Field {
+	if isSevenBit(f.Raw) {
+		return f.withoutTrailingSpace()
+	}
+	_, value, _ := strings.Cut(string(f.Raw), ":")
+	value = strings.TrimRight(value, " \t\r\n")
+	switch {
+	case f.Is("Content-Type"), f.Is("Content-Disposition"):
+		value = encodeParameters(value)
+	case isStructured(f.Name):
+		value = encodePhrases(value)
+	default:
+		value = " " + encodeWords(strings.TrimSpace(f.Value()), len(f.Name)+2)
+	}
+	return Field{Name: f.Name, Raw: []byte(f.Name + ":" + value + "\r\n")}.withoutTrailingSpace()
+}
+
+// isStructured tells whether encoded words may stand only in the phrases and comments of the field (RFC 2047 §5). All others are
+// taken as unstructured, as RFC 5322 §3.6.8 has it for fields that it does not know.
+func isStructured(name string) bool {
+	for _, known := range []string{
+		"From", "Sender", "Reply-To", "To", "Cc", "Followup-To", "Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc", "Resent-Reply-To",
+		"Mail-Followup-To", "Mail-Reply-To", "Disposition-Notification-To", "Errors-To", "Keywords",
+	} {
+		if strings.EqualFold(name, known) {
+			return true
+		}
+	}
+	return false
+}
+
+func isSevenBit(b []byte) bool {
+	for _, c := range b {
+		if c >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+func (f Field) withoutTrailingSpace() Field {
+	raw := string(f.Raw)
+	if !strings.Contains(raw, " \n") && !strings.Contains(raw, " \r\n") && !strings.Contains(raw, "\t\n") && !strings.Contains(raw, "\t\r\n") {
+		return f
+	}
+	lines := strings.SplitAfter(raw, "\n")
+	for i, line := range lines {
+		text := strings.TrimRight(line, "\r\n")
+		if trimmed := strings.TrimRight(text, " \t"); trimmed != "" {
+			lines[i] = trimmed + line[len(text):]
+		}
+	}
+	f.Raw = []byte(strings.Join(lines, ""))
+	return f
+}
+
+// encodeWords writes text as encoded words in base64, folded; column is where it begins. Bytes that are no UTF-8 keep their values,
+// in the character set that says that nobody knows it (RFC 1428 §3).
+func encodeWords(text string, column int) string {
+	charset := "utf-8"
+	if !utf8.ValidString(text) {
+		charset = "unknown-8bit"
+	}
+	var b strings.Builder
+	room := func(column int) int {
+		return max((min(maxEncodedWord, 76-column)-len("=?"+charset+"?B??="))/4*3, utf8.UTFMax)
+	}
+	for i, n := 0, room(column); text != ""; i++ {
+		if i > 0 {
+			b.WriteString("\r\n ")
+			n = room(1)
+		}
+		// RFC 2047 §5: no character is divided between two words.
+		end := min(n, len(text))
+		for charset == "utf-8" && end < len(text) && !utf8.RuneStart(text[end]) {
+			end--
+		}
+		fmt.Fprintf(&b, "=?%s?B?%s?=", charset, base64.StdEncoding.EncodeToString([]byte(text[:end])))
+		text = text[end:]
+	}
+	return b.String()
+}
+
+// encodePhrases encodes the display names and comments of an address list, and leaves everything else as it is.
+func encodePhrases(value string) string {
+	var b strings.Builder
+	s := &scanner{s: value}
+	for !s.eof() {
+		start := s.i
+		switch c := s.peek(); {
+		case c == '(':
+			if s.comment() != nil {
+				b.WriteString(s.s[start:])
+				return b.String()
+			}
+			text := s.s[start+1 : s.i-1]
+			if !isSevenBit([]byte(text)) {
+				text = encodeWords(unescape(text), lastLine(b.String())+1)
+			}
+			b.WriteString("(" + text + ")")
+		case c == '<':
+			s.run(func(c byte) bool { return c != '>' })
+			b.WriteString(s.s[start:s.i])
+		case c == '"' || isAtom(c):
+			b.WriteString(s.phrase(lastLine(b.String())))
+		default:
+			s.i++
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// phrase reads words with the white space between them. It is one text, so that it becomes one row of encoded words; if an at sign
+// follows, it is a local part.
+func (s *scanner) phrase(column int) string {
+	start, end := s.i, s.i
+	var text strings.Builder
+	for !s.eof() {
+		gap := s.run(func(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' })
+		if c := s.peek(); c == '"' {
+			word, err := s.quoted()
+			if err != nil {
+				s.i = len(s.s)
+				return s.s[start:]
+			}
+			text.WriteString(strings.Trim(gap, "\r\n") + word)
+		} else if word := s.run(func(c byte) bool { return isAtom(c) || c == '.' }); word != "" {
+			text.WriteString(strings.Trim(gap, "\r\n") + word)
+		} else {
+			s.i -= len(gap)
+			break
+		}
+		end = s.i
+	}
+	written := s.s[start:end]
+	if s.peek() == '@' {
+		// RFC 2047 §5: never inside of an addr-spec.
+		written += s.run(func(c byte) bool { return c == '@' || isAtom(c) || c == '.' })
+		return written
+	}
+	if isSevenBit([]byte(written)) {
+		return written
+	}
+	return encodeWords(text.String(), column)
+}
+
+// lastLine is the length of the line under way.
+func lastLine(s string) int { return len(s) - 1 - strings.LastIndexByte(s, '\n') }
+
+func unescape(comment string) string {
+	var b strings.Builder
+	for i := 0; i < len(comment); i++ {
+		if comment[i] == '\\' && i+1 < len(comment) {
+			i++
+		}
+		b.WriteByte(comment[i])
+	}
+	return b.String()
+}
+
+// encodeParameters writes every parameter with a value beyond ASCII as RFC 2231 §4 has it.
+func encodeParameters(value string) string {
+	s := &scanner{s: value}
+	s.run(func(c byte) bool { return c != ';' && c != '(' && c != '"' })
+	out := value[:s.i]
+	for !s.eof() {
+		start := s.i
+		name, ok := s.passParameter()
+		if !ok {
+			return out + value[start:]
+		}
+		written := value[start:s.i]
+		if !isSevenBit([]byte(written)) && name != "" && !strings.Contains(name, "*") {
+			_, v, _ := strings.Cut(written, "=")
+			if v = strings.TrimSpace(v); strings.HasPrefix(v, `"`) {
+				v, _ = (&scanner{s: v}).quoted()
+			}
+			written = encodeParameter(name, v)
+		}
+		out += written
+	}
+	return out
+}
+
+// encodeParameter divides a long value into numbered sections (RFC 2231 §4.1).
+func encodeParameter(name, value string) string {
+	charset := "utf-8"
+	if !utf8.ValidString(value) {
+		charset = "unknown-8bit"
+	}
+	var sections []string
+	line := charset + "''"
+	for i := 0; i < len(value); i++ {
+		c := string(value[i])
+		if value[i] >= 0x80 || !isToken(value[i]) || strings.ContainsAny(c, "*'%") {
+			c = fmt.Sprintf("%%%02X", value[i])
+		}
+		if len(line)+len(c) > 60 {
+			sections, line = append(sections, line), ""
+		}
+		line += c
+	}
+	sections = append(sections, line)
+	if len(sections) == 1 {
+		return ";\r\n\t" + name + "*=" + line
+	}
+	var b strings.Builder
+	for i, text := range sections {
+		fmt.Fprintf(&b, ";\r\n\t%s*%d*=%s", name, i, text)
+	}
+	return b.String()
+}
