@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailseal/mailseal/cades"
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/certpath"
 	"github.com/mailseal/mailseal/cms"
@@ -71,8 +72,9 @@ func (j *judge) signer(r cms.SignerResult, s *cms.SignedReader) (Signer, Learned
 			j.addAddress(&f, r.Certificate)
 		}
 		if j.o != nil {
-			stamped = j.timestamped(r, s)
-			chain = j.addPath(&f, r.Certificate, s, stamped)
+			proof := j.prove(&r, s)
+			stamped = proof.Time
+			chain = j.addPath(&f, r.Certificate, s, proof)
 		}
 	}
 	out := Signer{Status: f.status, Reason: strings.Join(f.reasons, "; "), Algorithm: r.Algorithm, SigningTime: r.SigningTime, Timestamped: stamped, Emails: []string{}}
@@ -117,7 +119,8 @@ func (j *judge) addAddress(f *finding, c *cert.Certificate) {
 
 // addPath says whether the certificate leads to an anchor and stands. One that has ended stands where a timestamp proves that it was
 // used before.
-func (j *judge) addPath(f *finding, c *cert.Certificate, s *cms.SignedReader, stamped time.Time) []*cert.Certificate {
+func (j *judge) addPath(f *finding, c *cert.Certificate, s *cms.SignedReader, proof *cades.Proof) []*cert.Certificate {
+	stamped := proof.Time
 	o := &certpath.Options{
 		Anchors:       j.o.Anchors,
 		Intermediates: append(append([]*cert.Certificate{}, j.o.Intermediates...), s.Certificates()...),
@@ -141,7 +144,7 @@ func (j *judge) addPath(f *finding, c *cert.Certificate, s *cms.SignedReader, st
 			return nil
 		}
 	}
-	j.addRevocation(f, chain, s, stamped)
+	j.addRevocation(f, chain, s, proof)
 	return chain
 }
 

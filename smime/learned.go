@@ -95,7 +95,7 @@ func (j *judge) encryptionPath(c *cert.Certificate, s *cms.SignedReader) []*cert
 		return nil
 	}
 	f := finding{status: StatusValid}
-	if j.addRevocation(&f, chain, s, time.Time{}); f.status != StatusValid {
+	if j.addRevocation(&f, chain, s, nil); f.status != StatusValid {
 		return nil
 	}
 	return chain

@@ -2,9 +2,8 @@ package smime
 
 import (
 	"errors"
-	"fmt"
-	"time"
 
+	"github.com/mailseal/mailseal/cades"
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/revocation"
@@ -14,8 +13,8 @@ import (
 // responses in the message (RFC 5652 §10.2.1, RFC 5940), and what the certificates name as sources, if the caller has somebody who
 // fetches. Whoever signed the message chose what is in it, and could not make it: it counts like any other, but where it has no
 // answer nobody has been asked in vain.
-func (j *judge) addRevocation(f *finding, chain []*cert.Certificate, s *cms.SignedReader, stamped time.Time) {
-	status, err := j.revocation(chain, s, stamped)
+func (j *judge) addRevocation(f *finding, chain []*cert.Certificate, s *cms.SignedReader, p *cades.Proof) {
+	status, err := j.revocation(chain, s, p)
 	switch {
 	case status == revocation.Revoked:
 		f.add(StatusRevoked, "%v", err)
@@ -28,16 +27,12 @@ func (j *judge) addRevocation(f *finding, chain []*cert.Certificate, s *cms.Sign
 	j.asked++
 }
 
-// revocation asks for the time that a timestamp proves, or else for the time of the judgement.
-func (j *judge) revocation(chain []*cert.Certificate, s *cms.SignedReader, stamped time.Time) (revocation.Status, error) {
-	o := &revocation.Options{Evidence: j.evidence(s), Fetcher: j.o.Revocation, At: j.o.At, Now: j.o.Now}
-	if !stamped.IsZero() && stamped.Before(j.o.At) {
-		o.At, o.Proven = stamped, true
-		if o.Now.Before(j.o.At) {
-			o.Now = j.o.At
-		}
+// revocation asks for the time that a timestamp proves, or else, and with p nil, for the time of the judgement.
+func (j *judge) revocation(chain []*cert.Certificate, s *cms.SignedReader, p *cades.Proof) (revocation.Status, error) {
+	if p != nil && !p.Time.IsZero() && p.Time.Before(j.o.At) {
+		return p.Revocation(chain)
 	}
-	return revocation.Check(chain, o)
+	return revocation.Check(chain, &revocation.Options{Evidence: j.evidence(s), Fetcher: j.o.Revocation, At: j.o.At, Now: j.o.Now})
 }
 
 // evidence is what the caller gave and what the message brings. What cannot be read in it is nothing.
@@ -62,26 +57,6 @@ func (j *judge) evidence(s *cms.SignedReader) revocation.Evidence {
 func askedInVain(err error) bool {
 	var e *revocation.Error
 	return errors.As(err, &e) && e.Asked
-}
-
-// authorityStands tells whether a timestamp that an authority made at a time still counts. If its certificate was revoked for a
-// reason that says nothing against its key, what it stamped before does (RFC 3161 §4).
-func (j *judge) authorityStands(chain []*cert.Certificate, s *cms.SignedReader, at time.Time) bool {
-	status, err := j.revocation(chain, s, time.Time{})
-	var e *revocation.Error
-	switch {
-	case status == revocation.Revoked && errors.As(err, &e):
-		switch e.Reason {
-		case cert.AffiliationChanged, cert.Superseded, cert.CessationOfOperation:
-			if at.Before(e.At) {
-				return true
-			}
-		}
-	case !askedInVain(err):
-		return true
-	}
-	j.notes = append(j.notes, fmt.Sprintf("the timestamp does not count: %v", err))
-	return false
 }
 
 const (

@@ -1,33 +1,31 @@
 package smime
 
 import (
-	"time"
+	"errors"
+	"fmt"
 
-	"github.com/mailseal/mailseal/cert"
-	"github.com/mailseal/mailseal/certpath"
+	"github.com/mailseal/mailseal/cades"
 	"github.com/mailseal/mailseal/cms"
+	"github.com/mailseal/mailseal/revocation"
 )
 
-// timestamped returns the earliest time at which a trusted authority has seen the signature (RFC 3161), as late as the authority's
-// accuracy allows; zero when none has. The authority's certificate must be good at the time of the judgement: who has its key later
-// can put any time into a timestamp.
-func (j *judge) timestamped(r cms.SignerResult, s *cms.SignedReader) (earliest time.Time) {
-	for _, stamp := range r.Timestamps {
-		if stamp.Err != nil || stamp.Weak {
-			continue
-		}
-		at := stamp.Time.Add(stamp.Accuracy)
-		if at.After(j.o.At.Add(maxSkew)) || !earliest.IsZero() && !at.Before(earliest) {
-			continue
-		}
-		intermediates := append(append([]*cert.Certificate{}, j.o.Intermediates...), stamp.Certificates...)
-		chain, err := certpath.Verify(stamp.Signer.Certificate, &certpath.Options{
-			Anchors: j.o.Anchors, Intermediates: append(intermediates, s.Certificates()...), At: j.o.At,
-			Purpose: certpath.TimeStamping, Budget: j.budget(),
-		})
-		if err == nil && j.authorityStands(chain, s, at) {
-			earliest = at
+// prove tells since when a signature has existed, by the timestamps of authorities that are trusted (RFC 3161, EN 319 122-1). An
+// authority's certificate must be good at the time of the judgement, or at an earlier time at which an archive timestamp proves that
+// the timestamp was there: who has its key later can put any time into one.
+func (j *judge) prove(r *cms.SignerResult, s *cms.SignedReader) *cades.Proof {
+	o := &cades.Options{
+		Anchors: j.o.Anchors, Intermediates: j.o.Intermediates, At: j.o.At, Now: j.o.Now,
+		Evidence: revocation.Evidence{CRLs: j.o.CRLs}, Fetcher: j.o.Revocation,
+	}
+	if len(r.Timestamps)+len(r.ArchiveTimestamps) > 0 {
+		o.Budget = j.budget()
+	}
+	p := cades.Prove(r, s, o)
+	for _, stamp := range append(append([]*cades.Stamp{}, p.Archive...), p.Timestamps...) {
+		var e *revocation.Error
+		if errors.As(stamp.Why, &e) {
+			j.notes = append(j.notes, fmt.Sprintf("the timestamp does not count: %v", e))
 		}
 	}
-	return earliest
+	return p
 }

@@ -27,6 +27,8 @@ internal/pbe            PKCS #5 and PKCS #12: encryption under a passphrase, for
 
 *revocation             judges a judged chain; only revocation/fetch will dial
 
+*cades                  EN 319 122-1: since when a signature exists, by what it carries
+
 *smime                  RFC 8551: joins facts and judgements into the verdict
 
 internal/inspect        explains any file of the formats below
