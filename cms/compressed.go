@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"bufio"
 	"compress/zlib"
 	"errors"
 	"fmt"
@@ -77,6 +78,7 @@ type CompressedReader struct {
 	contentType OID
 	compressed  *ber.OctetReader
 	in, out     int64
+	ahead       *bufio.Reader // of compressed
 	zlib        io.Reader
 	err         error
 }
@@ -119,7 +121,9 @@ func (c *CompressedReader) Read(p []byte) (int, error) {
 		return 0, c.err
 	}
 	if c.zlib == nil {
-		z, err := zlib.NewReader(counter{c.compressed, &c.in})
+		// zlib reads no octet more than it needs of a reader that gives single ones.
+		c.ahead = bufio.NewReader(counter{c.compressed, &c.in})
+		z, err := zlib.NewReader(c.ahead)
 		if err != nil {
 			c.err = malformed("compressed content", compressionError(err))
 			return 0, c.err
@@ -144,7 +148,7 @@ func (c *CompressedReader) Read(p []byte) (int, error) {
 
 // finish wants nothing behind the compressed data and the right structure.
 func (c *CompressedReader) finish() error {
-	if n, _ := io.Copy(io.Discard, c.compressed); n > 0 {
+	if n, _ := io.Copy(io.Discard, c.ahead); n > 0 {
 		return malformed("data behind the compressed content", nil)
 	}
 	if err := c.r.leaveContent(); err != nil {

@@ -67,6 +67,19 @@ func TestDecompressionBomb(t *testing.T) {
 	}
 }
 
+// What stands behind the compressed content would go unseen.
+func TestBehindCompressed(t *testing.T) {
+	tree, err := parseNode(compressed(t, []byte("some text"), nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	octets := tree.children[1].children[0].children[2].children[1].children[0]
+	octets.content = append(octets.content, "more"...)
+	if got, err := uncompress(tree.encode(nil)); !errors.Is(err, ErrMalformed) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 // Content may be a message of another type, in any order.
 func TestNested(t *testing.T) {
 	ca := testca.New(t)

@@ -36,10 +36,10 @@ func bindSender(h entity.Header, expected string) binding {
 		b.problem = fmt.Sprintf("the From header cannot be read without guessing (%s)", words(err))
 	case n == 0 && expected == "":
 		b.problem = "the message has no From header"
+	case n == 1 && h.NamesGroup("From"):
+		b.problem = "the From header names a group"
 	case n == 1 && len(list) != 1:
 		b.problem = fmt.Sprintf("the From header names %d addresses", len(list))
-	case n == 1 && list[0].Group != "":
-		b.problem = "the From header names a group"
 	case n == 1:
 		b.address = list[0].Mailbox
 		b.warnings = pretenders(list[0])

@@ -35,6 +35,8 @@ func TestSender(t *testing.T) {
 		{"From: alice@example.com, eve@example.com", Invalid},
 		{"From: eve@example.com, eve@example.com", Invalid},
 		{"From: Group: eve@example.com;", Invalid},
+		{"From: \"alice@example.com\":;, eve@example.com", Invalid},
+		{"From: eve@example.com, Alice:;", Invalid},
 		{"From: alice@example.com <eve@example.com>", Invalid},
 		{"From: alice@example.com (eve@example.com)", Invalid},
 		{"From: <alice@example.com> eve@example.com", Invalid},

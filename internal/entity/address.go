@@ -42,6 +42,18 @@ func (h Header) Addresses(name string) ([]Address, error) {
 	return all, nil
 }
 
+// NamesGroup tells whether any field of this name has the syntax of a group, which may be one of nobody: its name is shown like an
+// address, and Addresses knows only of its members.
+func (h Header) NamesGroup(name string) bool {
+	for _, f := range h.All(name) {
+		p := addressParser{scanner: scanner{s: f.Value()}}
+		if p.parse() != nil || p.groups > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // ParseAddressList parses an unfolded field value (RFC 5322 §3.4).
 //
 // Taken beyond the modern grammar, because everybody reads it alike: empty list elements, dots in display names (§4.1), UTF-8
@@ -57,19 +69,8 @@ func ParseAddressList(v string) ([]Address, error) {
 		return nil, fmt.Errorf("%w: control character %#02x in an address list", ErrAmbiguous, v[i])
 	}
 	p := &addressParser{scanner: scanner{s: v}}
-	for {
-		if err := p.element(); err != nil {
-			return nil, err
-		}
-		if p.eof() {
-			break
-		}
-	}
-	if p.inGroup {
-		return nil, fmt.Errorf("%w: a group without its end", ErrAmbiguous)
-	}
-	if n := len(p.list); n > 0 {
-		p.list[n-1].addComments(p.comments)
+	if err := p.parse(); err != nil {
+		return nil, err
 	}
 	return p.list, nil
 }
@@ -78,7 +79,26 @@ type addressParser struct {
 	scanner
 	list    []Address
 	group   string
+	groups  int // so far, empty ones too
 	inGroup bool
+}
+
+func (p *addressParser) parse() error {
+	for {
+		if err := p.element(); err != nil {
+			return err
+		}
+		if p.eof() {
+			break
+		}
+	}
+	if p.inGroup {
+		return fmt.Errorf("%w: a group without its end", ErrAmbiguous)
+	}
+	if n := len(p.list); n > 0 {
+		p.list[n-1].addComments(p.comments)
+	}
+	return nil
 }
 
 // word is a piece of a phrase or of a local part.
@@ -105,6 +125,7 @@ func (p *addressParser) element() error {
 		p.i++
 		p.group, _ = display(words)
 		p.inGroup = true
+		p.groups++
 		return nil
 	case len(words) > 0:
 		return fmt.Errorf("%w: %q is not an address", ErrAmbiguous, clip(words[0].text))
