@@ -59,5 +59,8 @@ fuzz-long: ## go on until docs/fuzzing.md counts EXECUTIONS of each fuzz target
 mutants: ## change the structure of good messages in MUTANTS ways; none may pass for another
 	MAILSEAL_MUTANTS=$(MUTANTS) $(GO) test -count=1 -timeout 2h -v -run '^TestMutants$$' ./cms
 
+testkit: ## write the folder testkit anew: attacks and their honest twins, for other implementations too
+	$(GO) test -count=1 -run '^TestFresh$$' ./test/testkit -update
+
 clean: ## remove what the build made; ./var, which has your keys, stays
 	rm -rf bin cover.out

@@ -136,3 +136,22 @@ func readCases(t testing.TB) []*Case {
 	slices.SortFunc(cases, func(a, b *Case) int { return cmp.Compare(a.Name, b.Name) })
 	return cases
 }
+
+func readFile(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(folder, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// readCase parses one case of the folder.
+func readCase(t testing.TB, name string) *Case {
+	t.Helper()
+	c, err := Parse(name, readFile(t, "cases/"+name+".case"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

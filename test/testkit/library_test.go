@@ -5,7 +5,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -107,11 +106,7 @@ func pkiFile(name string) string { return filepath.Join(folder, "pki", name+".pe
 
 func readPKI(t testing.TB, name string) []byte {
 	t.Helper()
-	data, err := os.ReadFile(pkiFile(name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
+	return readFile(t, "pki/"+name+".pem")
 }
 
 func readCertificates(t testing.TB, name string) []*cert.Certificate {
