@@ -287,7 +287,7 @@ func (k *kit) signerInfo(l *testca.Leaf, content string, attrs ...*node) *node {
 		info.kids = append(info.kids, tagged(0, list.kids...))
 	}
 	digest := sha256.Sum256(signed)
-	sig, err := l.Signer().Sign(nil, digest[:], crypto.SHA256) // RFC 6979
+	sig, err := l.Signer().Sign(nil, digest[:], crypto.SHA256) // deterministic: no randomness
 	k.check(err)
 	scheme := algorithm(oid.ECDSAWithSHA256)
 	if _, ok := l.Key.(*rsa.PrivateKey); ok {
