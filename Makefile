@@ -14,14 +14,17 @@ FUZZTIME ?= 10s
 EXECUTIONS ?= 10000000
 MUTANTS ?= 1000000
 
-.PHONY: help build run test race check fmt bench bench-full cover fuzz fuzz-long mutants clean
+.PHONY: help build pkcs11 run test race check fmt bench bench-full cover fuzz fuzz-long mutants clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## write bin/mailseal, and bin/mailseal-git, the same under git's name for it
 	$(STATIC) $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/mailseal ./cmd/mailseal
 	ln -sf mailseal bin/mailseal-git
+
+pkcs11: ## write bin/mailseal-pkcs11, which mailseal starts for keys in tokens; needs a C compiler
+	CGO_ENABLED=1 $(GO) build -trimpath -ldflags '-s -w' -o bin/mailseal-pkcs11 ./cmd/mailseal-pkcs11
 
 run: build ## start the whole system on http://127.0.0.1:8080, data in ./var
 	bin/mailseal serve --dev --data ./var

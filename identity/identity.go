@@ -94,17 +94,17 @@ func matches(c *cert.Certificate, pub crypto.PublicKey) bool {
 // several certificates fit, the one that ends last is taken. The error is
 // [ErrNoKey] when none fits.
 func Join(key crypto.PrivateKey, certs []*cert.Certificate) (*Identity, error) {
-	all := join(key, "", certs)
+	all := JoinAll(key, "", certs)
 	if all[0].Certificate == nil {
 		return nil, fmt.Errorf("%w for any of the %d certificates", ErrNoKey, len(certs))
 	}
 	return all[0], nil
 }
 
-// join returns one identity for each certificate of the key, the one that ends
+// JoinAll returns one identity for each certificate of the key, the one that ends
 // last first, or one without a certificate. A renewed certificate may keep its
 // key, and a message names the certificate that it was encrypted to.
-func join(key crypto.PrivateKey, label string, certs []*cert.Certificate) []*Identity {
+func JoinAll(key crypto.PrivateKey, label string, certs []*cert.Certificate) []*Identity {
 	pub := Public(key)
 	var leaves []*cert.Certificate
 	for _, c := range certs {

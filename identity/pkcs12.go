@@ -42,7 +42,7 @@ func decodePKCS12(data []byte, a *asker) (*PKCS12, error) {
 		out.Certificates = append(out.Certificates, c.certificate)
 	}
 	for _, k := range d.keys {
-		out.Identities = append(out.Identities, join(k.key, d.label(k), out.Certificates)...)
+		out.Identities = append(out.Identities, JoinAll(k.key, d.label(k), out.Certificates)...)
 	}
 	return out, nil
 }

@@ -52,7 +52,7 @@ type reader struct {
 
 func (r *reader) identities() (ids []*Identity) {
 	for _, k := range r.keys {
-		ids = append(ids, join(k.key, k.friendlyName, r.certs)...)
+		ids = append(ids, JoinAll(k.key, k.friendlyName, r.certs)...)
 	}
 	return ids
 }

@@ -174,7 +174,7 @@ func TestJoin(t *testing.T) {
 	}
 	sameIdentity(t, id, &Identity{Key: leaf.Key, Certificate: leaf.Certificate,
 		Chain: []*cert.Certificate{ca.Issuing.Certificate, ca.Root.Certificate}})
-	if all := join(leaf.Key, "", bag); len(all) != 2 || !all[1].Certificate.Equal(expired.Certificate) {
+	if all := JoinAll(leaf.Key, "", bag); len(all) != 2 || !all[1].Certificate.Equal(expired.Certificate) {
 		t.Errorf("%d identities of a key with two certificates", len(all))
 	}
 	if _, err := Join(ca.Leaf("bob@example.com", testca.P256).Key, bag); !errors.Is(err, ErrNoKey) {

@@ -41,6 +41,7 @@ type program struct {
 	env    Environment
 	// interrupted is closed when the run is to end early (Ctrl-C).
 	interrupted <-chan struct{}
+	tokens      map[string]*openToken // by URI; see token.go
 }
 
 // Run executes one command line (without the program's name) and returns the exit
@@ -55,6 +56,8 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			exit = statusBroken
 		}
 	}()
+
+	defer p.closeTokens()
 
 	root := newRootCommand(p)
 	root.SetArgs(args)

@@ -1,15 +1,15 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/identity"
+	"github.com/mailseal/mailseal/internal/token"
 )
 
 // cmsKeys are whom a raw CMS command acts as.
@@ -22,7 +22,7 @@ type cmsKeys struct {
 func (o *cmsKeys) addFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&o.as, "as", nil, asHelp)
-	f.StringVar(&o.key, "key", "", "`FILE` of a private key, PEM or DER, in place of --as; with --cert")
+	f.StringVar(&o.key, "key", "", "`FILE` of a private key, PEM or DER, or its pkcs11: URI, in place of --as; with --cert")
 	f.StringVar(&o.cert, "cert", "", "`FILE` of its certificate, and of those above it")
 	o.pass.addFlag(cmd)
 }
@@ -42,7 +42,7 @@ func (o *cmsKeys) identities(p *program) (all [][]*identity.Identity, names []st
 	if o.key == "" {
 		return all, names, nil
 	}
-	found, err := o.pair()
+	found, err := o.pair(p)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -50,7 +50,32 @@ func (o *cmsKeys) identities(p *program) (all [][]*identity.Identity, names []st
 }
 
 // pair joins a key with its certificate, as one file with both.
-func (o *cmsKeys) pair() ([]*identity.Identity, error) {
+func (o *cmsKeys) pair(p *program) ([]*identity.Identity, error) {
+	keys, err := o.keysAlone(p)
+	if err != nil {
+		return nil, err
+	}
+	certs, err := readCertificates([]string{o.cert})
+	if err != nil {
+		return nil, err
+	}
+	var found []*identity.Identity
+	for _, k := range keys {
+		found = append(found, identity.JoinAll(k.Key, k.Label, certs)...)
+	}
+	for _, i := range found {
+		if i.Certificate != nil {
+			return found, nil
+		}
+	}
+	return nil, usage(fmt.Errorf("%s holds no certificate for the key in %s", o.cert, o.key), "see what they hold: mailseal inspect %s", o.cert)
+}
+
+// keysAlone reads the keys that --key names.
+func (o *cmsKeys) keysAlone(p *program) ([]*identity.Identity, error) {
+	if strings.HasPrefix(o.key, token.Scheme) {
+		return p.tokenIdentities(o.key, &o.pass)
+	}
 	data, err := readSmall(o.key)
 	if err != nil {
 		return nil, err
@@ -59,33 +84,7 @@ func (o *cmsKeys) pair() ([]*identity.Identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.key, passphraseFault(err))
 	}
-	certs, err := readCertificates([]string{o.cert})
-	if err != nil {
-		return nil, err
-	}
-	var both bytes.Buffer
-	for _, k := range keys {
-		der, err := identity.MarshalPrivateKey(k.Key)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", o.key, err)
-		}
-		if err := pem.Encode(&both, &pem.Block{Type: "PRIVATE KEY", Bytes: der}); err != nil {
-			return nil, err
-		}
-	}
-	for _, c := range certs {
-		both.Write(c.PEM())
-	}
-	found, err := identity.Read(both.Bytes(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("%s with %s: %w", o.key, o.cert, err)
-	}
-	for _, i := range found {
-		if i.Certificate != nil {
-			return found, nil
-		}
-	}
-	return nil, usage(fmt.Errorf("%s holds no certificate for the key in %s", o.cert, o.key), "see what they hold: mailseal inspect %s", o.cert)
+	return keys, nil
 }
 
 // signers returns one signer for each identity.

@@ -14,11 +14,13 @@ import (
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/identity"
 	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/internal/token"
 )
 
 type newIDOptions struct {
 	csr          bool
 	waiting      bool
+	token        string
 	key          string
 	name         string
 	organization string
@@ -30,7 +32,7 @@ type newIDOptions struct {
 func newIDNewCommand(p *program) *cobra.Command {
 	o := &newIDOptions{pass: passphraseSource{p: p}}
 	cmd := &cobra.Command{
-		Use:   "new [--csr] ADDR [ADDR ...] [--key KIND] [--name NAME] [--waiting] [-o FILE]",
+		Use:   "new [--csr] ADDR [ADDR ...] [--key KIND] [--name NAME] [--waiting | --token URI] [-o FILE]",
 		Short: "make a key, and a request that any authority takes",
 		Long: `Make a key for your address, or for several addresses of yours. It waits in the key
 store, protected by your passphrase, until its certificate comes.
@@ -42,7 +44,8 @@ key itself never leaves. What the authority sends back joins the key:
 
   mailseal id import FILE [FILE ...]
 
---waiting makes no new key and writes the request for the one that waits already.
+--waiting makes no new key and writes the request for the one that waits already;
+--token writes it for a key that was made in a PKCS#11 token, and stays there.
 
 A new certificate takes a new key: the old one stays, for old mail.`,
 		Example: `  mailseal id new --csr alice@example.com -o alice.csr
@@ -52,6 +55,7 @@ A new certificate takes a new key: the old one stays, for old mail.`,
 	f := cmd.Flags()
 	f.BoolVar(&o.csr, "csr", false, "write the certification request")
 	f.BoolVar(&o.waiting, "waiting", false, "no new key: the one that waits for a certificate")
+	f.StringVar(&o.token, "token", "", "no new key: the one in a token that a pkcs11: `URI` names")
 	f.StringVar(&o.key, "key", "rsa3072", "`KIND` of key: "+keyKinds+"; ed25519 signs only, and few authorities take it")
 	f.StringVar(&o.name, "name", "", "your `NAME` in the request; default the address")
 	f.StringVar(&o.organization, "organization", "", "your `ORGANIZATION` in the request")
@@ -66,24 +70,18 @@ func (p *program) runIDNew(args []string, o *newIDOptions) error {
 	if err != nil {
 		return err
 	}
-	if !o.csr && (o.output != "" || o.waiting) {
-		return usage(errors.New("-o and --waiting are for the request"), "add --csr")
+	if !o.csr && (o.output != "" || o.waiting || o.token != "") {
+		return usage(errors.New("-o, --waiting and --token are for the request"), "add --csr")
+	}
+	if o.waiting && o.token != "" {
+		return usage(errors.New("--waiting and --token name two keys"), "give one of them")
 	}
 	// What cannot be asked for is found before a key is made for it.
 	template := o.template(addresses)
 	if err := checkTemplate(template); err != nil {
 		return usage(err, "run: mailseal id new --help")
 	}
-	store, err := p.store()
-	if err != nil {
-		return err
-	}
-	var key crypto.Signer
-	if o.waiting {
-		key, err = p.waitingKey(store, addresses[0], &o.pass)
-	} else {
-		key, err = p.newWaitingKey(store, addresses[0], o)
-	}
+	key, err := p.requestKey(addresses[0], o)
 	if err != nil {
 		return err
 	}
@@ -98,8 +96,47 @@ func (p *program) runIDNew(args []string, o *newIDOptions) error {
 	if err := p.writeResult(o.output, modePublic, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: request})); err != nil {
 		return err
 	}
+	if o.token != "" {
+		p.say("Give the request to your authority, and put the certificate that it sends back into the token, beside the key.")
+		return nil
+	}
 	p.say("Give the request to your authority; what it sends back: mailseal id import FILE [FILE ...]")
 	return nil
+}
+
+// requestKey is the key that the request is for: a new one, unless told otherwise.
+func (p *program) requestKey(address mailbox.Mailbox, o *newIDOptions) (crypto.Signer, error) {
+	if o.token != "" {
+		return p.tokenKey(o.token, &o.pass)
+	}
+	store, err := p.store()
+	if err != nil {
+		return nil, err
+	}
+	if o.waiting {
+		return p.waitingKey(store, address, &o.pass)
+	}
+	return p.newWaitingKey(store, address, o)
+}
+
+// tokenKey is the one key in a token that the URI names.
+func (p *program) tokenKey(uri string, pass *passphraseSource) (crypto.Signer, error) {
+	if !strings.HasPrefix(uri, token.Scheme) {
+		return nil, usage(fmt.Errorf("--token %s: not a URI of a token", uri), "pkcs11:token=LABEL;object=LABEL")
+	}
+	found, err := p.tokenIdentities(uri, pass)
+	if err != nil {
+		return nil, err
+	}
+	var key crypto.Signer
+	for _, id := range found { // a key is there once for each of its certificates
+		signer, ok := id.Key.(crypto.Signer)
+		if !ok || key != nil && key != signer {
+			return nil, usage(fmt.Errorf("%s: several keys match", uri), "name one with object= or id=")
+		}
+		key = signer
+	}
+	return key, nil
 }
 
 func plainAddresses(args []string) ([]mailbox.Mailbox, error) {

@@ -13,9 +13,10 @@ import (
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/identity"
 	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/internal/token"
 )
 
-const asHelp = "`ID` to act as: a PKCS#12 or PEM file, or an address in the key store (may be repeated)"
+const asHelp = "`ID` to act as: a PKCS#12 or PEM file, an address in the key store, or a pkcs11: URI (may be repeated)"
 
 // home is the folder of a person's keys, trusted roots and unfinished requests.
 func (p *program) home() (string, error) {
@@ -40,8 +41,8 @@ func (p *program) store() (*identity.Store, error) {
 
 // identities reads what one --as names.
 func (p *program) identities(id string, pass *passphraseSource) ([]*identity.Identity, error) {
-	if strings.HasPrefix(id, "pkcs11:") {
-		return nil, usage(fmt.Errorf("%s: tokens are not supported in this version", id), "use a PKCS#12 or PEM file, or an address in the key store")
+	if strings.HasPrefix(id, token.Scheme) {
+		return p.tokenIdentities(id, pass)
 	}
 	ask := func() ([]byte, error) { return pass.read(id) }
 	data, err := readSmall(id)

@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite the stories' expected output")
 // TestMain lets the stories call this test binary as mailseal, with a clock that
 // stands where the test certificates are valid.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mailseal": func() {
+	testscript.Main(m, map[string]func(){"mailseal-pkcs11": tokenProgram, "mailseal": func() {
 		os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, cli.Environment{
 			LookupEnv: os.LookupEnv,
 			ConfigDir: os.UserConfigDir,
@@ -46,6 +46,7 @@ func TestStories(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
+		Condition:           peer,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("MAILSEAL_HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("MAILSEAL_PASSPHRASE", passphrase)

@@ -34,6 +34,7 @@ internal/pbe            PKCS #5 and PKCS #12: encryption under a passphrase, for
 internal/inspect        explains any file of the formats below
 internal/store          SQL: imports nothing of ours, its rows are plain structs
 internal/keys           key URI to crypto.Signer
+internal/token          PKCS #11: keys behind a process of their own, which alone needs cgo
 internal/mailout        submits one mail; the catcher of --dev
 
 internal/audit          hash-chained events
