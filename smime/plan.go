@@ -130,7 +130,7 @@ func PlanFor(to []Addressee, o *Policy) *Plan {
 	pl := planner{Policy: *o, profile: o.Profile.orDefault()}
 	plan := &Plan{Profile: pl.profile.Name}
 	if o.Cipher != "" {
-		plan.refused = pl.profile.allows(o.Cipher)
+		plan.refused = pl.profile.Allows(o.Cipher)
 	}
 	var visible, hidden, senders []PlannedEntry
 	for _, a := range to {

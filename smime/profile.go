@@ -29,6 +29,8 @@ type Profile struct {
 	oaep bool // RSAES-OAEP for every RSA key, not only for who says so
 	kem  bool // of one holder's certificates the one for ML-KEM comes first
 
+	headers HeaderPolicy // of a mail whose headers are protected
+
 	refusesOld bool // content under RC2 and Triple-DES stays closed
 	bare       bool // signatures without signed attributes are taken
 }
@@ -53,7 +55,7 @@ var profiles = []*Profile{
 		// RFC 8551 §2.7: AES-256 in GCM is a MUST and is presumed; PKCS #1 v1.5 and AES-128 in CBC are MUST-.
 		Name: "modern", About: "what RFC 8551 demands, AES-256-GCM first",
 		capabilities: slices.Concat(ciphersAs(authenticatedFirst), bound(), transport(), agreements()),
-		ciphers:      authenticatedFirst, unknown: authenticatedFirst, refusesOld: true,
+		ciphers:      authenticatedFirst, unknown: authenticatedFirst, headers: HeadersBaseline, refusesOld: true,
 	},
 	{
 		// The German energy market's rules for the exchange of data by mail.
@@ -64,7 +66,7 @@ var profiles = []*Profile{
 	{
 		Name: "pq", About: "ML-KEM for who has such a key, beside RSA and ECDH for the others in one envelope",
 		capabilities: slices.Concat(encapsulations(), ciphersAs(longFirst), bound(), transport(), agreements()), kem: true,
-		ciphers: longFirst, unknown: cbc, refusesOld: true,
+		ciphers: longFirst, unknown: cbc, headers: HeadersBaseline, refusesOld: true,
 	},
 	{
 		Name: "legacy-decrypt", About: "reads what old programs wrote (RC2, Triple-DES, signatures without attributes), with a warning; writes nothing",
@@ -104,6 +106,15 @@ func (p *Profile) Capabilities() []cms.Capability { return slices.Clone(p.orDefa
 // Ciphers are the ciphers that a message is written with, best first.
 func (p *Profile) Ciphers() []cms.Cipher { return slices.Clone(p.orDefault().ciphers) }
 
+// Headers are what becomes of the headers of a mail that are protected (RFC 9788): compat hides nothing, since programs of today show
+// "[...]" for a hidden Subject.
+func (p *Profile) Headers() HeaderPolicy {
+	if h := p.orDefault().headers; h != "" {
+		return h
+	}
+	return HeadersVisible
+}
+
 // writes says why the profile writes nothing; nil when it does.
 func (p *Profile) writes() error {
 	if p.readOnly {
@@ -133,8 +144,12 @@ func (p *Profile) signers(given []*cms.Signer) ([]*cms.Signer, error) {
 	return out, nil
 }
 
-// allows says why a cipher that was asked for by name is not written; nil when it is.
-func (p *Profile) allows(c cms.Cipher) error {
+// ReadOnly: nothing is written with the profile.
+func (p *Profile) ReadOnly() bool { return p.orDefault().readOnly }
+
+// Allows says why a cipher that was asked for by name is not written; nil when it is.
+func (p *Profile) Allows(c cms.Cipher) error {
+	p = p.orDefault()
 	if err := p.writes(); err != nil || p.free || slices.Contains(p.ciphers, c) {
 		return err
 	}

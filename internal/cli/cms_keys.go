@@ -98,7 +98,7 @@ func (o *cmsKeys) signers(p *program) ([]*cms.Signer, error) {
 	}
 	var signers []*cms.Signer
 	for i, found := range all {
-		s, err := p.signer(names[i], found)
+		s, err := p.signer(names[i], found, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -16,6 +16,8 @@ type decryptOptions struct {
 	output string
 	text   bool
 	force  bool
+
+	profile string
 }
 
 func newDecryptCommand(p *program) *cobra.Command {
@@ -36,6 +38,7 @@ A mail with a signature inside that does not fit is not written; --force writes 
 	o.pass.addFlag(cmd)
 	cmd.Flags().BoolVar(&o.text, "text", false, textHelp)
 	cmd.Flags().BoolVar(&o.force, "force", false, "write the content even if a signature inside does not fit")
+	addProfileFlag(cmd, &o.profile, "which decide whether old algorithms are read")
 	addOutputFlag(cmd, &o.output)
 	return cmd
 }
@@ -43,6 +46,10 @@ A mail with a signature inside that does not fit is not written; --force writes 
 func (p *program) runDecrypt(ctx context.Context, file string, o *decryptOptions) error {
 	if len(o.as) == 0 {
 		return usage(errors.New("nobody to decrypt as"), "name a PKCS#12 or PEM file, or an address in the key store, with --as")
+	}
+	chosen, err := profile(o.profile)
+	if err != nil {
+		return err
 	}
 	keys, err := p.decryptionKeys(o.as, &o.pass)
 	if err != nil {
@@ -54,7 +61,7 @@ func (p *program) runDecrypt(ctx context.Context, file string, o *decryptOptions
 	}
 	defer in.Close()
 	oo := &smime.OpenOptions{
-		Keys: keys, At: p.env.Now(),
+		Keys: keys, At: p.env.Now(), Profile: chosen,
 		Spool: func() (smime.Spool, error) { return newSpool(), nil },
 	}
 	m, closed := smime.Open(in, in.size, oo)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -14,71 +13,74 @@ import (
 )
 
 type encryptOptions struct {
-	to       []string
-	cipher   string
-	compress bool
-	headers  headerOptions
-	output   string
-}
-
-func (o *encryptOptions) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&o.to, "to", nil, "`CERT` of a recipient: a certificate file or bundle, or an address in the key store (may be repeated)")
-	cmd.Flags().StringVar(&o.cipher, "cipher", cms.AES256CBC.String(), fmt.Sprintf("`NAME` of the content cipher, one of %v", mailCiphers()))
-	cmd.Flags().BoolVar(&o.compress, "compress", false, "compress what is encrypted; not every mail program reads that")
-	o.headers.addFlag(cmd)
+	plan    planOptions
+	content contentOptions
+	output  string
 }
 
 func newEncryptCommand(p *program) *cobra.Command {
 	o := &encryptOptions{}
 	cmd := &cobra.Command{
-		Use:   "encrypt --to CERT [--to CERT ...] [--cipher NAME] [--protect-headers] [-o FILE] [FILE]",
+		Use:   "encrypt --to CERT [--to CERT ...] [--bcc CERT ...] [--protect-headers] [--plan [--json]] [-o FILE] [FILE]",
 		Short: "encrypt a mail",
-		Long: `Encrypt a mail (RFC 8551) to everyone whom --to names. Only they can read it: add
-yourself if you want to. Everyone sees how many recipients there are and who they
-are; send a hidden recipient a message of their own.
+		Long: `Encrypt a mail (RFC 8551) to everyone whom --to names, and to its sender if From is
+in the key store. Only they can read it. Everyone sees how many recipients there are
+and who they are; each --bcc gets a message of their own.
 
-Encryption alone says nothing about who wrote a mail; to sign as well, use seal.
+It is encrypted to all of them or to nobody: --plan says for whom a key is missing, and
+why. The cipher is the best that all of them are known to read. That is aes-256-cbc for
+those of whom nothing is known; aes-256-gcm also protects against alteration and is a
+blank page in many programs of today.
 
 The header stays readable for everybody on the way; with --protect-headers=modern the
 Subject does not.
 
-aes-256-cbc is read by every mail program. aes-256-gcm also protects against
-alteration and is a blank page in many programs of today.`,
-		Example: `  mailseal encrypt --to bob.pem --to carol.pem -o encrypted.eml letter.eml`,
+Encryption alone says nothing about who wrote a mail; to sign as well, use seal.`,
+		Example: `  mailseal encrypt --to bob.pem --to carol@example.org -o encrypted.eml letter.eml
+  mailseal encrypt --to bob@example.org --plan letter.eml`,
 		GroupID: groupMail,
 		Args:    oneFile,
 		RunE:    func(cmd *cobra.Command, args []string) error { return p.runEncrypt(cmd.Context(), first(args), o) },
 	}
-	o.addFlags(cmd)
+	o.plan.addFlags(cmd)
+	o.content.addFlags(cmd)
 	addOutputFlag(cmd, &o.output)
 	return cmd
 }
 
 func (p *program) runEncrypt(ctx context.Context, file string, o *encryptOptions) error {
-	eo, err := o.resolve(p)
+	chosen, err := writingProfile(o.plan.profile)
 	if err != nil {
 		return err
 	}
-	return p.transform(ctx, file, o.output, func(dst io.Writer, in *input) error {
+	resolved, err := o.plan.resolve(p)
+	if err != nil {
+		return err
+	}
+	in, err := p.openInput(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	senders, err := p.senderOf(in)
+	if err != nil {
+		return err
+	}
+	plan := resolved.with(senders)
+	if o.plan.show {
+		return o.plan.showPlan(p, plan)
+	}
+	all, err := p.carryOut(plan)
+	if err != nil {
+		return err
+	}
+	return p.writeAll(in, o.output, plan, all, func(dst io.Writer, eo *smime.EncryptOptions) error {
+		if err := o.content.apply(eo, chosen); err != nil {
+			return err
+		}
+		eo.Time = p.env.Now()
 		return smime.Encrypt(dst, in, in.size, eo)
 	})
-}
-
-// resolve turns names into certificates and ciphers.
-func (o *encryptOptions) resolve(p *program) (*smime.EncryptOptions, error) {
-	i := slices.IndexFunc(mailCiphers(), func(c cms.Cipher) bool { return strings.EqualFold(c.String(), o.cipher) })
-	if i < 0 {
-		return nil, usage(fmt.Errorf("no cipher %q", o.cipher), "one of %v; every mail program reads aes-256-cbc", mailCiphers())
-	}
-	recipients, err := p.recipients(o.to)
-	if err != nil {
-		return nil, err
-	}
-	policy, err := o.headers.policy()
-	if err != nil {
-		return nil, err
-	}
-	return &smime.EncryptOptions{Recipients: recipients, Cipher: mailCiphers()[i], Headers: policy, Compress: o.compress, Time: p.env.Now()}, nil
 }
 
 // mailCiphers are those that a mail is written with. CCM authenticates the length of

@@ -25,7 +25,7 @@ func (p *program) gitSigner(user string) (*cms.Signer, error) {
 	if _, err := os.Stat(user); err != nil {
 		user = address(user)
 	}
-	signers, err := p.signers([]string{user}, pass)
+	signers, err := p.signers([]string{user}, pass, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (p *program) signerByFingerprint(user, print string, pass *passphraseSource
 		if err != nil {
 			return nil, fmt.Errorf("key store: %s: %w", e.Address, passphraseFault(err))
 		}
-		return p.signer(user, []*identity.Identity{id})
+		return p.signer(user, []*identity.Identity{id}, nil)
 	}
 	return nil, broken(fmt.Errorf("no certificate with the fingerprint %s in the key store", user), "see what is there: mailseal id list")
 }

@@ -14,21 +14,40 @@ type headerOptions struct{ protect string }
 
 func (o *headerOptions) addFlag(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.protect, "protect-headers", "", "protect Subject, From, To and the rest too (RFC 9788): `compat` hides nothing, modern hides the Subject of an encrypted mail")
-	f.Lookup("protect-headers").NoOptDefVal = "compat"
+	f.StringVar(&o.protect, "protect-headers", "", "protect Subject, From, To and the rest too (RFC 9788): `compat` hides nothing, modern hides the Subject of an encrypted mail (without a value what the profile says)")
+	f.Lookup("protect-headers").NoOptDefVal = "profile"
 }
 
 // policy turns the flag into RFC 9788's word.
-func (o *headerOptions) policy() (smime.HeaderPolicy, error) {
+func (o *headerOptions) policy(by *smime.Profile) (smime.HeaderPolicy, error) {
 	switch o.protect {
 	case "":
 		return smime.HeadersUnprotected, nil
+	case "profile":
+		return by.Headers(), nil
 	case "compat":
 		return smime.HeadersVisible, nil
 	case "modern":
 		return smime.HeadersBaseline, nil
 	}
 	return "", usage(fmt.Errorf("--protect-headers=%s", o.protect), "compat or modern")
+}
+
+// contentOptions say what is encrypted.
+type contentOptions struct {
+	compress bool
+	headers  headerOptions
+}
+
+func (o *contentOptions) addFlags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&o.compress, "compress", false, "compress what is encrypted; not every mail program reads that")
+	o.headers.addFlag(cmd)
+}
+
+func (o *contentOptions) apply(eo *smime.EncryptOptions, by *smime.Profile) (err error) {
+	eo.Compress = o.compress
+	eo.Headers, err = o.headers.policy(by)
+	return err
 }
 
 const redateHelp = "give a mail whose Date is more than 55 minutes from now the present time"

@@ -35,9 +35,13 @@ passphrase.`,
 // oneAddress allows a command's single ADDR argument.
 func oneAddress(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usage(fmt.Errorf("%s takes one address", cmd.CommandPath()), "see which ones there are: mailseal id list")
+		return usage(errOneAddress(cmd), "see which ones there are: mailseal id list")
 	}
 	return nil
+}
+
+func errOneAddress(cmd *cobra.Command) error {
+	return fmt.Errorf("%s takes one address", cmd.CommandPath())
 }
 
 // find returns the entries of an address in the key store.

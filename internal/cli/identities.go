@@ -14,6 +14,7 @@ import (
 	"github.com/mailseal/mailseal/identity"
 	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/internal/token"
+	"github.com/mailseal/mailseal/smime"
 )
 
 const asHelp = "`ID` to act as: a PKCS#12 or PEM file, an address in the key store, or a pkcs11: URI (may be repeated)"
@@ -84,8 +85,9 @@ func passphraseFault(err error) error {
 	return err
 }
 
-// signers returns one signer for each --as.
-func (p *program) signers(ids []string, pass *passphraseSource) ([]*cms.Signer, error) {
+// signers returns one signer for each --as; the profile, compat if nil, decides which
+// certificate they ask to be answered with.
+func (p *program) signers(ids []string, pass *passphraseSource, profile *smime.Profile) ([]*cms.Signer, error) {
 	if len(ids) == 0 {
 		return nil, usage(errors.New("nobody to sign as"), "name a PKCS#12 or PEM file, or an address in the key store, with --as")
 	}
@@ -95,7 +97,7 @@ func (p *program) signers(ids []string, pass *passphraseSource) ([]*cms.Signer, 
 		if err != nil {
 			return nil, err
 		}
-		s, err := p.signer(id, found)
+		s, err := p.signer(id, found, profile)
 		if err != nil {
 			return nil, err
 		}
@@ -106,7 +108,7 @@ func (p *program) signers(ids []string, pass *passphraseSource) ([]*cms.Signer, 
 
 // signer picks the identity that may sign now. A person with one key to sign and one
 // to decrypt has both in one file, and old ones beside the new.
-func (p *program) signer(id string, found []*identity.Identity) (*cms.Signer, error) {
+func (p *program) signer(id string, found []*identity.Identity, profile *smime.Profile) (*cms.Signer, error) {
 	var ended *cert.Certificate
 	for _, candidate := range found {
 		key, ok := candidate.Key.(crypto.Signer)
@@ -118,12 +120,34 @@ func (p *program) signer(id string, found []*identity.Identity) (*cms.Signer, er
 			ended = c
 			continue
 		}
-		return &cms.Signer{Key: key, Certificate: c, Chain: withoutRoots(candidate.Chain)}, nil
+		s := &cms.Signer{Key: key, Certificate: c, Chain: withoutRoots(candidate.Chain)}
+		p.addEncryption(s, found, profile)
+		return s, nil
 	}
 	if ended != nil {
 		return nil, broken(fmt.Errorf("%s: the certificate is not in force (%s)", id, period(ended)), "a signature with it would be believed by nobody; get a new one: mailseal id request")
 	}
 	return nil, usage(fmt.Errorf("%s: holds no key with a certificate that may sign", id), "see what it holds: mailseal inspect %s", id)
+}
+
+// addEncryption has the signer name the certificate that mail to them is to be
+// encrypted with, where that is another than the one that signs.
+func (p *program) addEncryption(s *cms.Signer, found []*identity.Identity, profile *smime.Profile) {
+	self := smime.Addressee{Sender: true}
+	for _, i := range found {
+		if i.Certificate != nil {
+			self.Candidates = append(self.Candidates, smime.Candidate{Certificate: i.Certificate, Trusted: true})
+		}
+	}
+	plan := smime.PlanFor([]smime.Addressee{self}, &smime.Policy{Profile: profile, At: p.env.Now()})
+	chosen := plan.Messages[0].Entries[0].Certificate
+	for _, i := range found {
+		if chosen != nil && !chosen.Equal(s.Certificate) && chosen.Equal(i.Certificate) {
+			s.Encryption = chosen
+			s.Chain = append(s.Chain, withoutRoots(i.Chain)...)
+			return
+		}
+	}
 }
 
 // inForce tells whether a certificate has begun and not ended.

@@ -83,6 +83,7 @@ func (p *program) runOpen(ctx context.Context, file string, o *openOptions) erro
 	if err := p.printVerdict(to, m, o.judge.asJSON); err != nil {
 		return err
 	}
+	p.learn(m, &o.judge)
 	if closed == nil && refused {
 		p.say("mailseal: the content was not written; --force writes it all the same")
 	}

@@ -4,47 +4,82 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/certpath"
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/identity"
 	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/smime"
 )
 
-// recipients returns an entry for every certificate that a --to names.
-func (p *program) recipients(to []string) ([]*cms.Recipient, error) {
-	if len(to) == 0 {
-		return nil, usage(errors.New("nobody to encrypt to"), "name a certificate file, or an address in the key store, with --to")
+// recipientsWith returns an entry for every certificate that a --to names, with
+// options for how each gets the key.
+func (p *program) recipientsWith(to []string, o *cms.RecipientOptions) ([]*cms.Recipient, error) {
+	addressees, err := p.addressees(to, nil)
+	if err != nil {
+		return nil, err
 	}
-	return p.recipientsWith(to, nil)
+	policy, err := p.policy(nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	policy.Cipher = cms.AES256CBC // what is in the message is not the plan's choice here
+	plan := smime.PlanFor(addressees, policy)
+	if missing := plan.Missing(); len(missing) > 0 {
+		return nil, missingKeys(missing)
+	}
+	var all []*cms.Recipient
+	for _, e := range plan.Messages[0].Entries {
+		r, err := cms.NewRecipient(e.Certificate, o)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", e.Name, err)
+		}
+		all = append(all, r)
+	}
+	return all, nil
 }
 
-// recipientsWith does so with options for how each gets the key.
-func (p *program) recipientsWith(to []string, o *cms.RecipientOptions) ([]*cms.Recipient, error) {
-	var all []*cms.Recipient
-	for _, name := range to {
-		certs, err := p.recipientCertificates(name)
+// policy judges the certificates that were not given by hand by the roots that are
+// always trusted, or by those that --trust names.
+func (p *program) policy(trust, intermediates []string) (*smime.Policy, error) {
+	o := &smime.Policy{At: p.env.Now()}
+	var err error
+	if o.Anchors, err = p.anchors(trust); err != nil {
+		return nil, fmt.Errorf("trusted roots: %w", err)
+	}
+	if o.Intermediates, err = readCertificates(intermediates); err != nil {
+		return nil, fmt.Errorf("intermediates: %w", err)
+	}
+	return o, nil
+}
+
+// addressees are those whom each --to and --bcc names.
+func (p *program) addressees(to, bcc []string) ([]smime.Addressee, error) {
+	var all []smime.Addressee
+	for i, name := range slices.Concat(to, bcc) {
+		found, err := p.addresseesOf(name)
 		if err != nil {
 			return nil, err
 		}
-		for _, c := range certs {
-			r, err := cms.NewRecipient(c, o)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-			all = append(all, r)
+		for _, a := range found {
+			a.Hidden = i >= len(to)
+			all = append(all, a)
 		}
 	}
 	return all, nil
 }
 
-// recipientCertificates reads a certificate file or bundle, or finds an address in
-// the key store. Of a bundle all end-entity certificates that may encrypt are taken;
-// the authorities in it are not recipients.
-func (p *program) recipientCertificates(name string) ([]*cert.Certificate, error) {
+// addresseesOf reads a certificate file or bundle, or finds an address in the key
+// store and the address book.
+func (p *program) addresseesOf(name string) ([]smime.Addressee, error) {
 	data, err := readSmall(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return p.ownCertificates(name)
+		a, err := p.addresseeAt(name)
+		return []smime.Addressee{a}, err
 	}
 	if err != nil {
 		return nil, err
@@ -53,15 +88,69 @@ func (p *program) recipientCertificates(name string) ([]*cert.Certificate, error
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return p.canEncrypt(name, certs)
+	return holders(name, certs), nil
 }
 
-// ownCertificates returns the certificate of an address in the key store that ends
-// last: a renewed one takes the place of the old.
-func (p *program) ownCertificates(name string) ([]*cert.Certificate, error) {
+// holders sorts the certificates of a file by whose they are. The authorities in it
+// are nobody's, unless there is nothing else.
+func holders(file string, certs []*cert.Certificate) []smime.Addressee {
+	people := slices.DeleteFunc(slices.Clone(certs), func(c *cert.Certificate) bool { return c.BasicConstraints.CA })
+	if len(people) == 0 {
+		people = certs
+	}
+	var all []smime.Addressee
+	index := map[string]int{}
+	for i, c := range people {
+		key, name := fmt.Sprint(i), file
+		if named := certpath.Mailboxes(c); len(named) > 0 {
+			key = named[0].Key()
+			if len(people) > 1 {
+				name = fmt.Sprintf("%s in %s", named[0], file)
+			}
+		}
+		at, known := index[key]
+		if !known {
+			at = len(all)
+			index[key] = at
+			all = append(all, smime.Addressee{Name: name})
+		}
+		all[at].Candidates = append(all[at].Candidates, smime.Candidate{Certificate: c, Chain: certs, Trusted: true})
+	}
+	return all
+}
+
+const askThem = "ask them for a signed mail and read it with mailseal verify, or for their certificate file"
+
+// addresseeAt finds an address: in the key store, where one's own certificates are, or
+// else in the address book.
+func (p *program) addresseeAt(name string) (smime.Addressee, error) {
+	a := smime.Addressee{Name: name, Hint: askThem}
 	address, err := mailbox.Parse(name)
 	if err != nil {
-		return nil, broken(fmt.Errorf("%s: no such file, and not an address", name), "--to takes a certificate file, or an address in the key store")
+		return a, broken(fmt.Errorf("%s: no such file, and not an address", name), "--to takes a certificate file, or an address that `mailseal book list` or `mailseal id list` shows")
+	}
+	own, err := p.ownCertificates(address)
+	if err != nil {
+		return a, fmt.Errorf("key store: %s: %w", name, err)
+	}
+	for _, c := range own {
+		a.Candidates = append(a.Candidates, smime.Candidate{Certificate: c, Trusted: true})
+	}
+	if len(own) > 0 {
+		return a, nil
+	}
+	a.Address = address.String()
+	return a, p.addLearned(&a, address)
+}
+
+// ownCertificates are those of an address in the key store; none if there is no store.
+func (p *program) ownCertificates(address mailbox.Mailbox) ([]*cert.Certificate, error) {
+	home, err := p.home()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(home, "identities")); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
 	store, err := p.store()
 	if err != nil {
@@ -69,37 +158,31 @@ func (p *program) ownCertificates(name string) ([]*cert.Certificate, error) {
 	}
 	certs, err := store.Certificates(address)
 	if errors.Is(err, identity.ErrNotFound) {
-		return nil, broken(fmt.Errorf("%s: no such file, and no certificate for this address in the key store", name),
-			"ask them for a signed mail or their certificate file, and give the file to --to")
+		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("key store: %s: %w", name, err)
-	}
-	able, err := p.canEncrypt(name, certs)
-	if err != nil {
-		return nil, err
-	}
-	return able[:1], nil
+	return certs, err
 }
 
-// canEncrypt keeps the end entities that may be encrypted to now.
-func (p *program) canEncrypt(name string, certs []*cert.Certificate) ([]*cert.Certificate, error) {
-	var able []*cert.Certificate
-	var ended *cert.Certificate
-	for _, c := range certs {
+// addLearned adds what the address book has: its certificate is a candidate, a change
+// that waits is none.
+func (p *program) addLearned(a *smime.Addressee, address mailbox.Mailbox) error {
+	contacts, err := p.contacts(address)
+	if err != nil {
+		return err
+	}
+	for _, c := range contacts {
 		switch {
-		case c.BasicConstraints.CA || !c.CanEncrypt():
-		case !p.inForce(c):
-			ended = c
+		case c.Defect != nil:
+			a.Hint = c.Defect.Error()
+		case c.Pending:
+			a.Hint = "another key for this address waits to be accepted: mailseal book show " + address.String()
 		default:
-			able = append(able, c)
+			candidate := smime.Candidate{Certificate: c.Certificate, Chain: c.Chain, Capabilities: c.Capabilities}
+			if c.Anchor != nil {
+				candidate.Anchors = []*cert.Certificate{c.Anchor}
+			}
+			a.Candidates = append(a.Candidates, candidate)
 		}
 	}
-	switch {
-	case len(able) > 0:
-		return able, nil
-	case ended != nil:
-		return nil, broken(fmt.Errorf("%s: the certificate is not in force (%s)", name, period(ended)), "ask its owner for the new one")
-	}
-	return nil, usage(fmt.Errorf("%s: has no certificate that may be encrypted to", name), "see what it holds: mailseal inspect %s", name)
+	return nil
 }

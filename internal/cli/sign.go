@@ -16,6 +16,7 @@ type signOptions struct {
 	redate    bool
 	headers   headerOptions
 	timestamp string
+	profile   string // of sign; seal has one for both
 	output    string
 	pass      passphraseSource
 }
@@ -35,7 +36,7 @@ func addOutputFlag(cmd *cobra.Command, path *string) {
 func newSignCommand(p *program) *cobra.Command {
 	o := &signOptions{pass: passphraseSource{p: p}}
 	cmd := &cobra.Command{
-		Use:   "sign --as ID [--as ID ...] [--opaque] [--protect-headers] [--timestamp URL] [-o FILE] [FILE]",
+		Use:   "sign --as ID [--as ID ...] [--opaque] [--protect-headers] [--timestamp URL] [--profile NAME] [-o FILE] [FILE]",
 		Short: "sign a mail",
 		Long: `Sign a mail (RFC 8551). The signature lies beside the message, so that every mail
 program shows it; with --opaque the message lies inside the signature, which no
@@ -55,17 +56,22 @@ and the other headers too.`,
 	}
 	o.addFlags(cmd)
 	o.headers.addFlag(cmd)
+	addProfileFlag(cmd, &o.profile, "for algorithms, and for what the signature says that you can read")
 	addOutputFlag(cmd, &o.output)
 	return cmd
 }
 
 func (p *program) runSign(ctx context.Context, file string, o *signOptions) error {
-	signers, err := p.signers(o.as, &o.pass)
+	chosen, err := writingProfile(o.profile)
 	if err != nil {
 		return err
 	}
-	so := &smime.SignOptions{Signers: signers, Opaque: o.opaque, Time: p.env.Now(), Redate: o.redate}
-	if so.Headers, err = o.headers.policy(); err != nil {
+	signers, err := p.signers(o.as, &o.pass, chosen)
+	if err != nil {
+		return err
+	}
+	so := &smime.SignOptions{Signers: signers, Opaque: o.opaque, Time: p.env.Now(), Redate: o.redate, Profile: chosen}
+	if so.Headers, err = o.headers.policy(chosen); err != nil {
 		return err
 	}
 	if so.Timestamp, err = timestampClient(ctx, o.timestamp); err != nil {

@@ -28,10 +28,18 @@ func TestMain(m *testing.M) {
 		os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, cli.Environment{
 			LookupEnv: os.LookupEnv,
 			ConfigDir: os.UserConfigDir,
-			Now:       func() time.Time { return testca.Now },
+			Now:       clock,
 			Version:   "v1.2.3",
 		}))
 	}})
+}
+
+// clock stands at testca.Now unless the story says CLOCK.
+func clock() time.Time {
+	if at, err := time.Parse(time.RFC3339, os.Getenv("CLOCK")); err == nil {
+		return at
+	}
+	return testca.Now
 }
 
 // TestStories runs testdata/script: one story for each thing that a person wants to do.
@@ -103,8 +111,11 @@ func fixtures(t *testing.T) map[string][]byte {
 		"bob":   ca.Leaf("bob@example.com", testca.P256),
 		"carol": ca.Leaf("carol@example.org", testca.RSA2048),
 		"ended": ca.Leaf("alice@example.com", testca.P256, ended),
+		"signs": ca.Leaf("bob@example.com", testca.Ed25519),
+		"ed":    ca.Leaf("ed@example.org", testca.X25519),
 		"mal":   stranger.Authority("Stranger Issuing").Leaf("alice@example.com", testca.P256),
 	}
+	people["alice-new"] = ca.Leaf("alice@example.com", testca.P256)
 	files["root.crl"] = ca.Root.CRL(nil)
 	files["issuing.crl"] = ca.Issuing.CRL(nil)
 	files["revoked.crl"] = ca.Issuing.CRL([]testca.Revoked{{SerialNumber: people["alice"].Certificate.Serial, RevocationTime: testca.Now.AddDate(0, 0, -1)}})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/charset"
 	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/smime"
@@ -22,7 +23,9 @@ type judgeOptions struct {
 	at            string
 	revocation    string
 	from          string
+	profile       string
 	asJSON        bool
+	noLearn       bool
 }
 
 func (o *judgeOptions) addFlags(cmd *cobra.Command) {
@@ -31,6 +34,8 @@ func (o *judgeOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.revocation, "revocation", "off", "`off`: ask no revocation source but the --crl files (online is not in this version)")
 	f.StringVar(&o.from, "from", "", "the `ADDR` that the mail must be from; stands in for a missing From")
 	f.BoolVar(&o.asJSON, "json", false, "print the verdict as one JSON object")
+	f.BoolVar(&o.noLearn, "no-learn", false, "keep nothing of a valid mail's signer in the address book")
+	addProfileFlag(cmd, &o.profile, "which decide whether old algorithms are read")
 }
 
 // addTrustFlags adds those that concern certificates.
@@ -59,6 +64,10 @@ func (o *judgeOptions) resolve(p *program) (*smime.OpenOptions, error) {
 			return nil, usage(fmt.Errorf("--from: %w", err), "one plain address, like alice@example.com")
 		}
 	}
+	chosen, err := profile(o.profile)
+	if err != nil {
+		return nil, err
+	}
 	anchors, err := p.anchors(o.trust)
 	if err != nil {
 		return nil, fmt.Errorf("trusted roots: %w", err)
@@ -72,7 +81,7 @@ func (o *judgeOptions) resolve(p *program) (*smime.OpenOptions, error) {
 		return nil, fmt.Errorf("revocation lists: %w", err)
 	}
 	return &smime.OpenOptions{
-		Anchors: anchors, Intermediates: intermediates, CRLs: crls, At: at, From: o.from, DecodeHeader: charset.DecodeHeader,
+		Anchors: anchors, Intermediates: intermediates, CRLs: crls, At: at, From: o.from, Profile: chosen, DecodeHeader: charset.DecodeHeader,
 		Spool: func() (smime.Spool, error) { return newSpool(), nil },
 	}, nil
 }
@@ -93,7 +102,10 @@ only if a signature by a trusted, unexpired, unrevoked certificate covers the wh
 displayed message, and the certificate names the From address.
 
 Trusted are the roots in $MAILSEAL_HOME/trust, or those of --trust instead.
---content writes what was signed to a file, and only for a valid mail.`,
+--content writes what was signed to a file, and only for a valid mail.
+
+What a valid mail tells about its signer goes into the address book, where --to finds it:
+see mailseal book. --no-learn keeps it out.`,
 		Example: `  mailseal verify letter.eml
   mailseal verify --trust root.pem --json letter.eml`,
 		GroupID: groupMail,
@@ -141,6 +153,7 @@ func (p *program) runVerify(ctx context.Context, file string, o *verifyOptions) 
 	if err := p.printVerdict(verdict, m, o.judge.asJSON); err != nil {
 		return err
 	}
+	p.learn(m, &o.judge)
 	return answer(in, m, closed, oo)
 }
 
@@ -152,7 +165,11 @@ func (p *program) writeCertificates(path string, in *input, learned *smime.Learn
 	}
 	defer out.discard()
 	for _, s := range learned.Signers {
-		for _, c := range s.Chain {
+		certificates := s.Chain
+		if s.Encryption != nil && !s.Encryption.Equal(s.Certificate) {
+			certificates = append([]*cert.Certificate{s.Encryption}, certificates...)
+		}
+		for _, c := range certificates {
 			if _, err := out.Write(c.PEM()); err != nil {
 				return err
 			}
@@ -186,6 +203,8 @@ func answer(in *input, m *smime.Message, closed error, oo *smime.OpenOptions) er
 		return no(fmt.Errorf("%s: it is encrypted", in.name), "open it with the identity that it was encrypted to: mailseal open --as ID")
 	case errors.Is(closed, smime.ErrNoKey):
 		return no(fmt.Errorf("%s: it was encrypted to other keys than these", in.name), "see for whom it is: mailseal inspect %s", in.path)
+	case errors.Is(closed, smime.ErrOldCipher):
+		return no(fmt.Errorf("%s: %w", in.name, closed), "who wants to can read what it protects; if the mail is that old: --profile legacy-decrypt")
 	case errors.Is(closed, smime.ErrDecrypt):
 		return no(fmt.Errorf("%s: it does not decrypt", in.name), "it was altered or damaged on its way; nothing of it is shown")
 	case closed != nil:

@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/mailseal/mailseal/identity"
+	"github.com/mailseal/mailseal/internal/inspect"
+	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/smime"
+)
+
+// bookFolder is where the address book is.
+func (p *program) bookFolder() (string, error) {
+	home, err := p.home()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(home, "book"), nil
+}
+
+// book opens the person's address book, making the folder if it is not there yet.
+func (p *program) book() (*identity.Book, error) {
+	dir, err := p.bookFolder()
+	if err != nil {
+		return nil, err
+	}
+	return identity.OpenBook(dir)
+}
+
+// contacts are those of an address; none if there is no book.
+func (p *program) contacts(address mailbox.Mailbox) ([]*identity.Contact, error) {
+	dir, err := p.bookFolder()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	book, err := p.book()
+	if err != nil {
+		return nil, err
+	}
+	found, err := book.Find(address)
+	if errors.Is(err, identity.ErrNotFound) {
+		return nil, nil
+	}
+	return found, err
+}
+
+// learn keeps what a valid mail told about its signer, and says so. A book that cannot
+// be written does not change what is said about the mail. A judgement about another
+// time (--at) is not one about what to encrypt with now.
+func (p *program) learn(m *smime.Message, o *judgeOptions) {
+	if m.Learned == nil || o.noLearn || o.at != "" {
+		return
+	}
+	if err := p.learnAll(m.Learned, len(o.trust) > 0); err != nil {
+		p.say("mailseal: warning: what the mail tells about its signer was not kept: %v", err)
+	}
+}
+
+func (p *program) learnAll(l *smime.Learned, trustGiven bool) error {
+	address, err := mailbox.Parse(l.Address)
+	if err != nil {
+		return err
+	}
+	own, err := p.ownCertificates(address)
+	if err != nil || len(own) > 0 {
+		return err // one's own mail tells nothing new
+	}
+	for _, s := range l.Signers {
+		if s.Encryption == nil || len(s.EncryptionChain) == 0 {
+			continue
+		}
+		book, err := p.book()
+		if err != nil {
+			return err
+		}
+		c := &identity.Contact{
+			Address: address, Certificate: s.Encryption, Capabilities: s.Capabilities, Signed: s.SigningTime, Learned: p.env.Now(),
+			Chain: s.EncryptionChain[1:],
+		}
+		if trustGiven {
+			c.Anchor = s.EncryptionChain[len(s.EncryptionChain)-1]
+		}
+		change, err := book.Learn(c)
+		if err != nil {
+			return err
+		}
+		p.sayLearned(change, c)
+		return nil // who signs twice has one key to be answered with
+	}
+	return nil
+}
+
+func (p *program) sayLearned(change identity.Change, c *identity.Contact) {
+	address := inspect.Visible(c.Address.String())
+	switch change {
+	case identity.Added:
+		p.say("mailseal: learned the certificate of %s; --to %s finds it from now on", address, address)
+	case identity.Renewed:
+		p.say("mailseal: learned what %s can read now, or a renewed certificate for the same key", address)
+	case identity.Deferred:
+		p.say("mailseal: warning: %s signs for another key than before (certificate %.16s)", address, c.Certificate.SHA256())
+		p.say("mailseal: hint: ask them whether it is theirs, then: mailseal book accept %s", address)
+	case identity.Crowded:
+		p.say("mailseal: warning: %s signs for yet another key, and %d wait already; this one is not kept", address, identity.MaxPending)
+	}
+}
