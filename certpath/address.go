@@ -28,7 +28,7 @@ func Mailboxes(c *cert.Certificate) []mailbox.Mailbox {
 		if ascii && !isASCII(s) {
 			return // rfc822Name and emailAddress are IA5String
 		}
-		if m, err := mailbox.Parse(s); err == nil {
+		if m, err := mailbox.ParseUnquoted(s); err == nil {
 			list = append(list, m)
 		}
 	}

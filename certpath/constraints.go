@@ -84,7 +84,7 @@ func prepare(list []cert.GeneralName) []name {
 // is only a host is told from a mailbox by having no mailbox key.
 func (n *name) prepareEmail() {
 	if strings.Contains(n.Text, "@") {
-		m, err := mailbox.Parse(n.Text)
+		m, err := mailbox.ParseUnquoted(n.Text)
 		n.mailbox, n.domain, n.readable = m.Key(), m.Domain(), err == nil
 		return
 	}

@@ -47,18 +47,35 @@ func classify(h entity.Header) classification {
 func formOf(typ entity.MediaType, h entity.Header) form {
 	switch typ.Type {
 	case "multipart/signed":
-		if p := strings.ToLower(typ.Parameter("protocol")); p != "" && !isSignatureType(p) {
+		if p := protocol(typ); p != "" && !isSignatureType(p) && !isPKCS7Type(p) {
 			return formPlain // OpenPGP, for one
 		}
 		return formMultipartSigned
-	case "application/pkcs7-mime", "application/x-pkcs7-mime", "application/pkcs7-signature", "application/x-pkcs7-signature":
-		return formPKCS7
 	case "application/octet-stream":
 		if hasSMIMEName(typ, h) {
 			return formNamed
 		}
 	}
+	if isPKCS7Type(typ.Type) || isSignatureType(typ.Type) {
+		return formPKCS7
+	}
 	return formPlain
+}
+
+// protocol is the parameter by which multipart/signed names the type of its signature (RFC 1847 §2.1).
+func protocol(typ entity.MediaType) string {
+	return strings.ToLower(strings.TrimSpace(typ.Parameter("protocol")))
+}
+
+// carriesSignature tells whether the second part of a multipart/signed has a type that S/MIME signatures come under: its own, that of
+// other messages, or, if the protocol is named, none that means anything.
+func carriesSignature(second classification, protocol string) bool {
+	return second.form == formPKCS7 || second.form == formNamed || protocol != "" && second.typ.Type == "application/octet-stream"
+}
+
+// isPKCS7Type knows the name of RFC 8551 §3.2 and the one from before its registration.
+func isPKCS7Type(t string) bool {
+	return t == "application/pkcs7-mime" || t == "application/x-pkcs7-mime"
 }
 
 // isSignatureType knows the name of RFC 8551 §3.5.3.1 and the one from before its registration.

@@ -62,7 +62,7 @@ func Open(src io.ReaderAt, size int64, o *OpenOptions) (*Message, error) {
 	if err != nil {
 		return nil, &MalformedError{"message header", err}
 	}
-	op := &opener{o: o, size: size, message: &Message{outer: e.Header}, judge: judge{o: o, sender: bindSender(e.Header, o.From)}}
+	op := &opener{o: o, size: size, message: &Message{outer: e.Header}, judge: judge{o: o, sender: bindSender(e.Header, o.From, o.DecodeHeader)}}
 	if len(e.Header.Fields) == 0 {
 		op.warn("this is no mail: it does not begin with a header")
 	}

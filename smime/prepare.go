@@ -134,9 +134,9 @@ func writeSafe(w io.Writer, e *entity.Entity, fields []entity.Field, main *mainB
 		return writeLegacy(w, e, fields, typ, enc, main.legacy)
 	case s.Safe() && enc != entity.Binary:
 		return writeWhole(w, fields, entity.NewCanonicalReader(e.Body()))
-	case typ.Type == "message/rfc822":
+	case typ.Type == "message/rfc822" && enc.Identity():
 		return writeForwarded(w, e, fields, depth)
-	case strings.HasPrefix(typ.Type, "message/") && typ.Type != "message/global":
+	case strings.HasPrefix(typ.Type, "message/") && typ.Type != "message/global" && enc.Identity():
 		// RFC 2046 §5.2 and its successors: 7bit only. What is not is broken beyond our repair. RFC 6532 §3.7 allows message/global more.
 		return writeWhole(w, fields, entity.NewCanonicalReader(e.Body()))
 	}
@@ -273,7 +273,7 @@ func leafOf(typ entity.MediaType, enc entity.Encoding, s entity.Survey) leaf {
 	case s.HighBit == 0:
 		return leaf{from: enc, to: entity.QuotedPrintable, canonical: true}
 	case !strings.HasPrefix(typ.Type, "text/"):
-		return leaf{from: enc, to: entity.Base64}
+		return leaf{from: enc, to: entity.Base64, canonical: typ.Type == "message/global"}
 	case s.HighBit > s.Size/6:
 		return leaf{from: enc, to: entity.Base64, canonical: true}
 	}

@@ -220,6 +220,18 @@ func TestTransportSafety(t *testing.T) {
 			"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\nSubject: x\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nplain caf=C3=A9, inside\r\n"},
 		{"signed part", "Content-Type: multipart/signed; protocol=\"application/pgp-signature\"; boundary=b\r\n\r\n--b\r\n\r\ntrailing \r\n--b\r\n\r\nx\r\n--b--\r\n",
 			"Content-Type: multipart/signed; protocol=\"application/pgp-signature\"; boundary=b\r\n\r\n--b\r\n\r\ntrailing \r\n--b\r\n\r\nx\r\n--b--\r\n"},
+		{"format=flowed", "Content-Type: text/plain; charset=utf-8; format=flowed\r\n\r\nsoft \r\nbreak\r\n-- \r\nAlice\r\n",
+			"Content-Type: text/plain; charset=utf-8; format=flowed\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nsoft=20\r\nbreak\r\n=2D-=20\r\nAlice\r\n"},
+		{"ISO-2022-JP", "Content-Type: text/plain; charset=iso-2022-jp\r\n\r\n\x1b$BCk?)\x1b(B\r\n", "Content-Type: text/plain; charset=iso-2022-jp\r\n\r\n\x1b$BCk?)\x1b(B\r\n"},
+		{"Shift_JIS", "Content-Type: text/plain; charset=shift_jis\r\n\r\n\x92\x8b\x90H\r\n", "Content-Type: text/plain; charset=shift_jis\r\nContent-Transfer-Encoding: base64\r\n\r\nkouQSA0K\r\n"},
+		{"a file's name", "Content-Type: application/pdf; name=\"\u663c.pdf\"\r\nContent-Disposition: attachment; filename=\"\u663c.pdf\"\r\nContent-Transfer-Encoding: base64\r\n\r\nQUJD\r\n",
+			"Content-Type: application/pdf;\r\n\tname*=utf-8''%E6%98%BC.pdf\r\nContent-Disposition: attachment;\r\n\tfilename*=utf-8''%E6%98%BC.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nQUJD\r\n"},
+		{"a file's name in a part", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/png; name=\x92\x8b.png \r\nContent-Description: caf\u00e9\r\n\r\nx\r\n--b--\r\n",
+			"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/png;\r\n\tname*=unknown-8bit''%92%8B.png\r\nContent-Description: =?utf-8?B?Y2Fmw6k=?=\r\n\r\nx\r\n--b--\r\n"},
+		{"message in a message", "Content-Type: message/rfc822\r\n\r\nSubject: \u663c\r\nContent-Type: message/rfc822\r\n\r\nFrom: \u663c <a@example.com>\r\n\r\ntrailing \r\n",
+			"Content-Type: message/rfc822\r\n\r\nSubject: =?utf-8?B?5pi8?=\r\nContent-Type: message/rfc822\r\n\r\nFrom: =?utf-8?B?5pi8?= <a@example.com>\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\ntrailing=20\r\n"},
+		{"message/global", "Content-Type: message/global\r\n\r\nSubject: \u663c\r\n\r\nx\r\n", "Content-Type: message/global\r\nContent-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDog5pi8DQoNCngNCg==\r\n"},
+		{"mbox line and dot", "Content-Type: text/plain\r\n\r\n>From x\r\nFrom y\r\n.\r\n", "Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n>From x\r\n=46rom y\r\n=2E\r\n"},
 		{"unsafe base64", "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nQUJD \r\n", "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nQUJD\r\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -22,8 +22,8 @@ func (op *opener) multipartSigned(e *entity.Entity, c classification) (*entity.E
 	}
 	op.warnAround(e, m)
 	sc := classify(signature.Header)
-	if sc.ambiguous != "" || !isSignatureType(sc.typ.Type) && sc.form != formNamed {
-		if c.typ.Parameter("protocol") == "" {
+	if sc.ambiguous != "" || !carriesSignature(sc, protocol(c.typ)) {
+		if protocol(c.typ) == "" {
 			return nil, nil // nothing says that it is S/MIME
 		}
 		err := fmt.Errorf("the second part is %q, not a signature", sc.typ.Type)

@@ -57,7 +57,7 @@ func (p *program) identities(id string, pass *passphraseSource) ([]*identity.Ide
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	address, parseErr := mailbox.Parse(id)
+	address, parseErr := mailbox.ParseUnquoted(id)
 	if parseErr != nil {
 		return nil, broken(fmt.Errorf("%s: no such file, and not an address", id), "--as takes a PKCS#12 or PEM file, or an address that `mailseal id list` shows")
 	}

@@ -125,7 +125,7 @@ const askThem = "ask them for a signed mail and read it with mailseal verify, or
 // else in the address book.
 func (p *program) addresseeAt(name string) (smime.Addressee, error) {
 	a := smime.Addressee{Name: name, Hint: askThem}
-	address, err := mailbox.Parse(name)
+	address, err := mailbox.ParseUnquoted(name)
 	if err != nil {
 		return a, broken(fmt.Errorf("%s: no such file, and not an address", name), "--to takes a certificate file, or an address that `mailseal book list` or `mailseal id list` shows")
 	}

@@ -60,7 +60,7 @@ func (o *judgeOptions) resolve(p *program) (*smime.OpenOptions, error) {
 		}
 	}
 	if o.from != "" {
-		if _, err := mailbox.Parse(o.from); err != nil {
+		if _, err := mailbox.ParseUnquoted(o.from); err != nil {
 			return nil, usage(fmt.Errorf("--from: %w", err), "one plain address, like alice@example.com")
 		}
 	}

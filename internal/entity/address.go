@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/mailseal/mailseal/internal/mailbox"
@@ -23,7 +24,8 @@ type Address struct {
 	// Group is the name of the group that the address is a member of (RFC 5322 §3.4), usually "".
 	Group string
 
-	raw string // the display name and all comments with every encoded word decoded to bytes
+	written string // the display name and all comments as they stand there
+	raw     string // the same with every encoded word decoded to bytes
 }
 
 // Addresses parses all fields of this name as one address list: From, Sender, To, Cc. No field is no address.
@@ -192,7 +194,7 @@ func (p *addressParser) angle(name []word) error {
 		return err
 	}
 	d, raw := display(name)
-	return p.add(Address{Mailbox: m, Display: d, raw: raw})
+	return p.add(Address{Mailbox: m, Display: d, written: phrase(name), raw: raw})
 }
 
 func (p *addressParser) bracketed() (mailbox.Mailbox, error) {
@@ -257,6 +259,7 @@ func (a *Address) addComments(comments []string) {
 		if a.Display == "" {
 			a.Display = shown
 		}
+		a.written += " " + c
 		a.raw += " " + raw
 	}
 }
@@ -305,8 +308,8 @@ func localPart(words []word) (string, error) {
 	return b.String(), nil
 }
 
-// display joins the words of a phrase: for people, and with every encoded word as bytes.
-func display(words []word) (shown, raw string) {
+// phrase joins the words of a phrase as they stand there.
+func phrase(words []word) string {
 	var b strings.Builder
 	for i, w := range words {
 		if i > 0 && w.spaced {
@@ -314,7 +317,12 @@ func display(words []word) (shown, raw string) {
 		}
 		b.WriteString(w.text)
 	}
-	written := b.String()
+	return b.String()
+}
+
+// display gives a phrase for people, and with every encoded word as bytes.
+func display(words []word) (shown, raw string) {
+	written := phrase(words)
 	known := mime.WordDecoder{}
 	asBytes := mime.WordDecoder{CharsetReader: func(_ string, r io.Reader) (io.Reader, error) { return r, nil }}
 	raw, err := asBytes.DecodeHeader(written)
@@ -329,13 +337,16 @@ func display(words []word) (shown, raw string) {
 }
 
 // DisplayedAddresses returns the addresses that the display name or a comment pretends to be or to contain. Mail programs that show
-// only the name make a reader believe them.
-func (a Address) DisplayedAddresses() []mailbox.Mailbox {
+// only the name make a reader believe them. decode turns a field's value with encoded words into text, in more character sets than
+// this package knows; nil does without.
+func (a Address) DisplayedAddresses(decode func(string) string) []mailbox.Mailbox {
+	texts := []string{a.Display, a.raw, strings.ReplaceAll(a.raw, "\x00", "")} // UTF-16 has NULs between its letters
+	if decode != nil {
+		texts = append(texts, decode(a.written))
+	}
 	var found []mailbox.Mailbox
-	for _, text := range []string{a.Display, a.raw} {
-		// The full-width at sign of Japanese keyboards fools the eye as well as the plain one.
-		text = strings.ReplaceAll(text, "\uff20", "@")
-		for _, piece := range strings.FieldsFunc(text, isAddressBreak) {
+	for _, text := range texts {
+		for _, piece := range strings.FieldsFunc(strings.Map(narrow, text), isAddressBreak) {
 			m, err := mailbox.Parse(strings.Trim(piece, "."))
 			if err == nil && !containsMailbox(found, m) {
 				found = append(found, m)
@@ -345,7 +356,24 @@ func (a Address) DisplayedAddresses() []mailbox.Mailbox {
 	return found
 }
 
-func isAddressBreak(r rune) bool { return r <= ' ' || strings.ContainsRune("<>()[]\"',;:\\\u3000", r) }
+// narrow folds the forms that Asian keyboards give to ASCII signs, which fool the eye as well as the plain ones.
+func narrow(r rune) rune {
+	switch {
+	case r >= 0xff01 && r <= 0xff5e:
+		return r - 0xff01 + '!'
+	case r == 0xfe6b:
+		return '@'
+	case r == 0x3002, r == 0xff61, r == 0xfe52:
+		return '.'
+	case r == 0x00ad, r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2060 && r <= 0x2069, r == 0xfeff:
+		return -1 // not seen at all
+	}
+	return r
+}
+
+func isAddressBreak(r rune) bool {
+	return unicode.IsSpace(r) || r < ' ' || strings.ContainsRune("<>()[]{}|\"',;:\\", r)
+}
 
 func containsMailbox(list []mailbox.Mailbox, m mailbox.Mailbox) bool {
 	for _, o := range list {

@@ -112,7 +112,7 @@ func TestDisplay(t *testing.T) {
 			continue
 		}
 		var pretends []string
-		for _, m := range list[0].DisplayedAddresses() {
+		for _, m := range list[0].DisplayedAddresses(nil) {
 			pretends = append(pretends, m.String())
 		}
 		if list[0].Display != tc.display || strings.Join(pretends, " ") != tc.pretends {
@@ -127,7 +127,7 @@ func FuzzAddressList(f *testing.F) {
 	f.Fuzz(func(t *testing.T, v string) {
 		list, err := ParseAddressList(v)
 		for _, a := range list {
-			a.DisplayedAddresses()
+			a.DisplayedAddresses(nil)
 			// What was read is an address that reads as itself.
 			again, err := ParseAddressList(a.Mailbox.String())
 			if err != nil || len(again) != 1 || !again[0].Mailbox.Equal(a.Mailbox) {

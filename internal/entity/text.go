@@ -11,11 +11,11 @@ import (
 const maxEncodedWord = 75
 
 // SevenBit returns the field in a form that every relay leaves alone: text beyond ASCII as encoded words (RFC 2047), in parameters
-// as RFC 2231 has it, and no white space at the end of a line. What is so already keeps its bytes, and so does an address beyond
+// as RFC 2231 has it, no white space at the end of a line, and no line longer than may be sent where it can be folded. What is so already keeps its bytes, and so does an address beyond
 // ASCII, which has no other form (RFC 6532).
 func (f Field) SevenBit() Field {
 	if isSevenBit(f.Raw) {
-		return f.withoutTrailingSpace()
+		return f.withoutTrailingSpace().folded()
 	}
 	_, value, _ := strings.Cut(string(f.Raw), ":")
 	value = strings.TrimRight(value, " \t\r\n")
@@ -27,7 +27,7 @@ func (f Field) SevenBit() Field {
 	default:
 		value = " " + encodeWords(strings.TrimSpace(f.Value()), len(f.Name)+2)
 	}
-	return Field{Name: f.Name, Raw: []byte(f.Name + ":" + value + "\r\n")}.withoutTrailingSpace()
+	return Field{Name: f.Name, Raw: []byte(f.Name + ":" + value + "\r\n")}.withoutTrailingSpace().folded()
 }
 
 // isStructured tells whether encoded words may stand only in the phrases and comments of the field (RFC 2047 §5). All others are
@@ -66,6 +66,27 @@ func (f Field) withoutTrailingSpace() Field {
 		}
 	}
 	f.Raw = []byte(strings.Join(lines, ""))
+	return f
+}
+
+// folded breaks lines that are too long to be sent, in front of white space (RFC 5322 §2.2.3).
+func (f Field) folded() Field {
+	if len(f.Raw) <= MaxLine {
+		return f
+	}
+	var b strings.Builder
+	for line := range strings.SplitAfterSeq(string(f.Raw), "\n") {
+		for len(strings.TrimRight(line, "\r\n")) > MaxLine {
+			at := strings.LastIndexAny(line[:MaxLine+1], " \t")
+			if text := strings.TrimRight(line[:max(at, 0)], " \t"); strings.Trim(text, " \t") == "" || strings.HasSuffix(text, ":") {
+				break
+			}
+			b.WriteString(strings.TrimRight(line[:at], " \t") + "\r\n")
+			line = line[at:]
+		}
+		b.WriteString(line)
+	}
+	f.Raw = []byte(b.String())
 	return f
 }
 

@@ -32,6 +32,18 @@ func TestSevenBit(t *testing.T) {
 			t.Errorf("%q:\n%q, want\n%q", tc.in, f.Raw, tc.want)
 		}
 	}
+	for _, in := range []string{
+		"X: " + strings.Repeat("word ", 500) + "\r\n", "X: " + strings.Repeat("word ", 150) + "\r\n " + strings.Repeat("more\t", 400) + "\r\n",
+		"Content-Type: text/plain; x=\"" + strings.Repeat("a b", 600) + "\"\r\n", "Content-Type: text/plain;" + strings.Repeat(" x=y;", 300) + "\r\n",
+	} {
+		name, _, _ := strings.Cut(in, ":")
+		before := Field{Name: name, Raw: []byte(in)}
+		after := before.SevenBit()
+		s, err := Examine(strings.NewReader(string(after.Raw)))
+		if err != nil || s.LongLine || s.TrailingSpace || strings.Join(strings.Fields(after.Value()), " ") != strings.Join(strings.Fields(before.Value()), " ") {
+			t.Errorf("%q", after.Raw)
+		}
+	}
 	long := Field{Name: "Subject", Raw: []byte("Subject: " + strings.Repeat("昼食", 200) + "\r\n")}.SevenBit()
 	for line := range strings.SplitSeq(string(long.Raw), "\r\n") {
 		if len(line) > 76 {

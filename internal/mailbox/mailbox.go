@@ -69,6 +69,22 @@ func Parse(s string) (Mailbox, error) {
 	return m, nil
 }
 
+// ParseUnquoted is Parse for an address as people and careless software write it: dots at an end of the local part or in a row may
+// stand without the quotes that RFC 5321 asks for. Japanese mobile carriers gave out such addresses (a..b@, .a@, a.@), and everybody
+// reads them alike. The Mailbox is the same as that of the quoted form.
+func ParseUnquoted(s string) (Mailbox, error) {
+	local, domain, err := split(s)
+	if err != nil || local[0] == '"' || strings.Trim(local, ".") == "" {
+		return Parse(s)
+	}
+	for i := range len(local) {
+		if local[i] != '.' && !isAtext(local[i]) {
+			return Parse(s)
+		}
+	}
+	return Parse(`"` + local + `"@` + domain)
+}
+
 // split cuts at the one at sign. Quoted at signs are legal in RFC 5321, but
 // a@b@c has too many readers who cut elsewhere.
 func split(s string) (local, domain string, err error) {

@@ -187,3 +187,34 @@ func checkHarmless(t *testing.T, s string) {
 		}
 	}
 }
+
+// TestParseUnquoted: old addresses of Japanese mobile carriers.
+func TestParseUnquoted(t *testing.T) {
+	for in, out := range map[string]string{
+		"a..b@docomo.ne.jp":       `"a..b"@docomo.ne.jp`,
+		".a@docomo.ne.jp":         `".a"@docomo.ne.jp`,
+		"a.@ezweb.ne.jp":          `"a."@ezweb.ne.jp`,
+		"a...b.@DOCOMO.ne.jp":     `"a...b."@docomo.ne.jp`,
+		`"a..b"@docomo.ne.jp`:     `"a..b"@docomo.ne.jp`,
+		"alice@example.com":       "alice@example.com",
+		"a.b@example.com":         "a.b@example.com",
+		"j\u00fcrgen@example.com": "j\u00fcrgen@example.com",
+	} {
+		m, err := ParseUnquoted(in)
+		if err != nil || m.String() != out {
+			t.Errorf("%s: %s, %v", in, m, err)
+		}
+		if again, err := Parse(out); err != nil || !again.Equal(m) {
+			t.Errorf("%s is not %s: %v", out, m, err)
+		}
+	}
+	for _, in := range []string{
+		"", "@docomo.ne.jp", "..@docomo.ne.jp", ".@docomo.ne.jp", "a..b@docomo..ne.jp", "a..b@docomo.ne.jp.", "a..b c@docomo.ne.jp", "a..b\x00@docomo.ne.jp",
+		"a..b@c@docomo.ne.jp", "a..%b@docomo.ne.jp", "a..!b@docomo.ne.jp", `a.."b"@docomo.ne.jp`, `"a..b@docomo.ne.jp`, "a..b\u200b@docomo.ne.jp", "(a)..b@docomo.ne.jp",
+		strings.Repeat("a.", 40) + "@docomo.ne.jp",
+	} {
+		if m, err := ParseUnquoted(in); err == nil {
+			t.Errorf("%q is %s", in, m)
+		}
+	}
+}
