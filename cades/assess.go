@@ -38,6 +38,23 @@ func Assess(r *cms.SignerResult, s *cms.SignedReader, o *Options) *Assessment {
 	return a
 }
 
+// ListAfter is a revocation list in the message of the signer's issuer that was
+// made when the signature existed already and does not name the signer; nil when
+// there is none.
+func (a *Assessment) ListAfter() *cert.CRL {
+	if len(a.Chain) < 2 {
+		return nil
+	}
+	c := a.Chain[0]
+	for _, l := range a.embedded(a.Chain).CRLs {
+		_, named := l.Lookup(c.Issuer, c.Serial)
+		if l.Issuer.Equal(c.Issuer) && !named && l.BaseNumber == nil && !l.ThisUpdate.Before(a.Time) {
+			return l
+		}
+	}
+	return nil
+}
+
 // lacksBB holds the signed attributes and the certificates to Table 1.
 func (a *Assessment) lacksBB() (missing []string) {
 	r := a.signer
@@ -104,7 +121,7 @@ func (a *Assessment) lacksBLTA() []string {
 		switch {
 		case !s.Trusted():
 			missing = append(missing, "an archive timestamp that can be believed: "+s.Why.Error())
-		case !slices.ContainsFunc(a.Timestamps, func(t *Stamp) bool { return t.Trusted() && s.covers(t) }) || len(a.lacksMaterial(s)) > 0:
+		case !slices.ContainsFunc(a.Timestamps, func(t *Stamp) bool { return t.Trusted() && s.Covers(t) }) || len(a.lacksMaterial(s)) > 0:
 			missing = append(missing, "an archive timestamp over everything that it takes to verify the signature")
 		default:
 			return nil
@@ -131,7 +148,7 @@ func (a *Assessment) lacksMaterial(within *Stamp) (missing []string) {
 	})
 	best := []string{}
 	for _, s := range a.Timestamps {
-		if !s.Trusted() || within != nil && !within.covers(s) {
+		if !s.Trusted() || within != nil && !within.Covers(s) {
 			continue
 		}
 		lacks := m.lacks(s.Chain, s.Certificates, func(i int) (revocation.Status, error) {

@@ -100,7 +100,7 @@ func (p *Proof) outermostFirst() (out []*Stamp) {
 	covers := map[[2]int]bool{}
 	for i, a := range left {
 		for j, b := range left {
-			covers[[2]int{i, j}] = i != j && a.covers(b)
+			covers[[2]int{i, j}] = i != j && a.Covers(b)
 		}
 	}
 	done := make([]bool, len(left))
@@ -127,7 +127,9 @@ func (p *Proof) outermostFirst() (out []*Stamp) {
 	return out
 }
 
-func (s *Stamp) covers(other *Stamp) bool {
+// Covers tells whether an archive timestamp is over another timestamp of the same
+// signature.
+func (s *Stamp) Covers(other *Stamp) bool {
 	return s.archive != nil && s.archive.CoversUnsigned(other.attribute(), other.Token)
 }
 
@@ -135,7 +137,7 @@ func (s *Stamp) covers(other *Stamp) bool {
 func (p *Proof) judge(s *Stamp, budget int) {
 	s.Judged = p.options.At
 	for _, a := range p.Archive {
-		if a != s && a.Trusted() && a.covers(s) && a.Existed().Before(s.Judged) {
+		if a != s && a.Trusted() && a.Covers(s) && a.Existed().Before(s.Judged) {
 			s.Judged = a.Existed()
 		}
 	}
@@ -181,3 +183,6 @@ func (p *Proof) revokedAuthority(s *Stamp, chain []*cert.Certificate) error {
 	}
 	return e
 }
+
+// Signer is the signature that the proof is about.
+func (p *Proof) Signer() *cms.SignerResult { return p.signer }

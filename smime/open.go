@@ -39,6 +39,9 @@ type OpenOptions struct {
 	// DecodeHeader turns the value of a header field, with its encoded words (RFC 2047), into text; nil knows UTF-8, ASCII and
 	// ISO-8859-1 only. What it returns is shown and compared, and nothing else depends on it.
 	DecodeHeader func(value string) string
+	// Augmented, if not nil, is the outermost signature of the message once more, a detached SignedData, with timestamps, certificates
+	// and revocation information beside it that came later. It is judged in place of the message's own, and must be the same.
+	Augmented []byte
 	// WithoutAttributes takes signatures without signed attributes, which some old programs made; see cms.SignedOptions.
 	WithoutAttributes bool
 	// Spool makes a place for the content of one layer; nil keeps it in memory, up to MaxMemory.

@@ -86,17 +86,20 @@ type verified struct {
 func (op *opener) verifyDetached(content, signature *entity.Entity, enc entity.Encoding) (verified, error) {
 	canonical := entity.NewCanonicalReader(content.Raw())
 	v, err := op.verifyOnce(canonical, signature, enc)
-	if err != nil || !slices.ContainsFunc(v.signers, isWrong) {
+	if err != nil {
 		return v, err
 	}
-	other, lines := io.Reader(content.Raw()), "those of this file"
-	if !canonical.Changed() {
-		other, lines = entity.NewBareReader(other), "bare LFs"
+	if !slices.ContainsFunc(v.signers, isWrong) {
+		return op.augment(v, lineEnds(content)[0])
 	}
-	again, err := op.verifyOnce(other, signature, enc)
+	other, lines := lineEnds(content)[1], "those of this file"
+	if !canonical.Changed() {
+		other, lines = lineEnds(content)[2], "bare LFs"
+	}
+	again, err := op.verifyOnce(other(), signature, enc)
 	if err == nil && !slices.ContainsFunc(again.signers, isWrong) {
 		op.warn("the signature covers the content with other line ends than those of mail: %s", lines)
-		return again, nil
+		return op.augment(again, other)
 	}
 	return v, nil
 }
@@ -154,6 +157,13 @@ func (op *opener) opaque(r *cms.Reader) (*entity.Entity, error) {
 	if err != nil {
 		op.addBroken(err)
 		return nil, nil
+	}
+	if !s.Detached() {
+		v, err = op.augment(v, func() io.Reader { return io.NewSectionReader(spool, 0, spool.size) })
+		if err != nil {
+			op.addBroken(err)
+			return nil, nil
+		}
 	}
 	op.addSigned(v)
 	if s.Detached() {

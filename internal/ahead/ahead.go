@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	firstBlock = 8 << 10 // most messages end within
+	firstBlock = 4 << 10 // most messages end within
 	// alone is how much is copied before a goroutine is worth its start.
 	alone = 64 << 10
 	// block is what changes hands; depth blocks may be full at a time. They fit

@@ -102,7 +102,7 @@ write standard output or -o FILE; an output exists only if all is well.`,
 	root.AddCommand(
 		newSignCommand(p), newEncryptCommand(p), newSealCommand(p),
 		newVerifyCommand(p), newDecryptCommand(p), newOpenCommand(p),
-		newCMSCommand(p), newInspectCommand(p), newCertCommand(p), newGitCommand(p), newIDCommand(p), newBookCommand(p),
+		newCMSCommand(p), newEvidenceCommand(p), newInspectCommand(p), newCertCommand(p), newGitCommand(p), newIDCommand(p), newBookCommand(p),
 		newServeCommand(p), newDemoCommand(p), newVersionCommand(p),
 	)
 	plainUsage(root)

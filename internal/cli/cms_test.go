@@ -119,7 +119,8 @@ func TestIndefiniteStreams(t *testing.T) {
 // newTSA serves timestamps over HTTP, at a time that the test sets.
 func newTSA(t *testing.T, ca *testca.Authority, at time.Time) *httptest.Server {
 	timeStamping := testca.Extension(oid.ExtExtKeyUsage, true, []byte("\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x08"))
-	leaf := ca.Leaf("", testca.P256, timeStamping, testca.KeyUsage(x509.KeyUsageDigitalSignature))
+	leaf := ca.Leaf("", testca.P256, timeStamping, testca.KeyUsage(x509.KeyUsageDigitalSignature),
+		testca.Validity(testca.Now.AddDate(-1, 0, 0), testca.Now.AddDate(8, 0, 0)), func(c *x509.Certificate) { c.Subject.CommonName = "Test TSA" })
 	a := &cms.TimestampAuthority{Signer: &cms.Signer{Key: leaf.Signer(), Certificate: leaf.Certificate, Chain: leaf.Chain}, Policy: "1.2.3"}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		request, err := io.ReadAll(r.Body)

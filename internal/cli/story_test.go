@@ -1,7 +1,9 @@
 package cli_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"flag"
@@ -49,6 +51,7 @@ func TestStories(t *testing.T) {
 	}
 	files := fixtures(t)
 	url := startServer(t)
+	tsa := newTSA(t, testca.NewRoot(t, "Clock Root"), testca.Now)
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
@@ -60,6 +63,7 @@ func TestStories(t *testing.T) {
 			e.Setenv("MAILSEAL_PASSPHRASE", passphrase)
 			e.Setenv("TMPDIR", e.WorkDir)
 			e.Setenv("SERVER", url)
+			e.Setenv("TSA", tsa.URL)
 			for name, data := range files {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), data, 0o600); err != nil {
 					return err
@@ -67,7 +71,7 @@ func TestStories(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "mailed-code": mailedCode},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "mailed-code": mailedCode, "alter": alter},
 	})
 }
 
@@ -89,6 +93,20 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
 	}
+}
+
+// alter copies a file with one text in place of another: alter FROM TO OLD NEW
+func alter(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 || len(args[2]) != len(args[3]) {
+		ts.Fatalf("usage: alter FROM TO OLD NEW, both texts of one length")
+	}
+	data, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	changed := bytes.ReplaceAll(data, []byte(args[2]), []byte(args[3]))
+	if bytes.Equal(changed, data) {
+		ts.Fatalf("%s has no %q", args[0], args[2])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), changed, 0o600))
 }
 
 const passphrase = "correct horse"
@@ -116,6 +134,12 @@ func fixtures(t *testing.T) map[string][]byte {
 		"mal":   stranger.Authority("Stranger Issuing").Leaf("alice@example.com", testca.P256),
 	}
 	people["alice-new"] = ca.Leaf("alice@example.com", testca.P256)
+	clock := testca.NewRoot(t, "Clock Root")
+	files["clock.pem"] = clock.Certificate.PEM()
+	after := func(l *x509.RevocationList) {
+		l.ThisUpdate, l.NextUpdate = testca.Now.Add(time.Hour), testca.Now.AddDate(0, 1, 0)
+	}
+	files["root-after.crl"], files["issuing-after.crl"], files["clock-after.crl"] = ca.Root.CRL(nil, after), ca.Issuing.CRL(nil, after), clock.CRL(nil, after)
 	files["root.crl"] = ca.Root.CRL(nil)
 	files["issuing.crl"] = ca.Issuing.CRL(nil)
 	files["revoked.crl"] = ca.Issuing.CRL([]testca.Revoked{{SerialNumber: people["alice"].Certificate.Serial, RevocationTime: testca.Now.AddDate(0, 0, -1)}})

@@ -31,6 +31,8 @@ internal/pbe            PKCS #5 and PKCS #12: encryption under a passphrase, for
 
 *smime                  RFC 8551: joins facts and judgements into the verdict
 
+*evidence               a record of a judged message that others can check: files and words around smime and cades
+
 internal/inspect        explains any file of the formats below
 internal/store          SQL: imports nothing of ours, its rows are plain structs
 internal/keys           key URI to crypto.Signer
