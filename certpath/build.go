@@ -261,13 +261,26 @@ func (s *search) checkSignature(child, parent *cert.Certificate) *Error {
 	if known, ok := s.signatures[e]; ok {
 		return known
 	}
-	s.budget -= cost(parent)
-	var bad *Error
-	if err := child.CheckSignatureFrom(parent); err != nil {
-		bad = fault(signatureReason(err, parent), child, "issuer %s: %v", label(parent), err)
-	}
+	bad := s.verifySignature(child, parent)
 	s.signatures[e] = bad
 	return bad
+}
+
+func (s *search) verifySignature(child, parent *cert.Certificate) *Error {
+	var f fact
+	if s.o.Known != nil {
+		if f = factOf(child, parent); s.o.Known.has(f) {
+			return nil
+		}
+	}
+	s.budget -= cost(parent)
+	if err := child.CheckSignatureFrom(parent); err != nil {
+		return fault(signatureReason(err, parent), child, "issuer %s: %v", label(parent), err)
+	}
+	if s.o.Known != nil {
+		s.o.Known.add(f)
+	}
+	return nil
 }
 
 func signatureReason(err error, parent *cert.Certificate) Reason {

@@ -77,6 +77,8 @@ type Options struct {
 	KeyUsage cert.KeyUsage
 	// Budget replaces DefaultBudget when it is not 0.
 	Budget int
+	// Known, if set, remembers signatures on certificates from call to call.
+	Known *Known
 	// Accept, if set, is asked about each path that is valid so far, leaf first.
 	// Where it returns an error another path is looked for: one of two
 	// certificates of an authority may be revoked, and the other not.

@@ -39,7 +39,8 @@ type SignedReader struct {
 	content      io.Reader // nil once read
 	detached     bool
 	digests      map[OID]hash.Hash
-	head         []byte // of the content: enough to see attributes in it
+	set          bool   // the content begins as signed attributes would
+	head         []byte // of such content: enough to see attributes in it
 	size         int64
 	certificates []*cert.Certificate
 	extra        []*cert.Certificate
@@ -256,7 +257,10 @@ func (s *SignedReader) hash(p []byte) {
 	for _, h := range s.digests {
 		h.Write(p)
 	}
-	if room := headSize - len(s.head); room > 0 {
+	if s.size == 0 && len(p) > 0 {
+		s.set = p[0] == tagSet
+	}
+	if room := headSize - len(s.head); s.set && room > 0 {
 		s.head = append(s.head, p[:min(room, len(p))]...)
 	}
 	s.size += int64(len(p))
@@ -298,17 +302,20 @@ func (s *SignedReader) finish() error {
 	return s.err
 }
 
+// tagSet is the first octet of a SET OF, in BER as in DER.
+const tagSet = 0x31
+
 // isSignedAttributes reports whether content could have been signed as the
 // attributes of another message: a SET OF Attribute with content type and
 // message digest.
 func isSignedAttributes(content []byte) bool {
 	der, err := ber.DER(content)
-	if err != nil || len(der) == 0 || der[0] != 0x31 {
+	if err != nil || len(der) == 0 || der[0] != tagSet {
 		return false
 	}
 	s := cryptobyte.String(der)
 	var set cryptobyte.String
-	s.ReadASN1(&set, 0x31)
+	s.ReadASN1(&set, tagSet)
 	attrs, ok := parseAttributes(set)
 	return ok && len(attrs.Values(oid.AttrContentType)) > 0 && len(attrs.Values(oid.AttrMessageDigest)) > 0
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mailseal/mailseal/certpath"
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/testca"
 )
@@ -45,6 +46,11 @@ func BenchmarkOpen(b *testing.B) {
 	large, small := benchmarkMail(16<<20), benchmarkMail(10<<10)
 	b.Run("detached 16MiB", func(b *testing.B) { benchmarkOpen(b, signMessage(b, large, o), w.options()) })
 	b.Run("detached 10KiB", func(b *testing.B) { benchmarkOpen(b, signMessage(b, small, o), w.options()) })
+	b.Run("detached 10KiB, chain known", func(b *testing.B) {
+		options := w.options()
+		options.Known = &certpath.Known{}
+		benchmarkOpen(b, signMessage(b, small, o), options)
+	})
 	var sealed bytes.Buffer
 	if err := Seal(&sealed, strings.NewReader(large), int64(len(large)), o, &EncryptOptions{Recipients: []*cms.Recipient{recipientOf(b, bob)}}); err != nil {
 		b.Fatal(err)

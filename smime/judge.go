@@ -127,6 +127,7 @@ func (j *judge) addPath(f *finding, c *cert.Certificate, s *cms.SignedReader, pr
 		At:            j.o.At,
 		KeyUsage:      cert.KeyUsageDigitalSignature | cert.KeyUsageContentCommitment,
 		Budget:        j.budget(),
+		Known:         j.o.Known,
 	}
 	chain, err := certpath.Verify(c, o)
 	if reasonOf(err) == certpath.Expired && !stamped.IsZero() && stamped.Before(j.o.At) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/certpath"
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/entity"
 	"github.com/mailseal/mailseal/revocation"
@@ -21,6 +22,8 @@ type OpenOptions struct {
 	Keys []*cms.RecipientKey
 	// Anchors are the roots that are trusted; Intermediates are certificates that may help to lead there.
 	Anchors, Intermediates []*cert.Certificate
+	// Known, if not nil, remembers signatures on certificates from message to message; see [certpath.Known].
+	Known *certpath.Known
 	// CRLs are revocation lists, beside those in the message. With any, a signer of whom none of them tells anything is
 	// revocation-unknown; with none, and nothing fetched, a warning says that revocation was not checked.
 	CRLs []*cert.CRL

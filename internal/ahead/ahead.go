@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	firstBlock = 4 << 10 // most messages end within
-	// alone is how much is copied before a goroutine is worth its start.
-	alone = 64 << 10
+	firstBlock = 8 << 10 // most messages end within
+	// alone is how much is copied before a goroutine is worth its start: 64 KiB.
+	alone = 8 * firstBlock
 	// block is what changes hands; depth blocks may be full at a time. They fit
 	// the cache that the cores share.
 	block = 128 << 10
@@ -89,11 +89,7 @@ func (r *Reader) next() error {
 
 func (r *Reader) fill() {
 	if r.read < alone {
-		size := firstBlock
-		if r.read > 0 {
-			size = alone
-		}
-		if len(r.current) < size {
+		if size := max(firstBlock, r.read); len(r.current) < size { // doubles what was read
 			r.current = make([]byte, size)
 		}
 		n, err := fillBlock(r.src, r.current)

@@ -1,0 +1,57 @@
+package certpath
+
+import (
+	"crypto/sha256"
+	"sync"
+
+	"github.com/mailseal/mailseal/cert"
+)
+
+// MaxKnown limits what a [Known] remembers. Whoever sends mail can make it
+// remember certificates of their own authorities; they push out old ones.
+const MaxKnown = 1 << 16
+
+// Known remembers which key signed which certificate, for those who judge many
+// messages: the authorities in their chains are few, and their RSA keys large.
+// It remembers facts alone. That a signature is right changes neither with the
+// time nor with whom one trusts, so one Known serves every Options; everything
+// else is looked at each time.
+//
+// The zero value is ready, and may be used by several goroutines at a time.
+type Known struct {
+	mu sync.Mutex
+	// Two generations: when the new one is full, the old one is forgotten.
+	young, old map[fact]struct{}
+}
+
+// fact is the digest of a certificate and of the key that signed it.
+type fact [sha256.Size]byte
+
+func factOf(child, parent *cert.Certificate) fact {
+	h := sha256.New()
+	h.Write(child.Raw) // says its own length
+	h.Write(parent.RawSPKI)
+	return fact(h.Sum(nil))
+}
+
+func (k *Known) has(f fact) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, found := k.young[f]; found {
+		return true
+	}
+	_, found := k.old[f]
+	return found
+}
+
+func (k *Known) add(f fact) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.young) >= MaxKnown/2 {
+		k.old, k.young = k.young, nil
+	}
+	if k.young == nil {
+		k.young = map[fact]struct{}{}
+	}
+	k.young[f] = struct{}{}
+}
