@@ -14,7 +14,10 @@ FUZZTIME ?= 10s
 EXECUTIONS ?= 10000000
 MUTANTS ?= 1000000
 
-.PHONY: help build pkcs11 run test race check fmt bench bench-full cover fuzz fuzz-long mutants clean
+# How often `make timing` measures each cause of failure.
+TIMING ?= 50000
+
+.PHONY: help build pkcs11 run test race check fmt bench bench-full cover fuzz fuzz-long mutants timing testkit clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -61,6 +64,9 @@ fuzz-long: ## go on until docs/fuzzing.md counts EXECUTIONS of each fuzz target
 
 mutants: ## change the structure of good messages in MUTANTS ways; none may pass for another
 	MAILSEAL_MUTANTS=$(MUTANTS) $(GO) test -count=1 -timeout 2h -v -run '^TestMutants$$' ./cms
+
+timing: ## measure TIMING decryptions of each kind that fail; none may be told from another
+	MAILSEAL_TIMING=$(TIMING) $(GO) test -count=1 -timeout 2h -v -run '^TestTiming$$' ./test/testkit
 
 testkit: ## write the folder testkit anew: attacks and their honest twins, for other implementations too
 	$(GO) test -count=1 -run '^TestFresh$$' ./test/testkit -update
