@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/mailseal/mailseal/internal/ber"
 	"github.com/mailseal/mailseal/internal/oid"
 )
 
@@ -83,33 +84,33 @@ func (a Attributes) der() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b cryptobyte.Builder
-	b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
-		for _, e := range sortedSet(elements) {
-			b.AddBytes(e)
-		}
-	})
-	return b.Bytes()
+	return encodeSet(elements), nil
+}
+
+// encodeSet puts elements into a SET OF, sorted.
+func encodeSet(elements [][]byte) []byte {
+	size := 0
+	for _, e := range elements {
+		size += len(e)
+	}
+	out := ber.AppendHeader(make([]byte, 0, size+6), ber.Universal, true, ber.TagSet, int64(size))
+	for _, e := range sortedSet(elements) {
+		out = append(out, e...)
+	}
+	return out
 }
 
 // elements encodes each attribute.
 func (a Attributes) elements() ([][]byte, error) {
 	elements := make([][]byte, 0, len(a))
 	for _, attr := range a {
-		var b cryptobyte.Builder
-		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			oid.Add(b, attr.Type)
-			b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
-				for _, v := range sortedSet(attr.Values) {
-					b.AddBytes(v)
-				}
-			})
-		})
-		e, err := b.Bytes()
+		t, err := attr.Type.Append(nil)
 		if err != nil {
 			return nil, fmt.Errorf("encode attribute %s: %w", attr.Type.Name(), err)
 		}
-		elements = append(elements, e)
+		values := encodeSet(attr.Values)
+		e := ber.AppendHeader(make([]byte, 0, len(t)+len(values)+6), ber.Universal, true, ber.TagSequence, int64(len(t)+len(values)))
+		elements = append(elements, append(append(e, t...), values...))
 	}
 	return elements, nil
 }

@@ -33,22 +33,22 @@ func Countersign(si *SignerInfo, s *Signer, o *CountersignOptions) (Attribute, e
 	if o == nil {
 		o = &CountersignOptions{}
 	}
-	scheme, err := s.scheme()
+	c, err := s.prepare()
 	if err != nil {
 		return Attribute{}, err
 	}
-	h, ok := signature.NewHash(scheme.Digest)
+	h, ok := signature.NewHash(c.scheme.Digest)
 	if !ok {
-		return Attribute{}, fmt.Errorf("%w: digest %s", ErrUnsupported, scheme.Digest.Algorithm.Name())
+		return Attribute{}, fmt.Errorf("%w: digest %s", ErrUnsupported, c.scheme.Digest.Algorithm.Name())
 	}
 	h.Write(si.Signature)
 	// No contentType: the signature octets have none (RFC 5652 §11.4).
 	var a signedAttributes
-	a.addCommon(s, scheme, h.Sum(nil), o.Time)
+	a.addCommon(h.Sum(nil), o.Time)
 	if a.err != nil {
 		return Attribute{}, a.err
 	}
-	info, err := s.signAttributes(scheme, a.list, random(o.Rand), nil)
+	info, err := c.sign(a.list, random(o.Rand), nil)
 	if err != nil {
 		return Attribute{}, err
 	}

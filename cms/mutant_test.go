@@ -350,9 +350,9 @@ func signedOriginals(t testing.TB, ca *testca.CA) (out []*original) {
 		add(kind.String(), signed(t, mutantContent, []*Signer{s}, &SignOptions{Time: testca.Now}), false)
 	}
 	rsa, p256 := signerOf(ca.Leaf("a@example.com", testca.RSA2048), ca), signerOf(ca.Leaf("b@example.com", testca.P256), ca)
-	pss := *rsa
+	pss := rsa.Clone()
 	pss.PSS = true
-	add("RSA-PSS", signed(t, mutantContent, []*Signer{&pss}, nil), false)
+	add("RSA-PSS", signed(t, mutantContent, []*Signer{pss}, nil), false)
 	add("detached", signed(t, mutantContent, []*Signer{p256}, &SignOptions{Detached: true, Time: testca.Now}), true)
 	add("two signers", signed(t, mutantContent, []*Signer{rsa, p256}, &SignOptions{Capabilities: []Capability{{Algorithm: oid.AES256CBC}}}), false)
 	add("another content type", signed(t, mutantContent, []*Signer{p256}, &SignOptions{ContentType: oid.CompressedData}), false)

@@ -1,7 +1,6 @@
 package cms
 
 import (
-	"crypto"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -22,50 +21,6 @@ var (
 	errLength = errors.New("cms: content is not as long as was announced")
 	errClosed = errors.New("cms: write after Close")
 )
-
-// Signer is one who signs: a key, its certificate, and the chain that is sent
-// along. The root stays out of the chain: a verifier has it or does not trust
-// it.
-type Signer struct {
-	Key         crypto.Signer
-	Certificate *cert.Certificate
-	Chain       []*cert.Certificate // issuing certificates, in any order
-	// Encryption is the certificate that mail to the signer is to be encrypted
-	// with, where it is another than the one that signs (RFC 8551 §2.5.3). It is
-	// named in the signature and sent along; its issuers belong into Chain.
-	Encryption *cert.Certificate
-	// Digest is the digest; 0 is what suits the key: SHA-256, SHA-384 for
-	// P-384, SHA-512 for P-521, Ed25519 and ML-DSA.
-	Digest crypto.Hash
-	// PSS signs with RSASSA-PSS where the key is RSA, instead of PKCS #1 v1.5. A
-	// certificate that is for RSASSA-PSS alone needs no word.
-	PSS bool
-}
-
-func (s *Signer) scheme() (signature.Scheme, error) {
-	if s.Key == nil || s.Certificate == nil {
-		return signature.Scheme{}, errors.New("cms: a signer needs a key and a certificate")
-	}
-	public, ok := s.Key.Public().(interface{ Equal(crypto.PublicKey) bool })
-	if !ok || !public.Equal(s.Certificate.PublicKey) {
-		return signature.Scheme{}, fmt.Errorf("cms: the key does not belong to the certificate of %s", s.Certificate.Subject)
-	}
-	o := signature.Options{Hash: s.Digest, PSS: s.PSS}
-	if key := s.Certificate.SPKIAlgorithm; key.Algorithm == oid.RSASSAPSS { // RFC 4055 §1.2
-		o.PSS = true
-		if bound, err := signature.Read(key, AlgorithmIdentifier{}); err == nil && o.Hash == 0 {
-			o.Hash = bound.Hash()
-		}
-	}
-	scheme, err := signature.For(s.Key.Public(), &o)
-	if err != nil {
-		return scheme, classify(err)
-	}
-	if err := s.Certificate.AllowsSignature(scheme.Algorithm); err != nil {
-		return scheme, fmt.Errorf("%w: %w", ErrUnsupported, err)
-	}
-	return scheme, nil
-}
 
 // SignOptions choose what is signed beside the content. The zero value makes a
 // message with its content inside and no signing time.
@@ -129,7 +84,7 @@ func newSignedWriter(signers []*Signer, o *SignOptions) (*signedWriter, error) {
 	if o == nil {
 		o = &SignOptions{}
 	}
-	w := &signedWriter{signers: signers, options: *o, digests: map[OID]hash.Hash{}}
+	w := &signedWriter{signers: signers, options: *o, digests: make(map[OID]hash.Hash, len(signers))}
 	if w.options.ContentType == "" {
 		w.options.ContentType = oid.Data
 	}
@@ -141,27 +96,27 @@ func newSignedWriter(signers []*Signer, o *SignOptions) (*signedWriter, error) {
 		return nil, err
 	}
 	for i, s := range signers {
-		scheme, err := s.scheme()
+		c, err := s.prepare()
 		if err != nil {
 			return nil, fmt.Errorf("signer %d: %w", i+1, err)
 		}
-		w.schemes = append(w.schemes, scheme)
-		h, ok := signature.NewHash(scheme.Digest)
+		w.constants = append(w.constants, c)
+		h, ok := signature.NewHash(c.scheme.Digest)
 		if !ok {
-			return nil, fmt.Errorf("signer %d: %w: digest %s", i+1, ErrUnsupported, scheme.Digest.Algorithm.Name())
+			return nil, fmt.Errorf("signer %d: %w: digest %s", i+1, ErrUnsupported, c.scheme.Digest.Algorithm.Name())
 		}
-		w.digests[scheme.Digest.Algorithm] = h
+		w.digests[c.scheme.Digest.Algorithm] = h
 	}
 	return w, nil
 }
 
 type signedWriter struct {
-	signers []*Signer
-	schemes []signature.Scheme
-	options SignOptions
-	digests map[OID]hash.Hash
-	framing *framing
-	closed  bool
+	signers   []*Signer
+	constants []*constants // of each signer
+	options   SignOptions
+	digests   map[OID]hash.Hash
+	framing   *framing
+	closed    bool
 
 	revocation [][]byte // RevocationInfoChoices
 	// lean leaves certificates out (RFC 3161 §2.4.1, certReq).
@@ -196,11 +151,11 @@ func (w *signedWriter) version() int64 {
 func (w *signedWriter) addDigestAlgorithms(b *cryptobyte.Builder) {
 	var elements [][]byte
 	seen := map[OID]bool{}
-	for _, s := range w.schemes {
-		if der, err := s.Digest.DER(); err != nil {
+	for _, c := range w.constants {
+		if der, err := c.scheme.Digest.DER(); err != nil {
 			b.SetError(err)
-		} else if !seen[s.Digest.Algorithm] {
-			seen[s.Digest.Algorithm] = true
+		} else if !seen[c.scheme.Digest.Algorithm] {
+			seen[c.scheme.Digest.Algorithm] = true
 			elements = append(elements, der)
 		}
 	}
@@ -263,7 +218,7 @@ func (w *signedWriter) writeDetached(tail []byte) error {
 func (w *signedWriter) tail() ([]byte, error) {
 	infos := make([][]byte, len(w.signers))
 	for i, s := range w.signers {
-		info, err := w.signerInfo(s, w.schemes[i])
+		info, err := w.signerInfo(s, w.constants[i])
 		if err != nil {
 			return nil, fmt.Errorf("signer %d: %w", i+1, err)
 		}
@@ -304,51 +259,12 @@ func (s *Signer) Certificates() []*cert.Certificate {
 	return out
 }
 
-func (w *signedWriter) signerInfo(s *Signer, scheme signature.Scheme) ([]byte, error) {
-	attrs, err := w.attributes(s, scheme)
+func (w *signedWriter) signerInfo(s *Signer, c *constants) ([]byte, error) {
+	attrs, err := w.attributes(s, c)
 	if err != nil {
 		return nil, err
 	}
-	return s.signAttributes(scheme, attrs, random(w.options.Rand), w.stamp)
-}
-
-// signAttributes makes a SignerInfo (RFC 5652 §5.3). unsigned, where it is not
-// nil, returns the unsigned attributes for the signature.
-func (s *Signer) signAttributes(scheme signature.Scheme, attrs Attributes, rand io.Reader, unsigned func(sig []byte) (Attributes, error)) ([]byte, error) {
-	set, err := attrs.der()
-	if err != nil {
-		return nil, err
-	}
-	sig, err := scheme.Sign(rand, s.Key, set)
-	if err != nil {
-		return nil, fmt.Errorf("sign with the key of %s: %w", s.Certificate.Subject, err)
-	}
-	var further Attributes
-	if unsigned != nil {
-		if further, err = unsigned(sig); err != nil {
-			return nil, err
-		}
-	}
-	set[0] = byte(context0.Constructed()) // RFC 5652 §5.4: signed as SET OF, sent as [0]
-	var b cryptobyte.Builder
-	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1Int64(1) // RFC 5652 §5.3: issuerAndSerialNumber
-		addIssuerAndSerial(b, asn1.SEQUENCE, s.Certificate)
-		scheme.Digest.Add(b)
-		b.AddBytes(set)
-		scheme.Algorithm.Add(b)
-		b.AddASN1OctetString(sig)
-		if len(further) > 0 {
-			set, err := further.der()
-			if err != nil {
-				b.SetError(err)
-				return
-			}
-			set[0] = byte(context1.Constructed())
-			b.AddBytes(set)
-		}
-	})
-	return b.Bytes()
+	return c.sign(attrs, random(w.options.Rand), w.stamp)
 }
 
 // Micalg returns the parameter micalg of multipart/signed for signatures by
@@ -357,11 +273,11 @@ func Micalg(signers []*Signer) (string, error) {
 	var names []string
 	seen := map[OID]bool{}
 	for i, s := range signers {
-		scheme, err := s.scheme()
+		c, err := s.prepare()
 		if err != nil {
 			return "", fmt.Errorf("signer %d: %w", i+1, err)
 		}
-		if d := scheme.Digest.Algorithm; !seen[d] {
+		if d := c.scheme.Digest.Algorithm; !seen[d] {
 			seen[d] = true
 			names = append(names, micalg(d))
 		}

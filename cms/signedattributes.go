@@ -17,10 +17,10 @@ import (
 
 // attributes are those that RFC 8551 §2.5 wants in a signature, and those of
 // the options.
-func (w *signedWriter) attributes(s *Signer, scheme signature.Scheme) (Attributes, error) {
+func (w *signedWriter) attributes(s *Signer, c *constants) (Attributes, error) {
 	a := signedAttributes{}
 	a.add(oid.AttrContentType, func(b *cryptobyte.Builder) { oid.Add(b, w.options.ContentType) })
-	a.addCommon(s, scheme, w.digests[scheme.Digest.Algorithm].Sum(nil), w.options.Time)
+	a.addCommon(w.digests[c.scheme.Digest.Algorithm].Sum(nil), w.options.Time)
 	if w.options.Capabilities != nil {
 		a.addValue(oid.AttrSMIMECapabilities)(cert.EncodeCapabilities(w.options.Capabilities))
 	}
@@ -49,19 +49,29 @@ func (a *signedAttributes) add(t OID, value func(*cryptobyte.Builder)) {
 	a.addValue(t)(b.Bytes())
 }
 
-// addCommon adds what every signature of ours has, countersignatures too.
-func (a *signedAttributes) addCommon(s *Signer, scheme signature.Scheme, digest []byte, at time.Time) {
+// addCommon adds what every signature of ours has beside the constant
+// attributes, countersignatures too.
+func (a *signedAttributes) addCommon(digest []byte, at time.Time) {
 	a.add(oid.AttrMessageDigest, func(b *cryptobyte.Builder) { b.AddASN1OctetString(digest) })
-	a.addValue(oid.AttrSigningCertificateV2)(signingCertificateV2(s.Certificate))
+	if !at.IsZero() {
+		a.addValue(oid.AttrSigningTime)(timeDER(at))
+	}
+}
+
+// constantAttributes are those that depend on nothing but the signer, encoded.
+func constantAttributes(c *cert.Certificate, scheme signature.Scheme) ([][]byte, error) {
+	var a signedAttributes
+	a.addValue(oid.AttrSigningCertificateV2)(signingCertificateV2(c))
 	a.add(oid.AttrAlgorithmProtection, func(b *cryptobyte.Builder) {
 		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { // RFC 6211 §2
 			scheme.Digest.Add(b)
 			scheme.Algorithm.AddTagged(b, context1.Constructed())
 		})
 	})
-	if !at.IsZero() {
-		a.addValue(oid.AttrSigningTime)(timeDER(at))
+	if a.err != nil {
+		return nil, a.err
 	}
+	return a.list.elements()
 }
 
 // checkFurther holds the attributes of SignOptions to their rules: each type

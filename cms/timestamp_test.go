@@ -323,12 +323,18 @@ func withoutESS(t testing.TB, s *Signer, info []byte) []byte {
 		t.Fatal(err)
 	}
 	writeParts(t, w, info)
-	attrs, err := w.attributes(s, w.schemes[0])
+	c := w.constants[0]
+	attrs, err := w.attributes(s, c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	attrs = slices.DeleteFunc(attrs, func(a Attribute) bool { return a.Type == oid.AttrSigningCertificateV2 })
-	signer, err := s.signAttributes(w.schemes[0], attrs, random(nil), nil)
+	ess, err := oid.AttrSigningCertificateV2.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.attributes = slices.DeleteFunc(c.attributes, func(a []byte) bool { return bytes.Contains(a, ess) })
+	s.constants.Store(nil)
+	signer, err := c.sign(attrs, random(nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -182,15 +182,14 @@ func (q *question) deltaFor(l list, deltas []list) (newest *cert.CRL) {
 // of the same issuer, by the same key, of the same scope, and beginning with a
 // list that is not newer.
 func combine(l, d list) bool {
-	return l.Number != nil && d.Number != nil && l.Issuer.Equal(d.Issuer) && l.signer.Equal(d.signer) &&
-		sameExtension(l.CRL, d.CRL, oid.ExtIssuingDistributionPoint) && sameExtension(l.CRL, d.CRL, oid.ExtAuthorityKeyID) &&
+	return l.Number != nil && d.Number != nil && l.Issuer.Equal(d.Issuer) && l.signer.Equal(d.signer) && sameScope(l.CRL, d.CRL) &&
 		d.BaseNumber.Cmp(l.Number) <= 0 && d.Number.Cmp(l.Number) > 0
 }
 
-func sameExtension(a, b *cert.CRL, id oid.OID) bool {
+func sameScope(a, b *cert.CRL) bool {
 	value := func(l *cert.CRL) string {
 		for _, e := range l.Extensions {
-			if e.ID == id {
+			if e.ID == oid.ExtIssuingDistributionPoint {
 				return "+" + string(e.Value)
 			}
 		}

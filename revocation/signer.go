@@ -141,7 +141,7 @@ func (k *checker) path(c *cert.Certificate, at time.Time) []*cert.Certificate {
 	path, err := certpath.Verify(c, &certpath.Options{
 		Anchors:       k.chain[len(k.chain)-1:],
 		Intermediates: append(append([]*cert.Certificate{}, k.chain...), k.evidence.Certificates...),
-		At:            at, Purpose: certpath.AnyPurpose, KeyUsage: cert.KeyUsageCRLSign, Budget: budget,
+		At:            at, Purpose: certpath.AnyPurpose, Budget: budget,
 	})
 	if err != nil {
 		path = nil

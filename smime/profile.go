@@ -137,9 +137,9 @@ func (p *Profile) signers(given []*cms.Signer) ([]*cms.Signer, error) {
 			return nil, fmt.Errorf("%w: profile %s signs with RSASSA-PSS alone, and the key of %s is for %s",
 				ErrUnsupported, p.Name, s.Certificate.Subject, s.Certificate.SPKIAlgorithm.Algorithm.Name())
 		}
-		bound := *s
+		bound := s.Clone()
 		bound.PSS = true
-		out = append(out, &bound)
+		out = append(out, bound)
 	}
 	return out, nil
 }

@@ -8,7 +8,7 @@ import (
 
 // bufferSize is how much of the stream is held at a time. Reads of content that
 // are larger, as they are where content is large, go past the buffer.
-const bufferSize = 16 << 10
+const bufferSize = 4 << 10
 
 // Reader walks one BER stream from front to back, in constant memory. After a
 // failure every further call returns the same error.

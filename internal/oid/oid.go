@@ -11,6 +11,7 @@ import (
 	"errors"
 	"math/big"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,17 +46,34 @@ func Read(s *cryptobyte.String, o *OID) bool {
 // Add appends o as an OBJECT IDENTIFIER to b, and puts an error into b when o
 // is not a well-formed object identifier.
 func Add(b *cryptobyte.Builder, o OID) {
-	content, err := o.content()
+	var buf [3 + MaxLength]byte
+	element, err := o.Append(buf[:0])
 	if err != nil {
 		b.SetError(err)
 		return
 	}
-	b.AddASN1(asn1.OBJECT_IDENTIFIER, func(b *cryptobyte.Builder) { b.AddBytes(content) })
+	b.AddBytes(element)
+}
+
+// Append appends o as an OBJECT IDENTIFIER to dst.
+func (o OID) Append(dst []byte) ([]byte, error) {
+	at := len(dst)
+	dst, err := o.appendContent(append(dst, byte(asn1.OBJECT_IDENTIFIER), 0))
+	if err != nil {
+		return nil, err
+	}
+	n := len(dst) - at - 2
+	if n > 127 { // X.690 §8.1.3.5
+		dst = slices.Insert(dst, at+1, 0x81)
+		at++
+	}
+	dst[at+1] = byte(n)
+	return dst, nil
 }
 
 // Parse reads an object identifier in dotted decimal, as people write it.
 func Parse(text string) (OID, error) {
-	content, err := OID(text).content()
+	content, err := OID(text).appendContent(nil)
 	if err != nil {
 		return "", err
 	}
@@ -68,7 +86,8 @@ func FromContent(content []byte) (OID, error) {
 	if len(content) == 0 || len(content) > MaxLength || content[len(content)-1]&0x80 != 0 {
 		return "", errMalformed
 	}
-	var text []byte
+	var buf [64]byte
+	text := buf[:0]
 	for first := true; len(content) > 0; first = false {
 		if content[0] == 0x80 { // X.690 §8.19.2: no leading zero septets
 			return "", errMalformed
@@ -109,18 +128,20 @@ func appendArc(text []byte, septets []byte, first bool) []byte {
 	return v.Append(append(text, '.'), 10)
 }
 
-// content encodes o as content octets.
-func (o OID) content() ([]byte, error) {
-	arcs := strings.Split(string(o), ".")
-	if len(arcs) < 2 {
+// appendContent appends the content octets of o to out.
+func (o OID) appendContent(out []byte) ([]byte, error) {
+	before := len(out)
+	first, rest, more := strings.Cut(string(o), ".")
+	if !more {
 		return nil, errors.New("object identifier \"" + string(o) + "\" has fewer than two arcs")
 	}
-	top, err := strconv.ParseUint(arcs[0], 10, 8)
+	top, err := strconv.ParseUint(first, 10, 8)
 	if err != nil || top > 2 {
 		return nil, errors.New("object identifier \"" + string(o) + "\" does not begin with 0, 1 or 2")
 	}
-	out := make([]byte, 0, len(o))
-	for i, arc := range arcs[1:] {
+	for i := 0; more; i++ {
+		var arc string
+		arc, rest, more = strings.Cut(rest, ".")
 		// All but UUIDs are small, and a message has dozens.
 		if v, ok := smallArc(arc); ok && (top == 2 || i > 0 || v <= 39) {
 			if i == 0 {
@@ -141,7 +162,7 @@ func (o OID) content() ([]byte, error) {
 		}
 		out = appendSeptets(out, v)
 	}
-	if len(out) > MaxLength {
+	if len(out)-before > MaxLength {
 		return nil, errors.New("object identifier is longer than any in use")
 	}
 	return out, nil

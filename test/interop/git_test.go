@@ -5,13 +5,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/mailseal/mailseal/identity"
-	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/internal/testca"
 )
 
@@ -73,32 +70,6 @@ func (r *gitRepository) state(t testing.TB, commit string) string {
 	return strings.TrimSpace(r.must(t, "log", "-1", "--format=%G?", commit))
 }
 
-// mailsealHome is a key store with a person in it, and the roots that are trusted.
-func mailsealHome(t testing.TB, p *party, roots ...[]byte) string {
-	t.Helper()
-	home := t.TempDir()
-	store, err := identity.OpenStore(filepath.Join(home, "identities"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	address, err := mailbox.Parse(p.email)
-	if err != nil {
-		t.Fatal(err)
-	}
-	id := &identity.Identity{Key: p.leaf.Key, Certificate: p.leaf.Certificate, Chain: p.leaf.Chain}
-	if err := store.Put(address, id, []byte("passphrase")); err != nil {
-		t.Fatal(err)
-	}
-	trust := filepath.Join(home, "trust")
-	if err := os.MkdirAll(trust, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for i, root := range roots {
-		put(t, trust, fmt.Sprintf("%d.pem", i), root)
-	}
-	return home
-}
-
 // gpgsmProgram is a script that calls gpgsm as git would, with the passphrase of
 // the keys.
 func gpgsmProgram(t testing.TB, g *gpgsm) string {
@@ -143,7 +114,7 @@ func TestGit(t *testing.T) {
 	ca := testca.New(t, validNow())
 	alice := newParty(ca, "alice", testca.RSA2048)
 	g := newGPGSM(t, ca, []*party{alice})
-	home := mailsealHome(t, alice, ca.Root.Certificate.PEM())
+	home := mailsealHome(t, t.TempDir(), alice, ca.Root.Certificate.PEM())
 	r := newGitRepository(t, program, "", home) // no signing key: the committer's address
 
 	r.must(t, "commit", "-q", "-S", "--allow-empty", "-m", "lunch at noon")
@@ -186,7 +157,7 @@ func TestGit(t *testing.T) {
 
 	t.Run("stranger", func(t *testing.T) {
 		other := testca.NewRoot(t, "Other Root", validNow())
-		r := r.with("MAILSEAL_HOME=" + mailsealHome(t, alice, other.Certificate.PEM()))
+		r := r.with("MAILSEAL_HOME=" + mailsealHome(t, t.TempDir(), alice, other.Certificate.PEM()))
 		out, err := r.run(t, "verify-commit", "HEAD")
 		if state := r.state(t, "HEAD"); err == nil || state != "U" || !strings.Contains(out, "UNTRUSTED") {
 			t.Errorf("%v, state %q\n%s", err, state, out)

@@ -1,11 +1,15 @@
 package interop
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/mailseal/mailseal/identity"
+	"github.com/mailseal/mailseal/internal/mailbox"
 )
 
 // built is the folder of the real program, once a test has asked for it.
@@ -38,4 +42,30 @@ func TestMain(m *testing.M) {
 	exit := m.Run()
 	os.RemoveAll(built)
 	os.Exit(exit)
+}
+
+// mailsealHome makes a folder MAILSEAL_HOME: a key store with one person's key, under
+// the passphrase "passphrase", and the roots that are trusted.
+func mailsealHome(t testing.TB, home string, p *party, roots ...[]byte) string {
+	t.Helper()
+	trust := filepath.Join(home, "trust")
+	if err := os.MkdirAll(trust, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i, root := range roots {
+		put(t, trust, fmt.Sprintf("%d.pem", i), root)
+	}
+	store, err := identity.OpenStore(filepath.Join(home, "identities"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := mailbox.Parse(p.email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := &identity.Identity{Key: p.leaf.Key, Certificate: p.leaf.Certificate, Chain: p.leaf.Chain}
+	if err := store.Put(address, id, []byte("passphrase")); err != nil {
+		t.Fatal(err)
+	}
+	return home
 }
