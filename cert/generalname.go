@@ -71,6 +71,10 @@ func (n GeneralName) IsSmtpUTF8Mailbox() bool {
 	return n.Kind == OtherName && n.Type == oid.SmtpUTF8Mailbox
 }
 
+// ParseGeneralNames reads GeneralNames (RFC 5280 §4.2.1.6), which other formats
+// have too.
+func ParseGeneralNames(der []byte) (GeneralNames, error) { return parseGeneralNames(der) }
+
 func parseGeneralNames(der []byte) (GeneralNames, error) {
 	seq, err := readSequence(der, "value")
 	if err != nil {

@@ -1,8 +1,10 @@
 package smime
 
 import (
+	"slices"
 	"time"
 
+	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/entity"
 )
 
@@ -35,9 +37,25 @@ func (op *opener) conclude() {
 	v.Verdict, v.Coverage = conclude(e)
 	op.warnAll(v)
 	v.Warnings = append(append([]string{}, op.judge.sender.warnings...), op.warnings...)
+	if op.message.content != nil {
+		op.message.signed = op.innermostSigners()
+	}
 	if v.Verdict == Valid {
 		op.learn()
 	}
+}
+
+// innermostSigners are those whose signature covers the content itself.
+func (op *opener) innermostSigners() []cms.SignerResult {
+	for _, l := range slices.Backward(op.layers) {
+		switch {
+		case l.Type == LayerEncrypted:
+			return nil
+		case l.Type == LayerSigned && len(l.verified.signers) > 0:
+			return l.verified.signers
+		}
+	}
+	return nil
 }
 
 func (l openedLayer) evidence() layerEvidence {

@@ -71,6 +71,11 @@ func TripleWrap(dst io.Writer, src io.ReaderAt, size int64, inner *SignOptions, 
 	if err != nil {
 		return err
 	}
+	if outer != nil && outer.Receipt != nil {
+		// RFC 2634 §1.3.4: only the inner signature asks for a receipt.
+		without := *outer
+		without.Receipt, outer = nil, &without
+	}
 	wrapped, err := signedEntity(sealed, outer)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/entity"
 )
 
@@ -22,6 +23,7 @@ type Message struct {
 	content   *entity.Entity  // nil while a layer is closed
 	protected protectedHeader // of which the Subject is shown
 	spools    []Spool
+	signed    []cms.SignerResult // over the content itself
 }
 
 // Content is the innermost entity, header and body, as it was signed or encrypted. It is nil if there is a layer that could not be

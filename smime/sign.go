@@ -37,6 +37,8 @@ type SignOptions struct {
 	Profile *Profile
 	// Capabilities are what the signer can read; nil is what the profile says.
 	Capabilities []cms.Capability
+	// Receipt, if not nil, asks those who read the message for a signed receipt (RFC 2634 §2).
+	Receipt *ReceiptRequest
 	// Timestamp, if not nil, has each signature stamped (RFC 3161); see cms.SignOptions. It decides when the signature was made, should
 	// the certificate end before the message is read.
 	Timestamp func(request []byte) (response []byte, err error)
@@ -94,14 +96,22 @@ func signedEntity(content entityWriter, o *SignOptions) (entityWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := &cms.SignOptions{Detached: !o.Opaque, Time: o.Time, Capabilities: o.Capabilities, Timestamp: o.Timestamp, Rand: o.Rand}
-	if options.Capabilities == nil {
-		options.Capabilities = o.Profile.Capabilities()
+	options := &cms.SignOptions{Detached: !o.Opaque, Time: o.Time, Capabilities: o.capabilities(), Timestamp: o.Timestamp, Rand: o.Rand}
+	if options.Attributes, err = o.Receipt.attribute(); err != nil {
+		return nil, err
 	}
 	if o.Opaque {
 		return opaqueEntity(content, signers, options), nil
 	}
 	return multipartSigned(content, signers, options)
+}
+
+// capabilities are what the signature says that its makers read.
+func (o *SignOptions) capabilities() []cms.Capability {
+	if o.Capabilities != nil {
+		return o.Capabilities
+	}
+	return o.Profile.Capabilities()
 }
 
 // opaqueEntity is RFC 8551 §3.5.2.

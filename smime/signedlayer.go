@@ -146,6 +146,9 @@ func (op *opener) opaque(r *cms.Reader) (*entity.Entity, error) {
 		op.addBroken(err)
 		return nil, nil
 	}
+	if s.ContentType() == oid.Receipt {
+		return nil, fmt.Errorf("%w: this is a signed receipt, which is judged together with the message that it is for", ErrUnsupported)
+	}
 	spool, err := op.spool()
 	if err != nil {
 		return nil, err

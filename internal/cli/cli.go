@@ -101,7 +101,7 @@ write standard output or -o FILE; an output exists only if all is well.`,
 	)
 	root.AddCommand(
 		newSignCommand(p), newEncryptCommand(p), newSealCommand(p),
-		newVerifyCommand(p), newDecryptCommand(p), newOpenCommand(p),
+		newVerifyCommand(p), newDecryptCommand(p), newOpenCommand(p), newReceiptCommand(p),
 		newCMSCommand(p), newEvidenceCommand(p), newInspectCommand(p), newCertCommand(p), newGitCommand(p), newIDCommand(p), newBookCommand(p),
 		newServeCommand(p), newDemoCommand(p), newVersionCommand(p),
 	)

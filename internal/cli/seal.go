@@ -68,6 +68,9 @@ func (p *program) runSeal(ctx context.Context, file string, o *sealOptions) erro
 	if so.Timestamp, err = timestampClient(ctx, o.sign.timestamp); err != nil {
 		return err
 	}
+	if so.Receipt, err = p.receiptRequest(o.sign.receipt, signers); err != nil {
+		return err
+	}
 	in, err := p.openInput(ctx, file)
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ type signOptions struct {
 	redate    bool
 	headers   headerOptions
 	timestamp string
+	receipt   string
 	profile   string // of sign; seal has one for both
 	output    string
 	pass      passphraseSource
@@ -26,6 +27,8 @@ func (o *signOptions) addFlags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.opaque, "opaque", false, "put the message inside the signature (application/pkcs7-mime) instead of beside it")
 	cmd.Flags().BoolVar(&o.redate, "redate", false, redateHelp)
 	addTimestampFlag(cmd, &o.timestamp)
+	cmd.Flags().StringVar(&o.receipt, "request-receipt", "", "ask those who read the mail for a signed receipt (RFC 2634), to `ADDR` or, without a value, to the address of the first signer's certificate")
+	cmd.Flags().Lookup("request-receipt").NoOptDefVal = ownAddress
 	o.pass.addFlag(cmd)
 }
 
@@ -36,7 +39,7 @@ func addOutputFlag(cmd *cobra.Command, path *string) {
 func newSignCommand(p *program) *cobra.Command {
 	o := &signOptions{pass: passphraseSource{p: p}}
 	cmd := &cobra.Command{
-		Use:   "sign --as ID [--as ID ...] [--opaque] [--protect-headers] [--timestamp URL] [--profile NAME] [-o FILE] [FILE]",
+		Use:   "sign --as ID [--as ID ...] [--opaque] [--protect-headers] [--timestamp URL] [--request-receipt] [--profile NAME] [-o FILE] [FILE]",
 		Short: "sign a mail",
 		Long: `Sign a mail (RFC 8551). The signature lies beside the message, so that every mail
 program shows it; with --opaque the message lies inside the signature, which no
@@ -75,6 +78,9 @@ func (p *program) runSign(ctx context.Context, file string, o *signOptions) erro
 		return err
 	}
 	if so.Timestamp, err = timestampClient(ctx, o.timestamp); err != nil {
+		return err
+	}
+	if so.Receipt, err = p.receiptRequest(o.receipt, signers); err != nil {
 		return err
 	}
 	return p.transform(ctx, file, o.output, func(dst io.Writer, in *input) error {

@@ -30,6 +30,9 @@ func (p *program) printVerdict(w io.Writer, m *smime.Message, asJSON bool) error
 	row(&b, "Covers", coverage(v.Coverage))
 	row(&b, "Headers", headers(v.HeaderProtection))
 	row(&b, "Encrypted", encryption(v))
+	if m.ReceiptRequest() != nil {
+		row(&b, "Receipt", "asked for: mailseal receipt make")
+	}
 	for _, warning := range v.Warnings {
 		row(&b, "Note", warning)
 	}

@@ -46,6 +46,8 @@ func name(o OID) (string, bool) {
 		return "cmsAlgorithmProtection", true
 	case AttrReceiptRequest:
 		return "receiptRequest", true
+	case AttrMsgSigDigest:
+		return "msgSigDigest", true
 	case AttrSecurityLabel:
 		return "securityLabel", true
 	case AttrEncryptionKeyPreference:

@@ -29,6 +29,7 @@ const (
 	AttrLocalKeyID               OID = "1.2.840.113549.1.9.21"
 	AttrAlgorithmProtection      OID = "1.2.840.113549.1.9.52"
 	AttrReceiptRequest           OID = "1.2.840.113549.1.9.16.2.1"
+	AttrMsgSigDigest             OID = "1.2.840.113549.1.9.16.2.5"
 	AttrSecurityLabel            OID = "1.2.840.113549.1.9.16.2.2"
 	AttrEncryptionKeyPreference  OID = "1.2.840.113549.1.9.16.2.11"
 	AttrSigningCertificate       OID = "1.2.840.113549.1.9.16.2.12"
