@@ -42,6 +42,7 @@ type program struct {
 	// interrupted is closed when the run is to end early (Ctrl-C).
 	interrupted <-chan struct{}
 	tokens      map[string]*openToken // by URI; see token.go
+	warned      map[string]bool       // by SHA-256; see renewal.go
 }
 
 // Run executes one command line (without the program's name) and returns the exit

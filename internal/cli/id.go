@@ -71,6 +71,7 @@ type entryFacts struct {
 	Serial   string   `json:"serial"`
 	SHA256   string   `json:"sha256"`
 	NotAfter string   `json:"not_after"` // RFC 3339
+	EndsSoon bool     `json:"ends_soon"` // time to get a new one
 }
 
 func factsOf(e *identity.Entry) entryFacts {

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +34,9 @@ func (p *program) runIDList(asJSON bool) error {
 	if asJSON {
 		all := []entryFacts{}
 		for _, e := range entries {
-			all = append(all, factsOf(e))
+			f := factsOf(e)
+			f.EndsSoon = e.Certificate != nil && p.endsSoon(e.Certificate)
+			all = append(all, f)
 		}
 		return p.printJSON(all)
 	}
@@ -56,13 +57,17 @@ func (p *program) runIDList(asJSON bool) error {
 func (p *program) state(e *identity.Entry) string {
 	const day = "2006-01-02"
 	switch now := p.env.Now(); {
+	case e.Defect != nil:
+		return "damaged: " + inspect.Visible(e.Defect.Error())
 	case e.Pending:
 		return "waits for its certificate"
 	case e.Certificate == nil:
 		return "opened with its passphrase"
+	case now.Before(e.Certificate.NotBefore):
+		return "from " + e.Certificate.NotBefore.Format(day)
 	case now.After(e.Certificate.NotAfter):
 		return "ended " + e.Certificate.NotAfter.Format(day) + ", opens old mail"
-	case now.Add(30 * 24 * time.Hour).After(e.Certificate.NotAfter):
+	case p.endsSoon(e.Certificate):
 		return "ends soon, " + e.Certificate.NotAfter.Format(day)
 	}
 	return "until " + e.Certificate.NotAfter.Format(day)

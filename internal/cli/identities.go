@@ -122,6 +122,7 @@ func (p *program) signer(id string, found []*identity.Identity, profile *smime.P
 		}
 		s := &cms.Signer{Key: key, Certificate: c, Chain: withoutRoots(candidate.Chain)}
 		p.addEncryption(s, found, profile)
+		p.warnEnding(c)
 		return s, nil
 	}
 	if ended != nil {
@@ -170,6 +171,7 @@ func (p *program) decryptionKeys(ids []string, pass *passphraseSource) ([]*cms.R
 		if err != nil {
 			return nil, err
 		}
+		p.warnDecryption(found)
 		for _, i := range found {
 			keys = append(keys, &cms.RecipientKey{Key: i.Key, Certificate: i.Certificate})
 		}

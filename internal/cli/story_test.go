@@ -129,9 +129,14 @@ func fixtures(t *testing.T) map[string][]byte {
 		"bob":   ca.Leaf("bob@example.com", testca.P256),
 		"carol": ca.Leaf("carol@example.org", testca.RSA2048),
 		"ended": ca.Leaf("alice@example.com", testca.P256, ended),
-		"signs": ca.Leaf("bob@example.com", testca.Ed25519),
-		"ed":    ca.Leaf("ed@example.org", testca.X25519),
-		"mal":   stranger.Authority("Stranger Issuing").Leaf("alice@example.com", testca.P256),
+		// Dana has a key to sign and one to decrypt, both soon to end, and new ones.
+		"dana-signs":     ca.Leaf("dana@example.com", testca.P256, testca.Validity(testca.Now.AddDate(-1, 0, 0), testca.Now.AddDate(0, 0, 12)), testca.KeyUsage(x509.KeyUsageDigitalSignature)),
+		"dana-opens":     ca.Leaf("dana@example.com", testca.RSA2048, testca.Validity(testca.Now.AddDate(-1, 0, 0), testca.Now.AddDate(0, 0, 20)), testca.KeyUsage(x509.KeyUsageKeyEncipherment)),
+		"dana-signs-new": ca.Leaf("dana@example.com", testca.P384, testca.KeyUsage(x509.KeyUsageDigitalSignature)),
+		"dana-opens-new": ca.Leaf("dana@example.com", testca.P521, testca.KeyUsage(x509.KeyUsageKeyAgreement)),
+		"signs":          ca.Leaf("bob@example.com", testca.Ed25519),
+		"ed":             ca.Leaf("ed@example.org", testca.X25519),
+		"mal":            stranger.Authority("Stranger Issuing").Leaf("alice@example.com", testca.P256),
 	}
 	people["alice-new"] = ca.Leaf("alice@example.com", testca.P256)
 	clock := testca.NewRoot(t, "Clock Root")
