@@ -21,7 +21,10 @@ var timeStamping = testca.Extension(oid.ExtExtKeyUsage, true, []byte("\x30\x0a\x
 
 // clock is a timestamp authority with a root of its own, whose clock shows at.
 func clock(t *testing.T, at time.Time, options ...testca.Option) (root *testca.Authority, stamp func([]byte) ([]byte, error)) {
-	root = testca.NewRoot(t, "Clock Root")
+	return clockUnder(t, testca.NewRoot(t, "Clock Root"), at, options...)
+}
+
+func clockUnder(t *testing.T, root *testca.Authority, at time.Time, options ...testca.Option) (*testca.Authority, func([]byte) ([]byte, error)) {
 	leaf := root.Leaf("", testca.P256, append([]testca.Option{testca.KeyUsage(x509.KeyUsageDigitalSignature)}, options...)...)
 	a := &cms.TimestampAuthority{Signer: &cms.Signer{Key: leaf.Signer(), Certificate: leaf.Certificate}, Policy: "1.2.3", Accuracy: time.Second}
 	return root, func(request []byte) ([]byte, error) { return a.Respond(request, big.NewInt(1), at) }
