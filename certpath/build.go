@@ -16,17 +16,18 @@ import (
 // past faults, to learn which of them stands between the leaf and an anchor;
 // they accept nothing.
 type search struct {
-	o           *Options
-	lenient     bool
-	pool        []candidate
-	signatures  map[edge]*Error // what is known about signatures
-	candidates  map[*cert.Certificate][]candidate
-	budget      int // signature checks that are left
-	steps       int // issuers tried in this walk
-	comparisons int // names compared with constraints
-	exhausted   bool
-	limit       int  // certificates in a path of this walk
-	cut         bool // a path of this walk ended at the limit
+	o             *Options
+	lenient       bool
+	anchors       map[string][]*cert.Certificate // by the DER of their subject
+	intermediates []*cert.Certificate            // each once
+	signatures    map[edge]*Error                // what is known about signatures
+	candidates    map[*cert.Certificate][]candidate
+	budget        int // signature checks that are left
+	steps         int // issuers tried in this walk
+	comparisons   int // names compared with constraints
+	exhausted     bool
+	limit         int  // certificates in a path of this walk
+	cut           bool // a path of this walk ended at the limit
 
 	best     *Error  // fault of the best path to an anchor
 	broken   *Error  // worst signature fault, for when there is no path
@@ -39,8 +40,9 @@ type edge struct{ child, parent *cert.Certificate }
 func (s *search) run(leaf *cert.Certificate) ([]*cert.Certificate, error) {
 	path := []*cert.Certificate{leaf}
 	fault := s.checkLeaf(leaf)
-	if slices.ContainsFunc(s.o.Anchors, leaf.Equal) {
+	if slices.ContainsFunc(s.anchorsNamed(leaf.Subject), leaf.Equal) {
 		s.limit = len(path)
+		fault = worse(fault, s.checkDistrust(path))
 		if fault == nil && s.accepted(path) {
 			return path, nil
 		}
@@ -107,7 +109,7 @@ func (s *search) extend(path []*cert.Certificate, worst *Error) []*cert.Certific
 		found = worse(worst, found)
 		if c.anchor {
 			_, policies := processPolicies(next, s.o)
-			found = worse(found, policies)
+			found = worse(worse(found, policies), s.checkDistrust(next))
 			if found != nil {
 				s.reached(found)
 			} else if s.accepted(next) {
@@ -159,19 +161,34 @@ type candidate struct {
 	rank   int
 }
 
-// pool lists all that may stand above the leaf, each once.
-func pool(o *Options) (list []candidate) {
+// distinct drops repetitions.
+func distinct(certs []*cert.Certificate) (list []*cert.Certificate) {
 	seen := map[string]bool{}
-	add := func(certs []*cert.Certificate, anchor bool) {
-		for _, c := range certs {
-			if c != nil && !seen[string(c.Raw)] {
-				seen[string(c.Raw)] = true
-				list = append(list, candidate{Certificate: c, anchor: anchor})
-			}
+	for _, c := range certs {
+		if c != nil && !seen[string(c.Raw)] {
+			seen[string(c.Raw)] = true
+			list = append(list, c)
 		}
 	}
-	add(o.Anchors, true)
-	add(o.Intermediates, false)
+	return list
+}
+
+// anchorsNamed returns the anchors with that subject, each once.
+func (s *search) anchorsNamed(subject cert.Name) []*cert.Certificate {
+	if known, ok := s.anchors[string(subject.Raw)]; ok {
+		return known
+	}
+	var list []*cert.Certificate
+	for _, a := range s.o.Anchors {
+		if a != nil && a.Subject.Equal(subject) {
+			list = append(list, a)
+		}
+	}
+	if s.o.Store != nil {
+		list = append(list, s.o.Store.Named(subject)...)
+	}
+	list = distinct(list)
+	s.anchors[string(subject.Raw)] = list
 	return list
 }
 
@@ -183,9 +200,13 @@ func (s *search) issuers(child *cert.Certificate) []candidate {
 		return list
 	}
 	var list []candidate
-	for _, c := range s.pool {
-		if c.Subject.Equal(child.Issuer) {
-			list = append(list, candidate{c.Certificate, c.anchor, s.rank(child, c.Certificate, c.anchor)})
+	anchors := s.anchorsNamed(child.Issuer)
+	for _, c := range anchors {
+		list = append(list, candidate{c, true, s.rank(child, c, true)})
+	}
+	for _, c := range s.intermediates {
+		if c.Subject.Equal(child.Issuer) && !slices.ContainsFunc(anchors, c.Equal) {
+			list = append(list, candidate{c, false, s.rank(child, c, false)})
 		}
 	}
 	slices.SortStableFunc(list, func(a, b candidate) int { return a.rank - b.rank })
@@ -205,7 +226,7 @@ func repeats(path []*cert.Certificate, c *cert.Certificate) bool {
 func (s *search) rank(child, parent *cert.Certificate, anchor bool) (rank int) {
 	if !anchor {
 		rank++
-		if !slices.ContainsFunc(s.o.Anchors, func(a *cert.Certificate) bool { return a != nil && a.Subject.Equal(parent.Issuer) }) {
+		if len(s.anchorsNamed(parent.Issuer)) == 0 {
 			rank += 16
 		}
 	}

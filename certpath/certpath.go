@@ -66,8 +66,8 @@ const (
 	AnyPurpose                  // extended key usage is not looked at
 )
 
-// Options say what to trust and what to ask for. Anchors and At are needed;
-// without them nothing verifies.
+// Options say what to trust and what to ask for. Anchors or a Store are
+// needed, and At; without them nothing verifies.
 type Options struct {
 	Anchors       []*cert.Certificate
 	Intermediates []*cert.Certificate // hints, in any order; they lend no trust
@@ -75,6 +75,8 @@ type Options struct {
 	Purpose       Purpose
 	// KeyUsage asks the leaf for any of these bits; 0 asks for none.
 	KeyUsage cert.KeyUsage
+	// Store, if not nil, has further anchors.
+	Store AnchorStore
 	// Budget replaces DefaultBudget when it is not 0.
 	Budget int
 	// Known, if set, remembers signatures on certificates from call to call.
@@ -93,13 +95,23 @@ type Options struct {
 	InhibitAnyPolicy     bool
 }
 
+// AnchorStore has anchors that are looked up by name, so that a long list need
+// not be parsed for one question.
+type AnchorStore interface {
+	// Named returns the anchors with that subject.
+	Named(subject cert.Name) []*cert.Certificate
+	// DistrustAfter tells of an anchor that has lost trust: below it, a leaf that
+	// begins later is not believed. The zero time is for all others.
+	DistrustAfter(anchor *cert.Certificate) time.Time
+}
+
 // Verify finds a valid path from leaf to one of the anchors and returns it,
 // leaf first, anchor last. Otherwise err is an [*Error] with the reason that
 // tells most: when there is a path with a single fault, that fault. Where every
 // valid path was refused by Options.Accept, err is what it said of the first.
 func Verify(leaf *cert.Certificate, o *Options) (chain []*cert.Certificate, err error) {
 	s := &search{
-		o: o, budget: o.Budget, pool: pool(o),
+		o: o, budget: o.Budget, intermediates: distinct(o.Intermediates), anchors: map[string][]*cert.Certificate{},
 		signatures: map[edge]*Error{}, candidates: map[*cert.Certificate][]candidate{},
 	}
 	if s.budget == 0 {

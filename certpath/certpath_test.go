@@ -604,3 +604,70 @@ func std(t *testing.T, c *cert.Certificate) *x509.Certificate {
 	}
 	return s
 }
+
+// store is an AnchorStore of one anchor.
+type store struct {
+	anchor   *cert.Certificate
+	distrust time.Time
+	asked    int
+}
+
+func (s *store) Named(subject cert.Name) []*cert.Certificate {
+	s.asked++
+	if s.anchor.Subject.Equal(subject) {
+		return []*cert.Certificate{s.anchor}
+	}
+	return nil
+}
+
+func (s *store) DistrustAfter(c *cert.Certificate) time.Time {
+	if c.Equal(s.anchor) {
+		return s.distrust
+	}
+	return time.Time{}
+}
+
+func TestAnchorStore(t *testing.T) {
+	p := control(t)
+	root := p.anchors[0]
+	p.anchors = []*cert.Certificate{testca.NewRoot(t, "Another Root").Certificate}
+	began := p.leaf.NotBefore
+	for _, tt := range []struct {
+		name     string
+		distrust time.Time
+		want     Reason
+	}{
+		{"trusted", time.Time{}, 0},
+		{"trusted until after the leaf was made", began.Add(time.Second), 0},
+		{"trusted until the leaf was made", began, 0},
+		{"distrusted before", began.Add(-time.Second), Distrusted},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := options(p)
+			o.Store = &store{anchor: root, distrust: tt.distrust}
+			chain, err := Verify(p.leaf, o)
+			var e *Error
+			if tt.want == 0 && (err != nil || !chain[2].Equal(root)) || tt.want != 0 && (!errors.As(err, &e) || e.Reason != tt.want) {
+				t.Errorf("%d certificates, %v", len(chain), err)
+			}
+		})
+	}
+	// Who is trusted by the caller's own list is not held to the store's dates, unless it is the same certificate.
+	o := options(p)
+	o.Anchors = append(o.Anchors, root)
+	o.Store = &store{anchor: testca.NewRoot(t, "Third Root").Certificate, distrust: began.Add(-time.Hour)}
+	if _, err := Verify(p.leaf, o); err != nil {
+		t.Error(err)
+	}
+	s := &store{anchor: p.leaf, distrust: began.Add(-time.Hour)}
+	o = options(p)
+	o.Store = s
+	check(t, pki{leaf: p.leaf}, o, Distrusted)
+	if s.asked > 5 {
+		t.Errorf("the store was asked %d times about three names", s.asked)
+	}
+	o.Store = &store{anchor: p.leaf}
+	if chain, err := Verify(p.leaf, o); err != nil || len(chain) != 1 {
+		t.Errorf("a leaf in the store: %v", err)
+	}
+}

@@ -111,6 +111,19 @@ func checkPathLen(path []*cert.Certificate, c *cert.Certificate) *Error {
 	return nil
 }
 
+// checkDistrust holds a path to the date after which its anchor issues nothing
+// that is believed.
+func (s *search) checkDistrust(path []*cert.Certificate) *Error {
+	if s.o.Store == nil {
+		return nil
+	}
+	leaf, anchor := path[0], path[len(path)-1]
+	if date := s.o.Store.DistrustAfter(anchor); !date.IsZero() && leaf.NotBefore.After(date) {
+		return fault(Distrusted, leaf, "begins %s; %s is not believed after %s", leaf.NotBefore.Format(time.RFC3339), label(anchor), date.Format(time.RFC3339))
+	}
+	return nil
+}
+
 var purposeOIDs = map[Purpose]oid.OID{
 	Email: oid.EmailProtection, ClientAuth: oid.ClientAuth,
 	TimeStamping: oid.TimeStamping, OCSPSigning: oid.OCSPSigning,

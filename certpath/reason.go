@@ -22,6 +22,7 @@ const (
 	NameConstraint                    // an authority may not issue for this name
 	PathLen                           // more authorities than one of them allows
 	NotCA                             // an issuer is no authority, or its key may not sign certificates
+	Distrusted                        // the anchor has lost trust before the leaf was made
 	UnknownCritical                   // a critical extension is not known
 	Malformed                         // a certificate breaks the standard and means nothing certain
 	Unsupported                       // a signature cannot be checked: algorithm not known
@@ -33,7 +34,7 @@ const (
 var reasonNames = map[Reason]string{
 	Expired: "expired", NotYetValid: "not yet valid", Weak: "weak", KeyUsage: "key usage",
 	WrongPurpose: "purpose", Policy: "policy", NameConstraint: "name constraint", PathLen: "path length",
-	NotCA: "not an authority", UnknownCritical: "unknown critical extension", Malformed: "malformed",
+	NotCA: "not an authority", Distrusted: "distrusted", UnknownCritical: "unknown critical extension", Malformed: "malformed",
 	Unsupported: "unsupported", BadSignature: "bad signature", NoPath: "no path", Budget: "too much work",
 }
 

@@ -123,6 +123,7 @@ func (j *judge) addPath(f *finding, c *cert.Certificate, s *cms.SignedReader, pr
 	stamped := proof.Time
 	o := &certpath.Options{
 		Anchors:       j.o.Anchors,
+		Store:         j.o.Store,
 		Intermediates: append(append([]*cert.Certificate{}, j.o.Intermediates...), s.Certificates()...),
 		At:            j.o.At,
 		KeyUsage:      cert.KeyUsageDigitalSignature | cert.KeyUsageContentCommitment,

@@ -86,6 +86,7 @@ func (j *judge) encryptionPath(c *cert.Certificate, s *cms.SignedReader) []*cert
 	}
 	chain, err := certpath.Verify(c, &certpath.Options{
 		Anchors:       j.o.Anchors,
+		Store:         j.o.Store,
 		Intermediates: slices.Concat(j.o.Intermediates, s.Certificates()),
 		At:            j.o.At,
 		KeyUsage:      encipherment,

@@ -22,6 +22,8 @@ type OpenOptions struct {
 	Keys []*cms.RecipientKey
 	// Anchors are the roots that are trusted; Intermediates are certificates that may help to lead there.
 	Anchors, Intermediates []*cert.Certificate
+	// Store has further anchors for signers and those to whom is encrypted, not for timestamps.
+	Store certpath.AnchorStore
 	// Known, if not nil, remembers signatures on certificates from message to message; see [certpath.Known].
 	Known *certpath.Known
 	// CRLs are revocation lists, beside those in the message. With any, a signer of whom none of them tells anything is

@@ -51,6 +51,8 @@ type Policy struct {
 	At time.Time
 	// Anchors and Intermediates decide about the candidates that are not trusted already.
 	Anchors, Intermediates []*cert.Certificate
+	// Store has further anchors.
+	Store certpath.AnchorStore
 	// Cipher, if not "", takes the place of the profile's choice.
 	Cipher cms.Cipher
 }
@@ -320,6 +322,7 @@ func (pl *planner) judgePath(c *Candidate) (PlanReason, string) {
 	}
 	_, err := certpath.Verify(c.Certificate, &certpath.Options{
 		Anchors:       slices.Concat(pl.Anchors, c.Anchors),
+		Store:         pl.Store,
 		Intermediates: slices.Concat(pl.Intermediates, c.Chain),
 		At:            pl.At, KeyUsage: encipherment,
 	})

@@ -124,6 +124,7 @@ func (p *program) runCertVerify(ctx context.Context, file string, o *certVerifyO
 		leaf: certs[0], crls: with.CRLs,
 		options: &certpath.Options{
 			Anchors: with.Anchors, Intermediates: append(with.Intermediates, certs[1:]...), At: with.At,
+			Store:   with.Store,
 			Purpose: purpose.purpose, KeyUsage: purpose.usage,
 			Policies: policies, ExplicitPolicy: o.explicit, InhibitPolicyMapping: o.inhibitMapping, InhibitAnyPolicy: o.inhibitAny,
 		},

@@ -215,3 +215,37 @@ func TestManyCrossSigned(t *testing.T) {
 		t.Errorf("exit status %d after %v: %s", exit, took, stdout)
 	}
 }
+
+// TestMozillaIsTrustedByDefault: without --trust the authorities of Mozilla's list
+// count beside the person's own, with it they do not.
+func TestMozillaIsTrustedByDefault(t *testing.T) {
+	dir := certFixtures(t)
+	list, err := os.ReadFile("../anchors/email.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "public.pem"), list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(line string, want int) {
+		t.Helper()
+		if stdout, stderr, exit := mailseal(t, dir, append([]string{"cert", "verify"}, strings.Fields(line)...)...); exit != want {
+			t.Errorf("%s: exit status %d: %s%s", line, exit, stdout, stderr)
+		}
+	}
+	ask("--purpose any public.pem", 0)
+	ask("--purpose any --trust root.pem public.pem", 1)
+	ask("chain.pem", 1)
+	root, err := os.ReadFile(filepath.Join(dir, "root.pem"))
+	if err == nil {
+		err = os.MkdirAll(filepath.Join(dir, "home", "trust"), 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "home", "trust", "root.pem"), root, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask("chain.pem", 0)
+	ask("--purpose any public.pem", 0)
+}

@@ -48,7 +48,7 @@ func (p *program) recipientsWith(to []string, o *cms.RecipientOptions) ([]*cms.R
 func (p *program) policy(trust, intermediates []string) (*smime.Policy, error) {
 	o := &smime.Policy{At: p.env.Now()}
 	var err error
-	if o.Anchors, err = p.anchors(trust); err != nil {
+	if o.Anchors, o.Store, err = p.trustAnchors(trust); err != nil {
 		return nil, fmt.Errorf("trusted roots: %w", err)
 	}
 	if o.Intermediates, err = readCertificates(intermediates); err != nil {

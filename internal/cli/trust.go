@@ -10,21 +10,31 @@ import (
 	"strings"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/certpath"
+	"github.com/mailseal/mailseal/internal/anchors"
 )
 
-// anchors returns the certificates at which trust begins: the files that --trust
-// names, or else every PEM file in the trust folder of the person's home.
-func (p *program) anchors(files []string) ([]*cert.Certificate, error) {
-	if len(files) == 0 {
-		dir, err := p.trustFolder()
-		if err != nil {
-			return nil, err
-		}
-		if files, err = pemFiles(dir); err != nil {
-			return nil, err
-		}
+// trustAnchors returns the certificates at which trust begins: those of the files that
+// --trust names, or else every PEM file in the trust folder of the person's home, and
+// as the store the authorities that Mozilla trusts for mail.
+func (p *program) trustAnchors(files []string) ([]*cert.Certificate, certpath.AnchorStore, error) {
+	if len(files) > 0 {
+		named, err := readCertificates(files)
+		return named, nil, err
 	}
-	return readCertificates(files)
+	dir, err := p.trustFolder()
+	if err != nil {
+		return nil, nil, err
+	}
+	if files, err = pemFiles(dir); err != nil {
+		return nil, nil, err
+	}
+	own, err := readCertificates(files)
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := anchors.Email()
+	return own, list, err
 }
 
 func (p *program) trustFolder() (string, error) {

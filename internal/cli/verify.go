@@ -41,7 +41,7 @@ func (o *judgeOptions) addFlags(cmd *cobra.Command) {
 // addTrustFlags adds those that concern certificates.
 func (o *judgeOptions) addTrustFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringArrayVar(&o.trust, "trust", nil, "`FILE` of trusted roots, instead of those in $MAILSEAL_HOME/trust (may be repeated)")
+	f.StringArrayVar(&o.trust, "trust", nil, "`FILE` of trusted roots, instead of Mozilla's for mail and those in $MAILSEAL_HOME/trust (may be repeated)")
 	f.StringArrayVar(&o.intermediates, "intermediates", nil, "`FILE` of further certificates for the path (may be repeated)")
 	f.StringArrayVar(&o.crls, "crl", nil, "`FILE` of a certificate revocation list (may be repeated)")
 	f.StringVar(&o.at, "at", "", "judge as of this `TIME`, like 2026-11-23T14:00:00Z (default now)")
@@ -68,22 +68,21 @@ func (o *judgeOptions) resolve(p *program) (*smime.OpenOptions, error) {
 	if err != nil {
 		return nil, err
 	}
-	anchors, err := p.anchors(o.trust)
+	options := &smime.OpenOptions{
+		At: at, From: o.from, Profile: chosen, DecodeHeader: charset.DecodeHeader,
+		Spool: func() (smime.Spool, error) { return newSpool(), nil },
+	}
+	options.Anchors, options.Store, err = p.trustAnchors(o.trust)
 	if err != nil {
 		return nil, fmt.Errorf("trusted roots: %w", err)
 	}
-	intermediates, err := readIntermediates(o.intermediates)
-	if err != nil {
+	if options.Intermediates, err = readIntermediates(o.intermediates); err != nil {
 		return nil, fmt.Errorf("intermediates: %w", err)
 	}
-	crls, err := readCRLs(o.crls)
-	if err != nil {
+	if options.CRLs, err = readCRLs(o.crls); err != nil {
 		return nil, fmt.Errorf("revocation lists: %w", err)
 	}
-	return &smime.OpenOptions{
-		Anchors: anchors, Intermediates: intermediates, CRLs: crls, At: at, From: o.from, Profile: chosen, DecodeHeader: charset.DecodeHeader,
-		Spool: func() (smime.Spool, error) { return newSpool(), nil },
-	}, nil
+	return options, nil
 }
 
 type verifyOptions struct {
@@ -101,7 +100,8 @@ func newVerifyCommand(p *program) *cobra.Command {
 only if a signature by a trusted, unexpired, unrevoked certificate covers the whole
 displayed message, and the certificate names the From address.
 
-Trusted are the roots in $MAILSEAL_HOME/trust, or those of --trust instead.
+Trusted are the authorities that Mozilla trusts for mail and the roots in
+$MAILSEAL_HOME/trust, or those of --trust instead.
 --content writes what was signed to a file, and only for a valid mail.
 
 What a valid mail tells about its signer goes into the address book, where --to finds it:

@@ -33,6 +33,7 @@ internal/pbe            PKCS #5 and PKCS #12: encryption under a passphrase, for
 
 *evidence               a record of a judged message that others can check: files and words around smime and cades
 
+internal/anchors        the authorities that are trusted for mail by default: data, no judgement
 internal/inspect        explains any file of the formats below
 internal/store          SQL: imports nothing of ours, its rows are plain structs
 internal/keys           key URI to crypto.Signer
