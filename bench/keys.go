@@ -15,12 +15,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
-// makeKeys writes a root, certificates of Alice with RSA-2048 and P-256, and
-// those of the other recipients, who share one key: encrypting to it costs the
-// same.
+// makeKeys writes a root, an issuing authority, certificates of Alice with
+// RSA-2048 and P-256, and those of the other recipients, who share one key:
+// encrypting to it costs the same.
 func (b *bench) makeKeys() error {
 	rootKey, err := rsa.GenerateKey(rand.Reader, 3072)
 	if err != nil {
@@ -35,17 +36,31 @@ func (b *bench) makeKeys() error {
 	if err != nil {
 		return err
 	}
-	if err := b.writePEM("root.pem", "CERTIFICATE", rootDER); err != nil {
+	issuingKey, err := rsa.GenerateKey(rand.Reader, 3072)
+	if err != nil {
 		return err
 	}
-	serial := int64(1)
+	issuing := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "Bench Issuing"}, NotBefore: root.NotBefore, NotAfter: root.NotAfter,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: root.KeyUsage,
+	}
+	issuingDER, err := x509.CreateCertificate(rand.Reader, issuing, root, issuingKey.Public(), rootKey)
+	if err != nil {
+		return err
+	}
+	for name, der := range map[string][]byte{"root.pem": rootDER, "issuing.pem": issuingDER} {
+		if err := b.writePEM(name, "CERTIFICATE", der); err != nil {
+			return err
+		}
+	}
+	serial := int64(2)
 	leaf := func(name string, public crypto.PublicKey, usage x509.KeyUsage) ([]byte, error) {
 		serial++
 		return x509.CreateCertificate(rand.Reader, &x509.Certificate{
 			SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name}, EmailAddresses: []string{name + "@example.com"},
 			NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(0, 6, 0), KeyUsage: usage,
 			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}, BasicConstraintsValid: true,
-		}, root, public, rootKey)
+		}, issuing, public, issuingKey)
 	}
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -65,7 +80,7 @@ func (b *bench) makeKeys() error {
 		if err != nil {
 			return err
 		}
-		if err := b.writeIdentity(k.name, k.key, der); err != nil {
+		if err := b.writeIdentity(k.name, k.key, der, issuingDER); err != nil {
 			return err
 		}
 	}
@@ -75,7 +90,7 @@ func (b *bench) makeKeys() error {
 	return b.preparePeers()
 }
 
-func (b *bench) writeIdentity(name string, key crypto.Signer, certificate []byte) error {
+func (b *bench) writeIdentity(name string, key crypto.Signer, certificate, issuing []byte) error {
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return err
@@ -86,7 +101,7 @@ func (b *bench) writeIdentity(name string, key crypto.Signer, certificate []byte
 	if err := b.writePEM(name+".key", "PRIVATE KEY", pkcs8); err != nil {
 		return err
 	}
-	all := append(armor("CERTIFICATE", certificate), armor("PRIVATE KEY", pkcs8)...)
+	all := slices.Concat(armor("CERTIFICATE", certificate), armor("PRIVATE KEY", pkcs8), armor("CERTIFICATE", issuing))
 	return os.WriteFile(b.path(name+".both"), all, 0o600)
 }
 

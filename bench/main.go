@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 func main() {
@@ -37,10 +38,23 @@ func main() {
 // bench is one run.
 type bench struct {
 	dir, mailseal string
-	most          int   // rounds
-	size          int64 // of the content at hand
+	java          string // the driver of Bouncy Castle
+	most          int    // rounds
+	size          int64  // of the content at hand
 	programs      []program
 	results       *results
+}
+
+// ramDisk is a folder in memory, where there is one with room for the largest
+// cells: what is measured are programs, not a disk. Otherwise it is "", the
+// folder for temporary files.
+func ramDisk() string {
+	const dir, room = "/dev/shm", 10 * gib
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil || int64(fs.Bavail)*fs.Bsize < room {
+		return ""
+	}
+	return dir
 }
 
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
@@ -53,7 +67,10 @@ func (b *bench) run(full bool, store, report, filter string) (err error) {
 		return err
 	}
 	// A short path: gpg-agent's socket lies below and must fit 108 octets.
-	if b.dir, err = os.MkdirTemp("", "mailseal-bench-"); err != nil {
+	if b.dir, err = os.MkdirTemp(ramDisk(), "mailseal-bench-"); err != nil {
+		return err
+	}
+	if b.java, err = filepath.Abs("BouncyCastle.java"); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()

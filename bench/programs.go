@@ -74,7 +74,7 @@ func (b *bench) openssl(path string) (program, error) {
 		to.WriteString(" rsa.pem")
 		switch c.task {
 		case "sign":
-			return []command{line("%s cms -sign -md sha256 %s -in %s -signer %s.pem -inkey %[4]s.key -out %[5]s", path, form, content, c.variant, out)}
+			return []command{line("%s cms -sign -md sha256 %s -in %s -signer %s.pem -inkey %[4]s.key -certfile issuing.pem -out %[5]s", path, form, content, c.variant, out)}
 		case "verify":
 			detached := ""
 			if c.form == "cms" {
@@ -88,7 +88,7 @@ func (b *bench) openssl(path string) (program, error) {
 		}
 		opaque := "-nodetach -stream"
 		return []command{
-			line("%s cms -sign -md sha256 %s %s -in %s -signer rsa.pem -inkey rsa.key", path, opaque, form, content),
+			line("%s cms -sign -md sha256 %s %s -in %s -signer rsa.pem -inkey rsa.key -certfile issuing.pem", path, opaque, form, content),
 			line("%s cms -encrypt -aes-256-cbc -stream %s -out %s %s", path, form, out, to.String()),
 		}
 	}}, nil
@@ -148,6 +148,29 @@ func (b *bench) nss() program {
 	}}
 }
 
+// jars are Debian's, with Bouncy Castle 1.72.
+const jars = "/usr/share/java/bcprov.jar:/usr/share/java/bcpkix.jar:/usr/share/java/bcutil.jar"
+
+func (b *bench) prepareBouncyCastle() error {
+	return b.must("", "javac", "-nowarn", "-Xlint:none", "-cp", jars, "-d", b.path("java"), b.java)
+}
+
+// bouncyCastle is the library of Java programs, with its classes for streams and
+// the start of Java, which its signatures do without checking a chain. It has no
+// such classes for GCM.
+func (b *bench) bouncyCastle() program {
+	return program{"bouncy castle", "Bouncy Castle 1.72 (with Java's start)", func(c cell, out string) []command {
+		if c.form != "cms" || c.variant == "p256" || c.variant == "gcm" || c.task == "seal" {
+			return nil
+		}
+		keys := "rsa.both"
+		if c.task == "encrypt" {
+			keys = fmt.Sprintf("to%d.pem", c.recipients)
+		}
+		return []command{line("java -cp java:%s BouncyCastle %s %s content input %s", jars, c.task, keys, out)}
+	}}
+}
+
 // preparePeers finds the programs that are here and gives them Alice's key.
 func (b *bench) preparePeers() error {
 	b.programs = []program{{"mailseal", "", b.mailsealCommands}}
@@ -169,7 +192,7 @@ func (b *bench) preparePeers() error {
 		tool    string
 		prepare func() error
 		program func() program
-	}{{"gpgsm", b.prepareGPGSM, b.gpgsm}, {"cmsutil", b.prepareNSS, b.nss}} {
+	}{{"gpgsm", b.prepareGPGSM, b.gpgsm}, {"cmsutil", b.prepareNSS, b.nss}, {"javac", b.prepareBouncyCastle, b.bouncyCastle}} {
 		if _, err := exec.LookPath(peer.tool); err != nil {
 			fmt.Fprintf(os.Stderr, "bench: %s is not here\n", peer.tool)
 			continue
@@ -204,8 +227,10 @@ func (b *bench) prepareGPGSM() error {
 		return err
 	}
 	common := strings.Fields("--homedir gnupg --batch --no-tty --disable-crl-checks --disable-dirmngr --pinentry-mode loopback --passphrase-fd 0 --import")
-	if err := b.must("", "gpgsm", append(common, "root.pem")...); err != nil {
-		return err
+	for _, authority := range []string{"root.pem", "issuing.pem"} {
+		if err := b.must("", "gpgsm", append(common, authority)...); err != nil {
+			return err
+		}
 	}
 	return b.must("passphrase\n", "gpgsm", append(common, "alice.p12")...)
 }
@@ -221,6 +246,7 @@ func (b *bench) prepareNSS() error {
 	}
 	for _, l := range []string{
 		"certutil -N -d sql:nss --empty-password", "certutil -A -d sql:nss -n root -t ,C, -a -i root.pem",
+		"certutil -A -d sql:nss -n issuing -t ,, -a -i issuing.pem",
 		"pk12util -i alice.p12 -d sql:nss -W passphrase",
 	} {
 		words := strings.Fields(l)

@@ -18,15 +18,16 @@ Written by `+"`make bench`"+`; edit bench/ instead. %s on %s, %d cores, %s, %s; 
 
 Peers: %s; smallstep/pkcs7 v0.2.3 in process.
 
-Times are CPU time (user and system), the best of several rounds in which every program has its turn on the same files. A ratio
-is the other's time divided by mailseal's: above 1, mailseal is faster. The floor is the sum of what the same machine took in the
-same run for reading, writing, base64, digest, cipher and key operations alone, with Go's own primitives; "of floor" is how many
-times that mailseal took. Go's RSA private operation takes about three times OpenSSL's, which the 4 KiB rows show. mailseal
-writes its output to disk (fsync) before it says that it is there, which no peer does and which costs wall time.
-`, m.Date, m.CPU, m.Cores, m.System, m.Go, m.Load, strings.Join(m.Programs, "; "))
-	s.WriteString("\n## Whole processes\n\ngpgsm's private-key operations happen in its agent and are not counted. Peak is the resident memory.\n")
+Each figure is the best of several rounds in which every program has its turn on the same files, which lie %s. "CPU" is user
+and system time, "wall" the time that a person waits; mailseal lets both cores work where that helps. A ratio is the other's time
+divided by mailseal's, wall first and CPU behind it: above 1, mailseal is faster. The floor is the sum of what one core of the same
+machine took in the same run for reading, writing, base64, digest, cipher and key operations alone, with Go's own primitives; "of
+floor" is how many times that mailseal's wall time was. Go's RSA private operation takes about three times OpenSSL's, which the
+4 KiB rows show. mailseal writes its output to disk (fsync) before it says that it is there, which no peer does.
+`, m.Date, m.CPU, m.Cores, m.System, m.Go, m.Load, strings.Join(m.Programs, "; "), m.Files)
+	s.WriteString("\n## Whole processes\n\nPeak is the resident memory. The CPU time of gpgsm's private-key operations is its agent's and is not counted.\n")
 	r.table(&s, "process", true)
-	s.WriteString("\n## In process\n\nsmallstep/pkcs7 verifies the chain each time; of raw CMS mailseal verifies the signature, of mail the chain too.\n")
+	s.WriteString("\n## In process\n\nsmallstep/pkcs7 verifies the chain each time, all of its signatures. Of raw CMS mailseal verifies the signature; of mail the chain too, whose signatures it knows (certpath.Known) after the first time.\n")
 	r.table(&s, "library", false)
 	r.floorTable(&s)
 	r.initTable(&s)
@@ -36,7 +37,7 @@ writes its output to disk (fsync) before it says that it is there, which no peer
 func (r *results) table(s *strings.Builder, where string, peaks bool) {
 	all := slices.DeleteFunc(cells(where, true), func(c cell) bool { return r.Cells[c.String()] == nil })
 	peers := r.peers(all)
-	fmt.Fprintf(s, "\n| task | form | with | size | to | mailseal | wall | of floor |")
+	fmt.Fprintf(s, "\n| task | form | with | size | to | CPU | wall | of floor |")
 	if peaks {
 		s.WriteString(" peak |")
 	}
@@ -51,7 +52,7 @@ func (r *results) table(s *strings.Builder, where string, peaks bool) {
 			continue
 		}
 		fmt.Fprintf(s, "| %s | %s | %s | %s | %s | %s | %s | %.2f |", c.task, c.form, c.variant, sizeName(c.size), c.crowd(),
-			milliseconds(ours.CPU), milliseconds(ours.Wall), ratio(ours.CPU, r.floor(c)))
+			milliseconds(ours.CPU), milliseconds(ours.Wall), ratio(ours.Wall, r.floor(c)))
 		if peaks {
 			fmt.Fprintf(s, " %d MiB |", ours.Peak/mib)
 		}
@@ -73,7 +74,7 @@ func against(ours, theirs *result, peak bool) string {
 	if theirs == nil {
 		return ""
 	}
-	out := fmt.Sprintf("%.2f", ratio(theirs.CPU, ours.CPU))
+	out := fmt.Sprintf("%.2f, %.2f", ratio(theirs.Wall, ours.Wall), ratio(theirs.CPU, ours.CPU))
 	if peak {
 		out += fmt.Sprintf(" (%d MiB)", theirs.Peak/mib)
 	}

@@ -43,6 +43,10 @@ func (b *bench) smallstep(c cell, input []byte) (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
+	issuing, err := b.certificates("issuing.pem")
+	if err != nil {
+		return nil, err
+	}
 	pkcs7.ContentEncryptionAlgorithm = pkcs7.EncryptionAlgorithmAES256CBC
 	if c.variant == "gcm" {
 		pkcs7.ContentEncryptionAlgorithm = pkcs7.EncryptionAlgorithmAES256GCM
@@ -56,6 +60,7 @@ func (b *bench) smallstep(c cell, input []byte) (func() error, error) {
 		if err := s.AddSigner(own[0], key.(crypto.Signer), pkcs7.SignerInfoConfig{}); err != nil {
 			return nil, err
 		}
+		s.AddCertificate(issuing[0])
 		if detached {
 			s.Detach()
 		}

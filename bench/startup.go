@@ -20,12 +20,13 @@ type machine struct {
 	System   string   `json:"system"`
 	Go       string   `json:"go"`
 	Load     string   `json:"load"` // of the machine when the run began
+	Files    string   `json:"files"`
 	Date     string   `json:"date"`
 	Programs []string `json:"programs"`
 }
 
 func (b *bench) thisMachine() machine {
-	m := machine{Cores: runtime.NumCPU(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Date: time.Now().UTC().Format(time.DateOnly)}
+	m := machine{Files: "in memory", Cores: runtime.NumCPU(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Date: time.Now().UTC().Format(time.DateOnly)}
 	if data, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		m.CPU = field(string(data), "model name\t: ")
 	}
@@ -34,6 +35,9 @@ func (b *bench) thisMachine() machine {
 	}
 	if data, err := os.ReadFile("/proc/loadavg"); err == nil {
 		m.Load, _, _ = strings.Cut(string(data), " ")
+	}
+	if ramDisk() == "" {
+		m.Files = "on a disk"
 	}
 	for _, p := range b.programs {
 		if p.version != "" {
