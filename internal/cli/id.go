@@ -22,13 +22,13 @@ passphrase.`,
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usage(errors.New("mailseal id needs a command"), "new, request, list, show, export, import or remove; see mailseal id --help")
+				return usage(errors.New("mailseal id needs a command"), "new, request, list, show, export, mail, import or remove; see mailseal id --help")
 			}
 			return unknownCommand(cmd, args)
 		},
 	}
 	cmd.AddCommand(newIDNewCommand(p), newIDRequestCommand(p), newIDListCommand(p), newIDShowCommand(p),
-		newIDExportCommand(p), newIDImportCommand(p), newIDRemoveCommand(p))
+		newIDExportCommand(p), newIDMailCommand(p), newIDImportCommand(p), newIDRemoveCommand(p))
 	return cmd
 }
 
@@ -46,7 +46,7 @@ func errOneAddress(cmd *cobra.Command) error {
 
 // find returns the entries of an address in the key store.
 func (p *program) find(text string) (*identity.Store, []*identity.Entry, mailbox.Mailbox, error) {
-	address, err := mailbox.Parse(text)
+	address, err := mailbox.ParseUnquoted(text)
 	if err != nil {
 		return nil, nil, address, usage(fmt.Errorf("%s: %w", text, err), "one plain address, like alice@example.com")
 	}
