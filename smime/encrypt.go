@@ -20,6 +20,8 @@ type EncryptOptions struct {
 	// Headers, if not "", protects the header too (RFC 9788): a copy of it is encrypted, and what the policy hides is not readable
 	// outside any more.
 	Headers HeaderPolicy
+	// DecodeHeader, for the copy of hidden fields in the text, is that of OpenOptions.
+	DecodeHeader func(value string) string
 	// Compress makes what is encrypted smaller first (RFC 8551 §3.6); together with a signature, what was signed. Not every program
 	// reads it. Whoever can choose a part of a text and see how long the message becomes may guess the rest of it.
 	Compress bool
@@ -44,7 +46,7 @@ func Encrypt(dst io.Writer, src io.ReaderAt, size int64, o *EncryptOptions) erro
 			return err
 		}
 	}
-	if err := d.protect(o.Headers, true); err != nil {
+	if err := d.protect(o.Headers, true, o.DecodeHeader); err != nil {
 		return err
 	}
 	encrypted, err := encryptedEntity(d.writeEntity, o)
@@ -97,7 +99,7 @@ func sealedDraft(src io.ReaderAt, size int64, s *SignOptions, e *EncryptOptions)
 	if err := d.date(s.Time, s.Redate); err != nil {
 		return nil, nil, err
 	}
-	if err := d.protect(e.Headers, true); err != nil {
+	if err := d.protect(e.Headers, true, e.DecodeHeader); err != nil {
 		return nil, nil, err
 	}
 	signed, err := signedEntity(d.writeEntity, s.inside())

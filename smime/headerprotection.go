@@ -47,7 +47,7 @@ func (p HeaderPolicy) check() error {
 }
 
 // protect copies the header into the entity that is to be signed or encrypted (RFC 9788 §5.2.1).
-func (d *draft) protect(p HeaderPolicy, encrypted bool) error {
+func (d *draft) protect(p HeaderPolicy, encrypted bool, decode func(string) string) error {
 	if err := p.check(); err != nil || p == HeadersUnprotected {
 		return err
 	}
@@ -78,7 +78,7 @@ func (d *draft) protect(p HeaderPolicy, encrypted bool) error {
 		d.main = &mainBody{}
 	}
 	if hidden {
-		d.main.legacy = legacyDisplay(copies, p)
+		d.main.legacy = legacyDisplay(copies, p, decode)
 	}
 	content := make([]entity.Field, len(d.inner))
 	for i, f := range d.inner {

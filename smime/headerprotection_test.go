@@ -278,6 +278,17 @@ func TestProtectedFrom(t *testing.T) {
 	}
 }
 
+// compressedBy is a message whose compressed part is written as a whole.
+func compressedBy(t *testing.T, outer, inside string) string {
+	t.Helper()
+	var b bytes.Buffer
+	b.WriteString(outer)
+	if err := compressedEntity(func(dst io.Writer) error { _, err := io.WriteString(dst, inside); return err })(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 // TestMisplacedHP: hp means something in the innermost layer's header and nowhere else (RFC 9788 §4.1).
 func TestMisplacedHP(t *testing.T) {
 	w := newWorld(t)
@@ -288,16 +299,19 @@ func TestMisplacedHP(t *testing.T) {
 		state   HeaderProtection
 		subject string
 	}{
-		"in place":         {w.protectedBy(outer, "From: alice@example.com\r\nSubject: inside\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n", alice, nil), HeaderSigned, "inside"},
-		"no hp":            {w.protectedBy(outer, "From: alice@example.com\r\nSubject: inside\r\nContent-Type: text/plain\r\n\r\nx\r\n", alice, nil), HeaderNone, "outside"},
-		"another value":    {w.protectedBy(outer, "Subject: inside\r\nContent-Type: text/plain; hp=1\r\n\r\nx\r\n", alice, nil), HeaderNone, "outside"},
-		"in a part":        {w.protectedBy(outer, "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nSubject: inside\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n--b--\r\n", alice, nil), HeaderNone, "outside"},
-		"defect":           {w.protectedBy(outer, "Subject: inside\r\nX: a\rb\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n", alice, nil), HeaderNone, "outside"},
-		"unprotected mail": {outer + "Content-Type: text/plain; hp=\"clear\"\r\n\r\nx\r\n", HeaderNone, "outside"},
-		"on the layer":     {strings.Replace(signMessage(t, outer+"\r\nx\r\n", &SignOptions{Signers: []*cms.Signer{signerOf(alice)}}), "multipart/signed;", "multipart/signed; hp=clear;", 1), HeaderNone, "outside"},
-		"two Subjects":     {w.protectedBy(outer, "Subject: a\r\nSubject: b\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n", alice, nil), HeaderSigned, ""},
-		"decrypted":        {w.protectedBy(outer, "Subject: inside\r\nHP-Outer: Subject: outside\r\nHP-Outer: From: alice@example.com\r\nContent-Type: text/plain; hp=cipher\r\n\r\nx\r\n", alice, nil), HeaderSigned, "inside"},
-		"encrypted later":  {w.protectedBy(outer, "Subject: inside\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n", alice, bob), HeaderSigned, "inside"},
+		"in place":          {w.protectedBy(outer, "From: alice@example.com\r\nSubject: inside\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n", alice, nil), HeaderSigned, "inside"},
+		"no hp":             {w.protectedBy(outer, "From: alice@example.com\r\nSubject: inside\r\nContent-Type: text/plain\r\n\r\nx\r\n", alice, nil), HeaderNone, "outside"},
+		"another value":     {w.protectedBy(outer, "Subject: inside\r\nContent-Type: text/plain; hp=1\r\n\r\nx\r\n", alice, nil), HeaderNone, "outside"},
+		"in a part":         {w.protectedBy(outer, "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nSubject: inside\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n--b--\r\n", alice, nil), HeaderNone, "outside"},
+		"defect":            {w.protectedBy(outer, "Subject: inside\r\nX: a\rb\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n", alice, nil), HeaderNone, "outside"},
+		"compressed":        {compress(t, outer+"\r\nx\r\n"), HeaderNone, "outside"},
+		"compressed, hp":    {compressedBy(t, outer, "Subject: inside\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n"), HeaderNone, "outside"},
+		"HP-Outer in clear": {w.protectedBy(outer, "Subject: inside\r\nHP-Outer: Subject: outside\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n", alice, nil), HeaderSigned, "inside"},
+		"unprotected mail":  {outer + "Content-Type: text/plain; hp=\"clear\"\r\n\r\nx\r\n", HeaderNone, "outside"},
+		"on the layer":      {strings.Replace(signMessage(t, outer+"\r\nx\r\n", &SignOptions{Signers: []*cms.Signer{signerOf(alice)}}), "multipart/signed;", "multipart/signed; hp=clear;", 1), HeaderNone, "outside"},
+		"two Subjects":      {w.protectedBy(outer, "Subject: a\r\nSubject: b\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n", alice, nil), HeaderSigned, ""},
+		"decrypted":         {w.protectedBy(outer, "Subject: inside\r\nHP-Outer: Subject: outside\r\nHP-Outer: From: alice@example.com\r\nContent-Type: text/plain; hp=cipher\r\n\r\nx\r\n", alice, nil), HeaderSigned, "inside"},
+		"encrypted later":   {w.protectedBy(outer, "Subject: inside\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n", alice, bob), HeaderSigned, "inside"},
 	} {
 		m := open(t, tc.message, w.options(bob))
 		if m.Verdict.HeaderProtection != tc.state || m.Verdict.Subject != tc.subject {
@@ -308,8 +322,14 @@ func TestMisplacedHP(t *testing.T) {
 			wantWarning(t, m, "somebody on its way has decrypted it")
 		case "encrypted later":
 			wantWarning(t, m, "somebody else may have encrypted it")
+		case "HP-Outer in clear":
+			wantVerdict(t, m, Valid, CoverageWhole) // no From inside is no other From
+			wantWarning(t, m, "the Subject of the message is not what its sender wrote")
 		case "two Subjects":
 			wantWarning(t, m, "2 Subject fields")
+			if strings.Contains(written(t, m), "Subject") {
+				t.Error(written(t, m))
+			}
 		case "defect":
 			wantWarning(t, m, "not read")
 		}
@@ -337,8 +357,13 @@ func TestPromotion(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	}
+	m := open(t, w.protectedBy("From: eve@example.com\r\nSubject: inside\r\nX-Own: 1\r\n",
+		"From: eve@example.com\r\nSubject: inside\r\nReceived: x\r\nDKIM-Signature: y\r\nContent-Type: text/plain; hp=clear\r\n\r\nbody\r\n", eve, nil), w.options())
+	if wantWarning(t, m, ""); len(m.Verdict.DifferingHeaders) != 0 {
+		t.Error(show(m.Verdict))
+	}
 	// With no Subject inside, the one outside is not the sender's.
-	m := open(t, w.protectedBy("From: eve@example.com\r\nSubject: outside\r\n", "From: eve@example.com\r\nContent-Type: text/plain; hp=clear\r\n\r\nbody\r\n", eve, nil), w.options())
+	m = open(t, w.protectedBy("From: eve@example.com\r\nSubject: outside\r\n", "From: eve@example.com\r\nContent-Type: text/plain; hp=clear\r\n\r\nbody\r\n", eve, nil), w.options())
 	wantWarning(t, m, "a Subject that its sender did not write")
 	if strings.Contains(written(t, m), "Subject") || m.Verdict.Subject != "" {
 		t.Error(show(m.Verdict))
@@ -432,6 +457,21 @@ func TestLegacyDisplay(t *testing.T) {
 		if !slices.Equal(got, want) || strings.Contains(written(t, m), "hp-legacy") {
 			t.Errorf("%s: shown %q, want %q", name, got, want)
 		}
+	}
+	// A Subject in a character set that the caller knows, with what must not become a line of the text.
+	jis := strings.Replace(letter, "=?utf-8?B?5pi86aOf?=", "=?iso-2022-jp?B?GyRCQ2s/KRsoQg==?=", 1)
+	var b bytes.Buffer
+	err := Seal(&b, strings.NewReader(jis), int64(len(jis)), &SignOptions{Signers: []*cms.Signer{signerOf(alice)}, Time: testca.Now},
+		&EncryptOptions{Recipients: []*cms.Recipient{recipientOf(t, bob)}, Headers: HeadersBaseline, DecodeHeader: func(v string) string {
+			return strings.Replace(v, "=?iso-2022-jp?B?GyRCQ2s/KRsoQg==?=", "昼食\r\n\r\n\x00Pay Eve", 1)
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := open(t, b.String(), w.options(bob))
+	text, err := io.ReadAll(decodeBody(m.content.Body(), entity.QuotedPrintable))
+	if want := "Subject: 昼食Pay Eve at noon\r\n\r\nDear Bob,"; err != nil || !strings.HasPrefix(string(text), want) || !strings.HasSuffix(written(t, m), "\r\n\r\nDear Bob,\r\n\r\nsee you at noon.\r\n") {
+		t.Errorf("%q, %v", text, err)
 	}
 	// The RFC's own form, byte for byte, and forms that hide nothing.
 	for _, tc := range []struct{ typ, body, want string }{

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"html"
 	"io"
-	"mime"
 	"strings"
 
 	"github.com/mailseal/mailseal/internal/entity"
@@ -21,18 +20,14 @@ const legacyClass = "header-protection-legacy-display"
 const maxLegacy = 64 << 10
 
 // legacyDisplay is the copy of the fields that the policy hides, one for each line.
-func legacyDisplay(fields []entity.Field, p HeaderPolicy) string {
+func legacyDisplay(fields []entity.Field, p HeaderPolicy, decode func(string) string) string {
 	var b strings.Builder
 	for _, f := range fields {
 		shown, _ := p.outside(f)
 		if !isShown(f) || bytes.Equal(shown.Raw, f.Raw) {
 			continue
 		}
-		text, err := new(mime.WordDecoder).DecodeHeader(f.Value())
-		if err != nil {
-			text = f.Value()
-		}
-		fmt.Fprintf(&b, "%s: %s\r\n", f.Name, strings.Map(dropControl, text))
+		fmt.Fprintf(&b, "%s: %s\r\n", f.Name, strings.Map(dropControl, decodeWith(decode, f.Value())))
 	}
 	return b.String()
 }

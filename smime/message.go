@@ -69,7 +69,10 @@ func (m *Message) WriteContent(dst io.Writer) error {
 func (m *Message) shownHeader() []entity.Field {
 	var fields []entity.Field
 	subject := entity.Header{Fields: m.protected.fields}.All("Subject")
-	promoted := m.protected.promoted() && len(subject) < 2
+	if len(subject) > 1 {
+		subject = nil // as in the verdict, none is shown
+	}
+	promoted := m.protected.promoted()
 	for _, f := range m.outer.Fields {
 		switch {
 		case f.IsContent(), f.Is("MIME-Version"):

@@ -56,7 +56,7 @@ func (p protectedHeader) promoted() bool {
 func (op *opener) findHeader() protectedHeader {
 	none := protectedHeader{state: HeaderNone}
 	content := op.message.content
-	if content == nil || len(op.layers) == 0 {
+	if content == nil {
 		return none
 	}
 	typ, err := content.Header.ContentType()
@@ -171,9 +171,12 @@ func (op *opener) subject(h entity.Header, where string) string {
 }
 
 // decode turns a field's value into text.
-func (op *opener) decode(value string) string {
-	if op.o.DecodeHeader != nil {
-		return op.o.DecodeHeader(value)
+func (op *opener) decode(value string) string { return decodeWith(op.o.DecodeHeader, value) }
+
+// decodeWith decodes with the caller's function, or without one as far as the standard library can.
+func decodeWith(decode func(string) string, value string) string {
+	if decode != nil {
+		return decode(value)
 	}
 	text, err := new(mime.WordDecoder).DecodeHeader(value)
 	if err != nil {

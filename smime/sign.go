@@ -62,7 +62,7 @@ func Sign(dst io.Writer, src io.ReaderAt, size int64, o *SignOptions) error {
 	if err := d.date(o.Time, o.Redate); err != nil {
 		return err
 	}
-	if err := d.protect(o.Headers, false); err != nil {
+	if err := d.protect(o.Headers, false, nil); err != nil {
 		return err
 	}
 	signed, err := signedEntity(d.writeEntity, o)

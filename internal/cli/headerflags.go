@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailseal/mailseal/internal/charset"
 	"github.com/mailseal/mailseal/smime"
 )
 
@@ -45,7 +46,7 @@ func (o *contentOptions) addFlags(cmd *cobra.Command) {
 }
 
 func (o *contentOptions) apply(eo *smime.EncryptOptions, by *smime.Profile) (err error) {
-	eo.Compress = o.compress
+	eo.Compress, eo.DecodeHeader = o.compress, charset.DecodeHeader
 	eo.Headers, err = o.headers.policy(by)
 	return err
 }
