@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"math/bits"
 
 	"github.com/cloudflare/circl/sign/ed448"
 	"github.com/cloudflare/circl/sign/slhdsa"
@@ -28,6 +29,21 @@ const (
 	MaxRSABits     = 16384
 	MaxRSAExponent = 1<<31 - 1
 )
+
+// Effort is how long it takes to check a signature by a key, in checks on P-256: who sends certificates chooses their keys.
+func Effort(key crypto.PublicKey) int {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		size := (k.N.BitLen() + 2047) / 2048
+		steps := bits.Len(uint(k.E)) + bits.OnesCount(uint(k.E)) // squarings and multiplications; 19 for 65537
+		return size * size * max(1, steps/16)
+	case slhdsa.PublicKey:
+		return 10
+	case ed448.PublicKey:
+		return 4
+	}
+	return 1
+}
 
 // ErrUnknownKey is wrapped by errors about keys whose algorithm or curve is not
 // known here; other errors mean that the key itself is wrong.

@@ -145,3 +145,21 @@ func TestParsePublicKeyRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestEffort: a certificate must not cost its reader more than it counts for.
+func TestEffort(t *testing.T) {
+	rsaKey := func(bits uint, e int) *rsa.PublicKey {
+		return &rsa.PublicKey{N: new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), bits), big.NewInt(1)), E: e}
+	}
+	for _, tc := range []struct {
+		key  crypto.PublicKey
+		want int
+	}{
+		{rsaKey(1024, 65537), 1}, {rsaKey(2048, 3), 1}, {rsaKey(2048, 65537), 1}, {rsaKey(3072, 65537), 4}, {rsaKey(4096, 65537), 4}, {rsaKey(8192, 65537), 16},
+		{rsaKey(16384, 65537), 64}, {rsaKey(16384, cert.MaxRSAExponent), 192}, {&ecdsa.PublicKey{}, 1}, {nil, 1},
+	} {
+		if got := cert.Effort(tc.key); got != tc.want {
+			t.Errorf("%T: %d, want %d", tc.key, got, tc.want)
+		}
+	}
+}

@@ -294,7 +294,11 @@ func (s *search) verifySignature(child, parent *cert.Certificate) *Error {
 			return nil
 		}
 	}
-	s.budget -= cost(parent)
+	effort := cert.Effort(parent.PublicKey)
+	if effort > s.budget {
+		return fault(Budget, child, "issuer %s: its key takes more work than is left", label(parent))
+	}
+	s.budget -= effort
 	if err := child.CheckSignatureFrom(parent); err != nil {
 		return fault(signatureReason(err, parent), child, "issuer %s: %v", label(parent), err)
 	}
@@ -312,14 +316,4 @@ func signatureReason(err error, parent *cert.Certificate) Reason {
 		return Weak
 	}
 	return Unsupported
-}
-
-// cost counts a check with a large RSA key as what it takes.
-func cost(c *cert.Certificate) int {
-	key, ok := c.PublicKey.(*rsa.PublicKey)
-	if !ok {
-		return 1
-	}
-	n := 1 + key.N.BitLen()/4096
-	return n * n
 }

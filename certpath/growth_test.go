@@ -1,9 +1,11 @@
 package certpath
 
 import (
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"math/big"
 	"testing"
 	"time"
 
@@ -82,6 +84,15 @@ func TestBudget(t *testing.T) {
 	slow("one name", pki{orphan, same, anchors}, Budget, nil)
 	slow("budget of one", control(t), Budget, func(o *Options) { o.Budget = 1 })
 	slow("budget of two", control(t), 0, func(o *Options) { o.Budget = 2 })
+
+	// An issuer whose key takes more work than is left is not tried, and does not stand in the way of the right one.
+	modulus := new(big.Int).Lsh(big.NewInt(1), cert.MaxRSABits-1)
+	long := &rsa.PublicKey{N: modulus.Add(modulus, big.NewInt(1)), E: cert.MaxRSAExponent}
+	quick := root.Authority("Quick")
+	decoy := root.Rekey(root.CrossSign(quick), long)
+	honest := quick.Leaf(alice, testca.P256).Certificate
+	slow("slow decoy", pki{honest, []*cert.Certificate{decoy, quick.Certificate}, anchors}, 0, func(o *Options) { o.Budget = 20 })
+	slow("slow issuer", pki{honest, []*cert.Certificate{decoy}, anchors}, Budget, func(o *Options) { o.Budget = 20 })
 
 	// A path that is longer than any honest one.
 	a := root

@@ -3,6 +3,7 @@ package cms
 import (
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
@@ -62,6 +63,7 @@ type unsigned struct {
 	certificates []*cert.Certificate
 	bare         bool
 	left         int // signatures that are still checked
+	work         *atomic.Int64
 	archive      *archived
 }
 
@@ -121,7 +123,7 @@ func (u *unsigned) countersignature(over *SignerResult, value []byte, depth int)
 		return r
 	}
 	c := checker{
-		countersignature: true, certificates: u.certificates, bare: u.bare,
+		countersignature: true, certificates: u.certificates, bare: u.bare, work: u.work,
 		digests: map[OID][]byte{}, attributes: isSignedAttributes(over.Signature),
 	}
 	if h, ok := signature.NewHash(si.DigestAlgorithm); ok {

@@ -2,10 +2,12 @@ package cms
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +114,31 @@ func infoByKey(t testing.TB, s *Signer) []byte {
 		b.AddASN1OctetString(sig)
 	})
 	return b.BytesOrPanic()
+}
+
+// Keys that take long, for as many signers as there may be: only so many are tried.
+func TestSlowKeys(t *testing.T) {
+	ca := testca.New(t)
+	modulus := new(big.Int).Lsh(big.NewInt(1), cert.MaxRSABits-1)
+	slow := &rsa.PublicKey{N: modulus.Add(modulus, big.NewInt(1)), E: cert.MaxRSAExponent}
+	certificate := ca.Issuing.Rekey(ca.Leaf("alice@example.com", testca.P256, func(c *x509.Certificate) { c.SubjectKeyId = []byte("shared") }).Certificate, slow)
+	info := infoByKey(t, &Signer{Key: ca.Leaf("mallory@example.com", testca.RSA2048).Signer(), Certificate: certificate})
+	message := signedWith(t, []byte("text"), [][]byte{certificate.Raw}, slices.Repeat([][]byte{info}, MaxSigners))
+	_, s, err := verify(message, nil)
+	if err == nil {
+		t.Fatal("valid")
+	}
+	tried := 0
+	for _, r := range s.Signers() {
+		if errors.Is(r.Err, ErrSignature) {
+			tried++
+		} else if !errors.Is(r.Err, ErrUnsupported) {
+			t.Error(r.Err)
+		}
+	}
+	if want := MaxWork / cert.Effort(slow); tried != want {
+		t.Errorf("%d signatures were checked, %d are right", tried, want)
+	}
 }
 
 // An issuer's name of two hundred kilobytes, and certificates with its serial number.

@@ -6,6 +6,7 @@ import (
 	"hash"
 	"io"
 	"runtime"
+	"sync/atomic"
 
 	"golang.org/x/crypto/cryptobyte"
 
@@ -277,7 +278,11 @@ func (s *SignedReader) finish() error {
 			return s.err
 		}
 	}
-	c := checker{contentType: s.contentType, bare: s.bare, digests: map[OID][]byte{}}
+	c := checker{contentType: s.contentType, bare: s.bare, digests: map[OID][]byte{}, work: &atomic.Int64{}}
+	c.work.Store(MaxWork)
+	if s.nested {
+		c.work.Store(maxStampWork)
+	}
 	c.certificates = append(append(c.certificates, s.certificates...), s.extra...)
 	for algorithm, h := range s.digests {
 		c.digests[algorithm] = h.Sum(nil)
@@ -287,7 +292,7 @@ func (s *SignedReader) finish() error {
 	s.results = make([]SignerResult, len(s.infos))
 	parallel(len(s.infos), func(i int) { s.results[i] = c.check(s.infos[i]) })
 	if !s.nested {
-		u := unsigned{certificates: c.certificates, bare: s.bare, left: MaxUnsignedSignatures, archive: &s.archive}
+		u := unsigned{certificates: c.certificates, bare: s.bare, left: MaxUnsignedSignatures, work: c.work, archive: &s.archive}
 		for i := range s.results {
 			u.add(&s.results[i], 0)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/big"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -184,6 +185,20 @@ type checker struct {
 	attributes   bool           // the content is itself a set of signed attributes
 
 	countersignature bool // the content is a signature, which has no type
+
+	work *atomic.Int64 // that is left for signatures, see cert.Effort; nil sets no limit
+}
+
+// Work on the signatures of a message, countersignatures among them, and on that of a timestamp: hundreds of signatures on P-256, and
+// few by keys that were made to be slow.
+const (
+	MaxWork      = 1000
+	maxStampWork = 100
+)
+
+// spend takes the work of one signature out of what is left.
+func (c *checker) spend(key crypto.PublicKey) bool {
+	return c.work == nil || c.work.Add(-int64(cert.Effort(key))) >= 0
 }
 
 func (c *checker) check(si *SignerInfo) SignerResult {
@@ -367,6 +382,12 @@ func (c *checker) verifyWithCandidates(r *SignerResult, scheme signature.Scheme,
 			break
 		}
 		tried[string(candidate.Raw)] = true
+		if !c.spend(candidate.PublicKey) {
+			if r.Certificate == nil {
+				result = fmt.Errorf("%w: more work for signatures than a message may make", ErrUnsupported)
+			}
+			break
+		}
 		err := r.verifyKey(scheme, candidate.PublicKey, content)
 		if bound := candidate.AllowsSignature(r.SignatureAlgorithm); err == nil && bound != nil {
 			err = fmt.Errorf("%w: %w", ErrSignature, bound)
