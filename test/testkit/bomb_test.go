@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/testca"
 )
@@ -282,7 +283,9 @@ func (k *kit) slowKeys() {
 		}
 		k.signed("keys/"+name, "an RSA key: "+name, der, refused(layer))
 	}
+	k.slowCandidates(odd(16384))
 	k.slowIssuers(rsaSPKI(odd(16384), number(1<<31-1)))
+	k.manyLists()
 	k.weakForgery()
 }
 
@@ -301,13 +304,8 @@ func rekeyed(w *world, spki []byte) []byte {
 func (k *kit) slowIssuers(spki []byte) {
 	w := k.world
 	stranger := testca.Renamed(testca.NewRoot(k.t, "Slow"), pkix.Name{CommonName: "Slow"})
-	l := stranger.Leaf("alice@example.com", testca.P256)
-	tbs := tree(l.Certificate.RawTBS)
-	tbs.at(2).become(algorithm(oid.SHA256WithRSA, null()))
-	fake := seq(tbs, algorithm(oid.SHA256WithRSA, null()), primitive(3, slices.Concat([]byte{0, 0}, bytes.Repeat([]byte{0x5a}, 2047)))).der()
-	c, err := cert.Parse(fake)
-	k.check(err)
-	slow := &testca.Leaf{Certificate: c, Key: l.Key}
+	slow := k.signedByRSA(stranger.Leaf("alice@example.com", testca.P256))
+	stamper := k.signedByRSA(stranger.Leaf("", testca.P256, testca.KeyUsage(x509.KeyUsageDigitalSignature), testca.ExtKeyUsage(), testca.Extension(oid.ExtExtKeyUsage, true, seq(identifier(oid.TimeStamping)).der())))
 	issuer := tree(w.root.CrossSign(stranger).RawTBS)
 	var serial int64
 	for range 150 {
@@ -321,6 +319,77 @@ func (k *kit) slowIssuers(spki []byte) {
 		slow.Chain = append(slow.Chain, parsed)
 	}
 	k.path("slow-issuers", "a hundred and fifty issuers with RSA keys of 16384 bits", slow, Untrusted)
+	repeated := func(der []byte) string {
+		return fromAlice(pkcs7("signed-data", operate(der, func(s signedData) { s.signerInfos().kids = slices.Repeat(s.signerInfos().kids, 64) })))
+	}
+	k.mail("path/slow-issuers-of-many", "sixty-four signers, each with a hundred and fifty issuers with RSA keys of 16384 bits", repeated(k.sign(letter, slow)), shown(Untrusted, Path, letter))
+	stamped := k.stampedOften(slow, stamper)
+	k.mail("path/slow-timestamps", "thirty-two timestamps, each with a hundred and fifty issuers with RSA keys of 16384 bits", fromAlice(pkcs7("signed-data", stamped)), shown(Untrusted, Path, letter))
+	k.mail("path/slow-timestamps-of-many", "sixty-four signers with timestamps, all with slow issuers", repeated(stamped), shown(Untrusted, Path, letter))
+}
+
+// signedByRSA is the leaf with a signature that only a key of 16384 bits could have made.
+func (k *kit) signedByRSA(l *testca.Leaf) *testca.Leaf {
+	tbs := tree(l.Certificate.RawTBS)
+	tbs.at(2).become(algorithm(oid.SHA256WithRSA, null()))
+	fake := seq(tbs, algorithm(oid.SHA256WithRSA, null()), primitive(3, slices.Concat([]byte{0, 0}, bytes.Repeat([]byte{0x5a}, 2047)))).der()
+	c, err := cert.Parse(fake)
+	k.check(err)
+	return &testca.Leaf{Certificate: c, Key: l.Key}
+}
+
+// stampedOften is a signature with as many timestamps as are looked at.
+func (k *kit) stampedOften(l, stamper *testca.Leaf) []byte {
+	authority := &cms.TimestampAuthority{Signer: &cms.Signer{Key: stamper.Signer(), Certificate: stamper.Certificate}, Policy: "1.3.6.1.4.1.55555.8"}
+	der := k.signWith(letter, &cms.SignOptions{Time: testca.Now, Timestamp: func(request []byte) ([]byte, error) {
+		return authority.Respond(request, big.NewInt(1), testca.Now)
+	}}, l)
+	return operate(der, func(s signedData) {
+		values := s.signerInfo().at(6, 0, 1)
+		values.kids = slices.Repeat(values.kids, cms.MaxUnsignedSignatures)
+	})
+}
+
+// manyLists are revocation lists that the authority did not sign.
+func (k *kit) manyLists() {
+	w := k.world
+	der := w.issuing.CRL([]testca.Revoked{{SerialNumber: w.alice.Certificate.Serial, RevocationTime: testca.Now.AddDate(0, 0, -3)}})
+	var lists [][]byte
+	for i := range 900 {
+		list := slices.Clone(der)
+		list[len(list)-1-i%16] ^= byte(1 + i/16)
+		lists = append(lists, list)
+	}
+	k.mail("bomb/many-lists", "nine hundred revocation lists with a wrong signature", fromAlice(pkcs7("signed-data", k.signWith(letter, &cms.SignOptions{Time: testca.Now, CRLs: lists}, w.alice))), valid(letter))
+}
+
+// slowCandidates are certificates with slow keys and one key identifier, for as many signers as there may be.
+func (k *kit) slowCandidates(n *big.Int) {
+	w := k.world
+	var certificates []*node
+	for i := range 8 {
+		other := new(big.Int).Add(n, big.NewInt(int64(2*i)))
+		t := tree(w.alice.Certificate.RawTBS)
+		t.at(6).become(raw(rsaSPKI(other, big.NewInt(1<<31-1))))
+		t.at(7).become(tagged(3, seq(seq(identifier(oid.ExtSubjectKeyID), octets(octets([]byte("slow")).der())))))
+		certificates = append(certificates, raw(w.issuing.Sign(t.der(), w.alice.Certificate.SignatureAlgorithm)))
+	}
+	info := func(attrs ...*node) *node {
+		i := k.signerInfo(w.alice, letter, attrs...)
+		i.at(0).become(integer(3))
+		i.at(1).become(primitive(0x80, []byte("slow")))
+		i.at(4).become(algorithm(oid.SHA256WithRSA, null()))
+		i.at(5).become(octets(append([]byte{0}, bytes.Repeat([]byte{0x5a}, n.BitLen()/8)...)[:n.BitLen()/8]))
+		return i
+	}
+	usual := usualAttributes(oid.Data, letter)
+	signer := info(usual...)
+	digest := sum(signer.at(5).body)
+	counter := info(attribute(oid.AttrMessageDigest, octets(digest)))
+	signer.kids = append(signer.kids, tagged(1, attribute(oid.AttrCountersignature, slices.Repeat([]*node{counter}, 32)...)))
+	der := assemble(oid.Data, octets([]byte(letter)), nil, slices.Repeat([]*node{signer}, 64)...)
+	der = operate(der, func(s signedData) { s.body().insert(3, tagged(0, certificates...)) })
+	k.signed("bomb/slow-candidates", "sixty-four signers and thirty-two countersignatures of whom eight RSA keys of 16384 bits may be", der, refused(""))
 }
 
 // weakForgery is Bleichenbacher's signature forgery against a key with exponent 3 and a lax check of the padding.
