@@ -189,22 +189,22 @@ func (w *raising) material(amendment *cms.Amendment, a *Assessment, chain, token
 		}
 	}
 	add(chain...)
+	var used revocation.Evidence
 	for i := range chain[:len(chain)-1] {
 		below := chain[i:]
 		e := join(w.o.Evidence, a.embedded(below))
 		if i == 0 && later {
 			e = since(e, below, at)
 		}
-		var used revocation.Evidence
 		// What is not known all the same is among what the assessment misses.
-		_, _ = w.o.check(below, e, at, &used)
-		add(used.Certificates...)
-		for _, l := range used.CRLs {
-			amendment.CRLs = append(amendment.CRLs, l.Raw)
-		}
-		for _, r := range used.Responses {
-			amendment.OCSPResponses = append(amendment.OCSPResponses, r.Raw)
-		}
+		_, _ = w.o.check(below, join(e, used), at, &used)
+	}
+	add(used.Certificates...)
+	for _, l := range used.CRLs {
+		amendment.CRLs = append(amendment.CRLs, l.Raw)
+	}
+	for _, r := range used.Responses {
+		amendment.OCSPResponses = append(amendment.OCSPResponses, r.Raw)
 	}
 }
 

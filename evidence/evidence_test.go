@@ -21,6 +21,7 @@ import (
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/testca"
+	"github.com/mailseal/mailseal/revocation"
 	"github.com/mailseal/mailseal/smime"
 )
 
@@ -295,6 +296,73 @@ func TestOpenSSL(t *testing.T) {
 				os.WriteFile(filepath.Join(dir, file), whole, 0o600)
 			}
 		})
+	}
+}
+
+// responder fetches OCSP responses, as package revocation/fetch would.
+type responder struct {
+	w  *world
+	at time.Time
+}
+
+func (r responder) Fetch(c, issuer *cert.Certificate, answers func(revocation.Evidence) bool) (revocation.Evidence, error) {
+	by := r.w.issuing
+	if issuer.Subject.Equal(r.w.root.Certificate.Subject) {
+		by = r.w.root
+	}
+	der := by.OCSP(testca.Response{Produced: r.at, Answers: []testca.Answer{{About: c, Issuer: issuer, This: r.at, Next: r.at.AddDate(0, 0, 1)}}})
+	response, err := cert.ParseOCSPResponse(der)
+	if err != nil {
+		return revocation.Evidence{}, err
+	}
+	e := revocation.Evidence{Responses: []*cert.OCSPResponse{response}}
+	answers(e)
+	return e, nil
+}
+
+// TestOCSP: a record with responses in place of lists, fetched when it is made, and
+// checked by OpenSSL.
+func TestOCSP(t *testing.T) {
+	w := newWorld(t)
+	long := testca.Validity(date(2024, time.January), date(2049, time.January))
+	source := func(c *x509.Certificate) { c.OCSPServer = []string{"http://ocsp.example.com"} }
+	w.issuing = w.root.Authority("Evidence Issuing", long, source)
+	w.signer = w.issuing.Leaf("alice@example.com", testca.RSA2048, testca.Validity(date(2024, time.August), endOfSign), source)
+	bt, _ := w.make(w.mail(false), cades.BT)
+	r := w.read(bt)
+	o := w.at(cades.BLT)
+	o.Options, o.Timestamp = w.options(madeAt, w.lists(madeAt)[2]), nil
+	o.Revocation = responder{w, madeAt}
+	var out bytes.Buffer
+	if _, err := Make(&out, &r.Source, o); err != nil {
+		t.Fatal(err)
+	}
+	if report := w.check(out.Bytes(), w.options(later)); report.Level != cades.BLT.String() || !report.Good() {
+		t.Errorf("%s, %+v", report.Level, report.Signers)
+	}
+	dir := unpack(t, out.Bytes())
+	english, _ := commands(t, dir)
+	asked := 0
+	for _, command := range english {
+		said, err := run(t, dir, command)
+		if err != nil {
+			t.Errorf("%s\n%v\n%s", command, err, said)
+		}
+		if strings.HasPrefix(command, "openssl ocsp") {
+			asked++
+			if !strings.Contains(said, "Response verify OK") || !strings.Contains(said, "\ngood") {
+				t.Errorf("%s\n%s", command, said)
+			}
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "ocsp-3.der")); err == nil || asked != 1 {
+		t.Errorf("%d responses about the signer in\n%s", asked, strings.Join(english, "\n"))
+	}
+	// One from before the signature, which whoever made the record might have chosen.
+	o.Revocation = responder{w, signedAt.Add(-time.Hour)}
+	var level *LevelError
+	if _, err := Make(io.Discard, &r.Source, o); !errors.As(err, &level) || level.Reached != cades.BT {
+		t.Errorf("responses from before: %v", err)
 	}
 }
 

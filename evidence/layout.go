@@ -82,6 +82,9 @@ func layOut(s *Source, found []*cades.Assessment) ([]file, error) {
 		if signer.Certificate != nil {
 			add(fmt.Sprintf("signer-%d.pem", n), fmt.Sprintf("the certificate that belongs to signature %d", n), signer.Certificate.PEM())
 		}
+		if issuer := issuerOf(signer.Certificate, reader); issuer != nil && len(reader.OCSPResponses()) > 0 {
+			add(fmt.Sprintf("issuer-%d.pem", n), "the certificate of its issuer, of which OCSP responses speak", issuer.PEM())
+		}
 		for j, stamp := range a.Timestamps {
 			response, err := cms.TimestampResponse(stamp.Token)
 			if err != nil {
@@ -101,6 +104,16 @@ func layOut(s *Source, found []*cades.Assessment) ([]file, error) {
 		}
 	}
 	return files, nil
+}
+
+// issuerOf finds the certificate of c's issuer in the message.
+func issuerOf(c *cert.Certificate, s *cms.SignedReader) *cert.Certificate {
+	for _, issuer := range s.Certificates() {
+		if c != nil && issuer.Subject.Equal(c.Issuer) && c.CheckSignatureFrom(issuer) == nil {
+			return issuer
+		}
+	}
+	return nil
 }
 
 // certificates are those of the message and of the tokens, each once.

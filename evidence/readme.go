@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/cades"
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/smime"
 )
 
@@ -99,7 +100,10 @@ func (t *text) english() {
 	t.line("")
 	t.line("4. Whether the certificates were revoked by then:")
 	t.line("")
-	t.revocation("   Nothing in the record says.", "   The list, by name:")
+	t.revocation("   Nothing in the record says.", "   The lists themselves:")
+	if slices.ContainsFunc(t.files, func(f file) bool { return strings.HasPrefix(f.name, "ocsp-") }) {
+		t.line("   An OCSP response is of its time; that its dates are not those of today is no fault.")
+	}
 	if slices.ContainsFunc(t.found, func(a *cades.Assessment) bool { return len(a.Archive) > 0 }) {
 		t.line("")
 		t.line("5. An archive-N-M.bin is, in this order: the type of the content, the digest of")
@@ -220,21 +224,39 @@ func (t *text) revocation(none, show string) {
 	}
 	any := false
 	for _, f := range t.files {
-		switch {
-		case strings.HasPrefix(f.name, "crl-"):
-			if !any {
-				t.line("%s", show)
+		if !strings.HasPrefix(f.name, "crl-") {
+			continue
+		}
+		if !any {
+			t.line("%s", show)
+		}
+		any = true
+		t.command("openssl crl -inform DER -in %s -noout -text", f.name)
+	}
+	for i, a := range t.found {
+		for _, f := range t.files {
+			if at, about := produced(f, a); about {
+				any = true
+				t.command("openssl ocsp -respin %s -issuer issuer-%d.pem -cert signer-%d.pem -CAfile %s -verify_other %s -attime %d", f.name, i+1, i+1, anchorsName, certificatesName, at.Unix())
 			}
-			any = true
-			t.command("openssl crl -inform DER -in %s -noout -text", f.name)
-		case strings.HasPrefix(f.name, "ocsp-"):
-			any = true
-			t.command("openssl ocsp -respin %s -CAfile %s -verify_other %s -resp_text -noverify", f.name, anchorsName, certificatesName)
 		}
 	}
 	if !any {
 		t.line("%s", none)
 	}
+}
+
+// produced is when an OCSP response about the signer was made.
+func produced(f file, a *cades.Assessment) (at time.Time, about bool) {
+	if !strings.HasPrefix(f.name, "ocsp-") || len(a.Chain) < 2 {
+		return at, false
+	}
+	r, err := cert.ParseOCSPResponse(f.data)
+	if err != nil || r.Basic == nil {
+		return at, false
+	}
+	about = slices.ContainsFunc(r.Basic.Answers, func(answer cert.OCSPAnswer) bool { return answer.CertID.Matches(a.Chain[0], a.Chain[1]) })
+	return r.Basic.ProducedAt, about
 }
 
 // listTime is a time for which every signer has a revocation list that is in
