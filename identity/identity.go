@@ -12,8 +12,8 @@
 // PKCS #12 in DER or BER as Windows, macOS, Java, OpenSSL, NSS and browsers write
 // it, with every cipher that they use; weak ones are read and never written
 // unless asked for ([PKCS12Options].Compatible). The MAC is checked before
-// anything in the file is used. A file without a MAC is read, too: Java writes
-// such files, and PEM has no MAC either. [PKCS12].Authenticated tells.
+// anything in the file is used. [Read] refuses a file without a MAC, for anybody
+// may have changed it; [DecodePKCS12] reads it, and [PKCS12].Authenticated tells.
 //
 // # What it does not do
 //
@@ -52,6 +52,9 @@ var (
 	ErrUnsupported = pbe.ErrUnsupported
 	// ErrLimit means a file that is larger, or costlier to open, than allowed.
 	ErrLimit = pbe.ErrLimit
+	// ErrNoMAC means a PKCS #12 file in which nothing shows that nobody changed
+	// it on its way.
+	ErrNoMAC = errors.New("the file has no MAC: whoever had it on its way may have changed the keys and certificates in it")
 	// ErrNoKey means that there is no private key in a file, or none that fits.
 	ErrNoKey = errors.New("no private key")
 )

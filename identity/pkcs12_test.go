@@ -291,6 +291,9 @@ func TestPKCS12WithoutMAC(t *testing.T) {
 		t.Error("a file without a MAC is called authenticated")
 	}
 	sameIdentity(t, got.Identities[0], id)
+	if _, err := Read(data, nil); !errors.Is(err, ErrNoMAC) {
+		t.Errorf("Read: %v, want %v", err, ErrNoMAC)
+	}
 }
 
 // What holds no identity does not stop the reading of what does.

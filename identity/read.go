@@ -16,7 +16,8 @@ import (
 // PKCS #12 (DER, BER or PEM), a PEM file of keys and certificates in any order,
 // or a single key in DER. It calls passphrase at most once, and only when
 // something is protected; nil stands for the empty passphrase. [ErrNoKey] means
-// that there is no key in the file, as in one that holds only certificates.
+// that there is no key in the file, as in one that holds only certificates, and
+// [ErrNoMAC] a PKCS #12 file that nothing authenticates.
 func Read(data []byte, passphrase func() ([]byte, error)) ([]*Identity, error) {
 	return readAll(data, newAsker(passphrase))
 }
@@ -89,7 +90,11 @@ func (r *reader) key(key crypto.PrivateKey, err error) error {
 
 func (r *reader) pkcs12(data []byte) error {
 	d := &pkcs12Decoder{asker: r.asker}
-	if err := d.decode(data); err != nil {
+	err := d.decode(data)
+	if err == nil && !d.authenticated && len(d.keys) > 0 {
+		err = ErrNoMAC
+	}
+	if err != nil {
 		return fmt.Errorf("PKCS #12: %w", err)
 	}
 	for _, k := range d.keys {

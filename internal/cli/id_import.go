@@ -14,8 +14,9 @@ import (
 )
 
 type importOptions struct {
-	address string
-	pass    passphraseSource
+	address    string
+	withoutMAC bool
+	pass       passphraseSource
 }
 
 func newIDImportCommand(p *program) *cobra.Command {
@@ -39,6 +40,7 @@ Give all files of one delivery at once: certificates in one are issuers of anoth
 		RunE: func(_ *cobra.Command, args []string) error { return p.runIDImport(args, o) },
 	}
 	cmd.Flags().StringVar(&o.address, "address", "", "`ADDR` to file it under, where the certificate names none or another")
+	cmd.Flags().BoolVar(&o.withoutMAC, "without-mac", false, "take a PKCS#12 file that nothing protects against change, because you know where it comes from")
 	o.pass.addFlag(cmd)
 	return cmd
 }
@@ -88,12 +90,16 @@ func (p *program) takeIn(d *delivery, file string, o *importOptions) error {
 		return err
 	}
 	f := keyFile{name: file}
-	f.identities, err = identity.Read(data, func() (text []byte, err error) {
+	ask := func() (text []byte, err error) {
 		if f.passphrase, err = o.pass.read(file); err != nil {
 			return nil, err
 		}
 		return copyOf(f.passphrase)()
-	})
+	}
+	f.identities, err = identity.Read(data, ask)
+	if errors.Is(err, identity.ErrNoMAC) && o.withoutMAC {
+		f.identities, err = readWithoutMAC(data, ask)
+	}
 	if err == nil {
 		d.keys = append(d.keys, f)
 		return nil
@@ -103,6 +109,17 @@ func (p *program) takeIn(d *delivery, file string, o *importOptions) error {
 		return nil
 	}
 	return passphraseFault(err)
+}
+
+func readWithoutMAC(data []byte, ask func() ([]byte, error)) ([]*identity.Identity, error) {
+	p12, err := identity.DecodePKCS12(data, ask)
+	if err != nil {
+		return nil, err
+	}
+	if len(p12.Identities) == 0 {
+		return nil, identity.ErrNoKey
+	}
+	return p12.Identities, nil
 }
 
 func (p *program) importKeys(store *identity.Store, f keyFile, certs []*cert.Certificate, o *importOptions) (err error) {

@@ -79,8 +79,11 @@ func (p *program) identities(id string, pass *passphraseSource) ([]*identity.Ide
 }
 
 func passphraseFault(err error) error {
-	if errors.Is(err, identity.ErrPassphrase) {
+	switch {
+	case errors.Is(err, identity.ErrPassphrase):
 		return broken(err, passphraseHint)
+	case errors.Is(err, identity.ErrNoMAC):
+		return broken(err, "ask for a file with one; if you know where this one comes from: mailseal id import --without-mac FILE")
 	}
 	return err
 }

@@ -3,6 +3,8 @@ package interop
 import (
 	"bytes"
 	"crypto"
+	"crypto/rsa"
+	"errors"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -134,13 +136,77 @@ func TestPKCS12FromOpenSSL(t *testing.T) {
 				run(t, dir, "openssl", append([]string{"pkcs12", "-export", "-inkey", "key.pem", "-in", "leaf.pem", "-certfile", "chain.pem",
 					"-name", "Alice", "-out", "theirs.p12", "-passout", "pass:" + pkcs12Passphrase}, args...)...)
 				data := get(t, filepath.Join(dir, "theirs.p12"))
-				expectIdentity(t, data, askPKCS12, leaf)
+				if name == "no MAC" {
+					if _, err := identity.Read(data, askPKCS12); !errors.Is(err, identity.ErrNoMAC) {
+						t.Errorf("without a MAC: %v", err)
+					}
+				} else {
+					expectIdentity(t, data, askPKCS12, leaf)
+				}
 				p, err := identity.DecodePKCS12(data, askPKCS12)
 				if err != nil || p.Authenticated == (name == "no MAC") || p.Identities[0].Label != "Alice" {
 					t.Errorf("authenticated %v, label %q, %v", p.Authenticated, p.Identities[0].Label, err)
 				}
 			})
 		}
+	}
+}
+
+// Keystores of Java: several keys with their names in one file, in the form of
+// today, in the one before JDK 8u301, and with nothing protected at all.
+func TestPKCS12FromJava(t *testing.T) {
+	keytool := tool(t, "keytool", "default-jdk-headless")
+	for name, tt := range map[string]struct {
+		options []string
+		noMAC   bool
+	}{
+		"today":  {},
+		"legacy": {options: []string{"-J-Dkeystore.pkcs12.legacy"}},
+		"plain": {options: []string{"-J-Dkeystore.pkcs12.certProtectionAlgorithm=NONE", "-J-Dkeystore.pkcs12.macAlgorithm=NONE"},
+			noMAC: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for alias, key := range map[string][]string{"signs": {"-keyalg", "EC", "-groupname", "secp384r1"}, "opens": {"-keyalg", "RSA", "-keysize", "2048"}} {
+				args := append([]string{"-genkeypair", "-alias", alias, "-dname", "CN=" + alias, "-storetype", "PKCS12",
+					"-keystore", "theirs.p12", "-storepass", "passphrase"}, key...)
+				run(t, dir, keytool, append(args, tt.options...)...)
+			}
+			data := get(t, filepath.Join(dir, "theirs.p12"))
+			ask := func() ([]byte, error) { return []byte("passphrase"), nil }
+			if _, err := identity.Read(data, ask); tt.noMAC != errors.Is(err, identity.ErrNoMAC) || !tt.noMAC && err != nil {
+				t.Fatal(err)
+			}
+			p, err := identity.DecodePKCS12(data, ask)
+			if err != nil || len(p.Identities) != 2 || len(p.Skipped) != 0 {
+				t.Fatalf("%+v, %v", p, err)
+			}
+			for _, id := range p.Identities {
+				if id.Certificate == nil || id.Certificate.Subject.String() != "CN="+id.Label {
+					t.Errorf("%q has the certificate %v", id.Label, id.Certificate)
+				}
+			}
+		})
+	}
+}
+
+// What gpgsm exports, after it imported ours.
+func TestPKCS12FromGPGSM(t *testing.T) {
+	tool(t, "gpgsm", "gpgsm")
+	ca := testca.New(t)
+	leaf := ca.Leaf("alice@example.com", testca.RSA2048)
+	g := newGPGSM(t, ca, []*party{{name: "alice", kind: testca.RSA2048, leaf: leaf}})
+	out := g.must(t, []byte("passphrase\n"), "--pinentry-mode", "loopback", "--passphrase-fd", "0",
+		"--export-secret-key-p12", "alice@example.com")
+	ids, err := identity.Read(out, func() ([]byte, error) { return []byte("passphrase"), nil })
+	if err != nil || len(ids) != 1 || !ids[0].Certificate.Equal(leaf.Certificate) {
+		t.Fatalf("%+v, %v", ids, err)
+	}
+	// GnuPG exchanges the primes, so crypto/rsa calls it another key.
+	digest := make([]byte, 32)
+	sig, err := ids[0].Key.(crypto.Signer).Sign(nil, digest, crypto.SHA256)
+	if err != nil || rsa.VerifyPKCS1v15(leaf.Signer().Public().(*rsa.PublicKey), crypto.SHA256, digest, sig) != nil {
+		t.Errorf("the key does not sign: %v", err)
 	}
 }
 
