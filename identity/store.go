@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/mailbox"
@@ -324,18 +325,39 @@ func (s *Store) Get(address mailbox.Mailbox, passphrase func() ([]byte, error)) 
 	}
 	var ids []*Identity
 	var refused []error
-	for _, e := range entries {
-		id, err := e.Open(func() ([]byte, error) { return pass, nil })
-		if err != nil {
-			refused = append(refused, err)
+	for _, o := range openAll(entries, pass) {
+		if o.err != nil {
+			refused = append(refused, o.err)
 			continue
 		}
-		ids = append(ids, id)
+		ids = append(ids, o.id)
 	}
 	if len(ids) == 0 {
 		return nil, errors.Join(refused...)
 	}
 	return ids, nil
+}
+
+type opened struct {
+	id  *Identity
+	err error
+}
+
+// openAll opens entries in order, on all cores: each costs the derivation of a key
+// from the passphrase, and after some years there are many.
+func openAll(entries []*Entry, passphrase []byte) []opened {
+	all := make([]opened, len(entries))
+	var group sync.WaitGroup
+	turn := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i, e := range entries {
+		turn <- struct{}{}
+		group.Go(func() {
+			all[i].id, all[i].err = e.Open(func() ([]byte, error) { return bytes.Clone(passphrase), nil })
+			<-turn
+		})
+	}
+	group.Wait()
+	return all
 }
 
 // Certificates returns the certificates of an address, the one that ends last
