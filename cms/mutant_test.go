@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -113,9 +114,16 @@ func (o *original) try(t *testing.T, mutant []byte, want []string, sum *tally) {
 			t.Errorf("%s: panic: %v\n%x", o.name, p, mutant)
 		}
 	}()
-	start := time.Now()
-	got, err := o.accepted(mutant)
-	took := time.Since(start)
+	var got []string
+	var err error
+	took := time.Duration(math.MaxInt64)
+	for range 3 { // a busy machine gets more than one chance
+		start := time.Now()
+		got, err = o.accepted(mutant)
+		if took = min(took, time.Since(start)); took <= slowest {
+			break
+		}
+	}
 	sum.Lock()
 	defer sum.Unlock()
 	sum.made++
