@@ -50,6 +50,14 @@ func (o *openssl) write(t testing.TB, a algorithm, p *party, content []byte) ([]
 		return call(t, o.dir, content, nil, o.path, args...)
 	case compressedForm:
 		return call(t, o.dir, content, nil, o.path, append(args, "-compress")...)
+	case digestedForm:
+		md := strings.ToLower(strings.ReplaceAll(a.digest.String(), "-", ""))
+		return call(t, o.dir, content, nil, o.path, append(args, "-digest_create", "-nodetach", "-md", md)...)
+	case encryptedForm:
+		args = append(args, "-EncryptedData_encrypt", "-"+a.cipher.String(), "-secretkey", hex.EncodeToString(sharedKey))
+		return call(t, o.dir, content, nil, o.path, args...)
+	case authenticatedForm:
+		return nil, errNoOption
 	}
 	args = append(args, "-encrypt", "-"+a.cipher.String())
 	switch a.form {
@@ -74,6 +82,12 @@ func (o *openssl) read(t testing.TB, a algorithm, p *party, message []byte) ([]b
 		return o.verify(t, message, nil)
 	case compressedForm:
 		return call(t, o.dir, message, nil, o.path, "cms", "-uncompress", "-binary", "-inform", "DER")
+	case digestedForm:
+		return call(t, o.dir, message, nil, o.path, "cms", "-digest_verify", "-binary", "-inform", "DER")
+	case encryptedForm:
+		return call(t, o.dir, message, nil, o.path, "cms", "-EncryptedData_decrypt", "-binary", "-inform", "DER", "-secretkey", hex.EncodeToString(sharedKey))
+	case authenticatedForm:
+		return nil, errNoOption
 	case toPassphrase:
 		return call(t, o.dir, message, nil, o.path, "cms", "-decrypt", "-binary", "-inform", "DER", "-pwri_password", secret)
 	case toSharedKey:
@@ -198,6 +212,10 @@ func (b *bouncyCastle) write(t testing.TB, a algorithm, p *party, content []byte
 		return b.ask(t, "sign", p.leaf.Certificate.Raw, pkcs8(t, p), []byte(signerName(a)), nil, content)
 	case compressedForm:
 		return b.ask(t, "compress", content)
+	case authenticatedForm:
+		return b.ask(t, "authenticate", p.leaf.Certificate.Raw, content)
+	case digestedForm, encryptedForm:
+		return nil, errNoOption
 	}
 	name, material := a.material(p)
 	return b.ask(t, "encrypt", []byte(name), material, []byte(a.cipher), content)
@@ -210,6 +228,12 @@ func (b *bouncyCastle) read(t testing.TB, a algorithm, p *party, message []byte)
 		return b.verify(t, message, nil)
 	case compressedForm:
 		return b.ask(t, "expand", message)
+	case digestedForm:
+		return b.ask(t, "digested", message)
+	case authenticatedForm:
+		return b.ask(t, "authenticated", pkcs8(t, p), message)
+	case encryptedForm:
+		return nil, errNoOption
 	}
 	name, material := a.material(p)
 	var key []byte
@@ -246,6 +270,8 @@ What the peers say:
   end its import, so that it neither signs nor decrypts with them.
 - NSS (cmsutil) takes no option for the cipher and none for RSA-PSS; key
   agreement came with NSS 3.100.
+- OpenSSL has no AuthenticatedData. Of DigestedData Bouncy Castle has a reader
+  alone, of EncryptedData classes for PKCS #12 alone.
 - Bouncy Castle 1.72 opens AuthEnvelopedData with RSA keys alone. It writes
   ChaCha20-Poly1305 as EnvelopedData without the tag, which mailseal refuses
   (RFC 8103 §1 has AuthEnvelopedData). It knows neither the key agreement of

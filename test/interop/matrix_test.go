@@ -19,7 +19,7 @@ var update = goflag.Bool("update", false, "write docs/interop.md anew")
 const page = "../../docs/interop.md"
 
 // algorithm is one row of the matrix: a signature, a way of a key to its
-// recipient with a cipher, or the compression.
+// recipient with a cipher, or one of the other content types.
 type algorithm struct {
 	name   string
 	kind   testca.Kind
@@ -37,6 +37,9 @@ const (
 	toPassphrase
 	toSharedKey
 	compressedForm
+	digestedForm
+	encryptedForm     // under sharedKey
+	authenticatedForm // to an RSA key
 )
 
 const secret = "correct horse battery staple"
@@ -85,7 +88,12 @@ func algorithms() []algorithm {
 			encrypt("RSA PKCS #1 v1.5, "+c.String(), testca.RSA2048, 0, toCertificate, c)
 		}
 	}
-	return append(rows, algorithm{name: "CompressedData", form: compressedForm})
+	return append(rows,
+		algorithm{name: "CompressedData", form: compressedForm},
+		algorithm{name: "DigestedData, SHA-256", form: digestedForm, digest: crypto.SHA256},
+		algorithm{name: "DigestedData, SHA-512", form: digestedForm, digest: crypto.SHA512},
+		algorithm{name: "EncryptedData, aes-256-cbc", form: encryptedForm, cipher: cms.AES256CBC},
+		algorithm{name: "AuthenticatedData, RSA PKCS #1 v1.5, HMAC-SHA-256", form: authenticatedForm, kind: testca.RSA2048})
 }
 
 // expert is a peer that is asked for everything. An error of write or read
@@ -140,7 +148,7 @@ func (a algorithm) label() string {
 	switch a.form {
 	case signedForm:
 		return "sign: " + a.name
-	case compressedForm:
+	case compressedForm, digestedForm, encryptedForm, authenticatedForm:
 		return a.name
 	}
 	return "encrypt: " + a.name
@@ -221,6 +229,15 @@ func (a algorithm) ours(t testing.TB, p *party, content []byte) []byte {
 	case compressedForm:
 		w, err := cms.Compress(&out, nil)
 		return finish(t, &out, w, err, content)
+	case digestedForm:
+		w, err := cms.Digest(&out, &cms.DigestOptions{Hash: a.digest})
+		return finish(t, &out, w, err, content)
+	case encryptedForm:
+		w, err := cms.EncryptWithKey(&out, sharedKey, &cms.EncryptOptions{Cipher: a.cipher})
+		return finish(t, &out, w, err, content)
+	case authenticatedForm:
+		w, err := cms.Authenticate(&out, []*cms.Recipient{a.recipient(t, p)}, nil)
+		return finish(t, &out, w, err, content)
 	}
 	w, err := cms.Encrypt(&out, []*cms.Recipient{a.recipient(t, p)}, &cms.EncryptOptions{Cipher: a.cipher, Length: int64(len(content)), HasLength: true})
 	return finish(t, &out, w, err, content)
@@ -248,7 +265,7 @@ func (a algorithm) recipient(t testing.TB, p *party) *cms.Recipient {
 func (a algorithm) altered(m []byte) []byte {
 	changed := bytes.Clone(m)
 	switch {
-	case a.form == signedForm:
+	case a.form == signedForm, a.form == digestedForm, a.form == authenticatedForm:
 		changed[bytes.Index(m, message[:10])+3] ^= 1
 	case a.cipher.Authenticates():
 		changed[len(m)-20] ^= 1
@@ -263,16 +280,8 @@ func (a algorithm) open(m []byte, p *party) ([]byte, error) {
 	switch a.form {
 	case signedForm:
 		return ourVerify(m, nil, p)
-	case compressedForm:
-		r, err := cms.NewReader(bytes.NewReader(m), nil)
-		if err != nil {
-			return nil, err
-		}
-		c, err := r.CompressedData()
-		if err != nil {
-			return nil, err
-		}
-		return io.ReadAll(c)
+	case compressedForm, digestedForm, encryptedForm, authenticatedForm:
+		return a.openOther(m, p)
 	}
 	key := &cms.RecipientKey{Passphrase: []byte(secret)}
 	switch a.form {
@@ -293,4 +302,27 @@ func (a algorithm) open(m []byte, p *party) ([]byte, error) {
 		return nil, fmt.Errorf("the peer wrote %s", e.Cipher().Algorithm.Name())
 	}
 	return io.ReadAll(e)
+}
+
+// openOther reads the content types that are neither signed nor enveloped.
+func (a algorithm) openOther(m []byte, p *party) ([]byte, error) {
+	r, err := cms.NewReader(bytes.NewReader(m), nil)
+	if err != nil {
+		return nil, err
+	}
+	var content io.Reader
+	switch a.form {
+	case compressedForm:
+		content, err = r.CompressedData()
+	case digestedForm:
+		content, err = r.DigestedData(nil)
+	case encryptedForm:
+		content, err = r.EncryptedData(sharedKey)
+	case authenticatedForm:
+		content, err = r.AuthenticatedData([]*cms.RecipientKey{p.key()})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(content)
 }

@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.security.KeyFactory;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
+import java.security.MessageDigest;
 import java.security.PrivateKey;
 import java.security.Security;
 import java.security.cert.CertificateFactory;
@@ -21,6 +22,7 @@ import javax.crypto.spec.OAEPParameterSpec;
 import javax.crypto.spec.PSource;
 import javax.crypto.spec.SecretKeySpec;
 import org.bouncycastle.asn1.ASN1ObjectIdentifier;
+import org.bouncycastle.asn1.nist.NISTObjectIdentifiers;
 import org.bouncycastle.asn1.pkcs.PKCSObjectIdentifiers;
 import org.bouncycastle.asn1.pkcs.PrivateKeyInfo;
 import org.bouncycastle.cert.X509CertificateHolder;
@@ -28,8 +30,11 @@ import org.bouncycastle.cert.jcajce.JcaCertStore;
 import org.bouncycastle.cms.CMSAlgorithm;
 import org.bouncycastle.cms.CMSAuthEnvelopedData;
 import org.bouncycastle.cms.CMSAuthEnvelopedDataGenerator;
+import org.bouncycastle.cms.CMSAuthenticatedData;
+import org.bouncycastle.cms.CMSAuthenticatedDataGenerator;
 import org.bouncycastle.cms.CMSCompressedData;
 import org.bouncycastle.cms.CMSCompressedDataGenerator;
+import org.bouncycastle.cms.CMSDigestedData;
 import org.bouncycastle.cms.CMSEnvelopedData;
 import org.bouncycastle.cms.CMSEnvelopedDataGenerator;
 import org.bouncycastle.cms.CMSEnvelopedGenerator;
@@ -44,11 +49,13 @@ import org.bouncycastle.cms.SignerInformation;
 import org.bouncycastle.cms.jcajce.JcaSignerInfoGeneratorBuilder;
 import org.bouncycastle.cms.jcajce.JcaSimpleSignerInfoVerifierBuilder;
 import org.bouncycastle.cms.jcajce.JceCMSContentEncryptorBuilder;
+import org.bouncycastle.cms.jcajce.JceCMSMacCalculatorBuilder;
 import org.bouncycastle.cms.jcajce.JceKEKEnvelopedRecipient;
 import org.bouncycastle.cms.jcajce.JceKEKRecipientInfoGenerator;
 import org.bouncycastle.cms.jcajce.JceKeyAgreeEnvelopedRecipient;
 import org.bouncycastle.cms.jcajce.JceKeyAgreeRecipientInfoGenerator;
 import org.bouncycastle.cms.jcajce.JceKeyTransAuthEnvelopedRecipient;
+import org.bouncycastle.cms.jcajce.JceKeyTransAuthenticatedRecipient;
 import org.bouncycastle.cms.jcajce.JceKeyTransEnvelopedRecipient;
 import org.bouncycastle.cms.jcajce.JceKeyTransRecipientInfoGenerator;
 import org.bouncycastle.cms.jcajce.JcePasswordEnvelopedRecipient;
@@ -109,6 +116,12 @@ public final class BouncyCastle {
                 return decrypt(text(f[1]), f[2], f[3], f[4]);
             case "compress":
                 return new CMSCompressedDataGenerator().generate(new CMSProcessableByteArray(f[1]), new ZlibCompressor()).getEncoded();
+            case "authenticate":
+                return authenticate(certificate(f[1]), f[2]);
+            case "authenticated":
+                return authenticated(key(f[1]), f[2]);
+            case "digested":
+                return digested(f[1]);
             case "expand":
                 return new CMSCompressedData(f[1]).getContent(new ZlibExpanderProvider());
         }
@@ -197,6 +210,36 @@ public final class BouncyCastle {
         KeyPair pair = pairs.generateKeyPair();
         return new JceKeyAgreeRecipientInfoGenerator(scheme, pair.getPrivate(), pair.getPublic(), CMSAlgorithm.AES256_WRAP)
                 .addRecipient(to).setProvider(BC);
+    }
+
+    private static byte[] authenticate(X509Certificate to, byte[] content) throws Exception {
+        CMSAuthenticatedDataGenerator g = new CMSAuthenticatedDataGenerator();
+        g.addRecipientInfoGenerator(new JceKeyTransRecipientInfoGenerator(to).setProvider(BC));
+        return g.generate(new CMSProcessableByteArray(content),
+                new JceCMSMacCalculatorBuilder(PKCSObjectIdentifiers.id_hmacWithSHA256, 256).setProvider(BC).build(),
+                new JcaDigestCalculatorProviderBuilder().setProvider(BC).build()
+                        .get(new org.bouncycastle.asn1.x509.AlgorithmIdentifier(NISTObjectIdentifiers.id_sha256))).getEncoded();
+    }
+
+    private static byte[] authenticated(PrivateKey own, byte[] message) throws Exception {
+        CMSAuthenticatedData data = new CMSAuthenticatedData(message, new JcaDigestCalculatorProviderBuilder().setProvider(BC).build());
+        RecipientInformation info = data.getRecipientInfos().getRecipients().iterator().next();
+        byte[] content = info.getContent(new JceKeyTransAuthenticatedRecipient(own).setProvider(BC));
+        if (!MessageDigest.isEqual(data.getMac(), info.getMac())) {
+            throw new IllegalArgumentException("wrong code");
+        }
+        if (!MessageDigest.isEqual(data.getContentDigest(), MessageDigest.getInstance("SHA-256").digest(content))) {
+            throw new IllegalArgumentException("wrong digest");
+        }
+        return content;
+    }
+
+    private static byte[] digested(byte[] message) throws Exception {
+        CMSDigestedData data = new CMSDigestedData(message);
+        if (!data.verify(new JcaDigestCalculatorProviderBuilder().setProvider(BC).build())) {
+            throw new IllegalArgumentException("wrong digest");
+        }
+        return (byte[]) data.getDigestedContent().getContent();
     }
 
     private static byte[] decrypt(String way, byte[] material, byte[] key, byte[] message) throws Exception {
