@@ -25,10 +25,11 @@ type Point struct {
 
 // Points sets the distribution points of a certificate.
 func Points(points ...Point) Option {
-	return Extension(oid.ExtCRLDistributionPoints, false, pointsDER(points))
+	return Extension(oid.ExtCRLDistributionPoints, false, PointsDER(points...))
 }
 
-func pointsDER(points []Point) []byte {
+// PointsDER writes distribution points.
+func PointsDER(points ...Point) []byte {
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		for _, p := range points {

@@ -136,3 +136,6 @@ func UTF8Mailbox(s string) []byte {
 	})
 	return b.BytesOrPanic()
 }
+
+// OCSPServers sets the OCSP responders that a certificate names.
+func OCSPServers(urls ...string) Option { return func(c *x509.Certificate) { c.OCSPServer = urls } }

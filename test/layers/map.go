@@ -25,7 +25,9 @@ internal/pbe            PKCS #5 and PKCS #12: encryption under a passphrase, for
 *certpath               RFC 5280 section 6: judges a chain
 *identity               a person's key and chain
 
-*revocation             judges a judged chain; only revocation/fetch will dial
+*revocation             judges a judged chain; dials nobody
+
+revocation/fetch        brings what a certificate names as its sources: the only one of the library that dials
 
 *cades                  EN 319 122-1: since when a signature exists, by what it carries
 
