@@ -58,6 +58,11 @@ func TestCache(t *testing.T) {
 			if status, err := w.ask(dir, testca.Now.Add(3*time.Hour)); status != revocation.Good || w.hits.Load() != 3 {
 				t.Fatalf("new: %v, %v, %d requests", status, err, w.hits.Load())
 			}
+			if sources.points != nil {
+				if _, found := Folder(dir).Get(listKey(w.leaf.CRLDistributionPoints[0]), this.Add(3*time.Hour)); found {
+					t.Error("kept beyond nextUpdate")
+				}
+			}
 			info, err := os.Stat(dir)
 			if err != nil || info.Mode().Perm() != 0o700 {
 				t.Errorf("%v, %v", info.Mode(), err)
