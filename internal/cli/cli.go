@@ -31,6 +31,9 @@ type Environment struct {
 	Now func() time.Time
 	// Version is what `mailseal version` prints.
 	Version string
+	// Loopback lets --revocation online reach this machine itself, which a mail of
+	// a stranger must not do: it is for tests, and main never sets it.
+	Loopback bool
 }
 
 // program is one run: what every command needs of its surroundings.
@@ -39,6 +42,7 @@ type program struct {
 	stdout io.Writer
 	stderr io.Writer
 	env    Environment
+	ctx    context.Context // of the run
 	// interrupted is closed when the run is to end early (Ctrl-C).
 	interrupted <-chan struct{}
 	tokens      map[string]*openToken // by URI; see token.go
@@ -48,7 +52,7 @@ type program struct {
 // Run executes one command line (without the program's name) and returns the exit
 // status: 0 yes, 1 the answer is no, 2 wrong usage, 3 input or environment broken.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env Environment) (exit int) {
-	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, env: env, interrupted: ctx.Done()}
+	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, env: env, ctx: ctx, interrupted: ctx.Done()}
 	// A bug must not look like an answer: without this, Go's own exit status for a
 	// panic, 2, would say "wrong usage".
 	defer func() {

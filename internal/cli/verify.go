@@ -31,7 +31,7 @@ type judgeOptions struct {
 func (o *judgeOptions) addFlags(cmd *cobra.Command) {
 	o.addTrustFlags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.revocation, "revocation", "off", "`off`: ask no revocation source but the --crl files (online is not in this version)")
+	f.StringVar(&o.revocation, "revocation", "off", "`online` asks the OCSP responders and fetches the CRLs that trusted certificates name; off asks nobody")
 	f.StringVar(&o.from, "from", "", "the `ADDR` that the mail must be from; stands in for a missing From")
 	f.BoolVar(&o.asJSON, "json", false, "print the verdict as one JSON object")
 	f.BoolVar(&o.noLearn, "no-learn", false, "keep nothing of a valid mail's signer in the address book")
@@ -49,12 +49,12 @@ func (o *judgeOptions) addTrustFlags(cmd *cobra.Command) {
 
 // resolve reads every file that the flags name.
 func (o *judgeOptions) resolve(p *program) (*smime.OpenOptions, error) {
-	if o.revocation != "off" {
-		return nil, usage(fmt.Errorf("--revocation %s is not in this version", o.revocation), "give CRLs as files with --crl")
+	online, err := p.fetcher(o.revocation)
+	if err != nil {
+		return nil, err
 	}
 	at := p.env.Now()
 	if o.at != "" {
-		var err error
 		if at, err = time.Parse(time.RFC3339, o.at); err != nil {
 			return nil, usage(fmt.Errorf("--at %q is not a time", o.at), "like 2026-11-23T14:00:00Z")
 		}
@@ -69,7 +69,7 @@ func (o *judgeOptions) resolve(p *program) (*smime.OpenOptions, error) {
 		return nil, err
 	}
 	options := &smime.OpenOptions{
-		At: at, From: o.from, Profile: chosen, DecodeHeader: charset.DecodeHeader,
+		Revocation: online, At: at, Now: p.env.Now(), From: o.from, Profile: chosen, DecodeHeader: charset.DecodeHeader,
 		Spool: func() (smime.Spool, error) { return newSpool(), nil },
 	}
 	options.Anchors, options.Store, err = p.trustAnchors(o.trust)

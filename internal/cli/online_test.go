@@ -1,0 +1,260 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/cms"
+	"github.com/mailseal/mailseal/internal/cli"
+	"github.com/mailseal/mailseal/internal/testca"
+	"github.com/mailseal/mailseal/smime"
+)
+
+// online is an authority whose certificates name a responder, which is
+// OpenSSL's, and a server with lists. The responder's clock is the real one, and
+// so is the time of everything here.
+type online struct {
+	t    *testing.T
+	dir  string
+	now  time.Time
+	ca   *testca.CA
+	hits atomic.Int32 // requests to the server with lists
+	list atomic.Value // what it has: []byte
+	crls string       // its address
+}
+
+func newOnline(t *testing.T) *online {
+	o := &online{t: t, dir: t.TempDir(), now: time.Now()}
+	o.ca = testca.New(t, o.alive())
+	put(t, o.dir, "root.pem", o.ca.Root.Certificate.PEM())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o.hits.Add(1)
+		w.Write(o.list.Load().([]byte))
+	}))
+	t.Cleanup(server.Close)
+	o.crls = server.URL
+	o.publish()
+	return o
+}
+
+// alive makes certificates that are in force now, whenever that is.
+func (o *online) alive() testca.Option {
+	return testca.Validity(o.now.Add(-24*time.Hour), o.now.Add(24*time.Hour))
+}
+
+// publish has the server give out a list with these certificates.
+func (o *online) publish(revoked ...*testca.Leaf) {
+	var entries []testca.Revoked
+	for _, l := range revoked {
+		e := testca.Entry(l.Certificate.Serial, int(cert.KeyCompromise))
+		e.RevocationTime = o.now.Add(-time.Hour)
+		entries = append(entries, e)
+	}
+	o.list.Store(o.ca.Issuing.CRL(entries, testca.Updates(o.now.Add(-time.Hour), o.now.Add(time.Hour))))
+}
+
+// mail signs one as alice with a certificate that the options make.
+func (o *online) mail(name string, a *testca.Authority, options ...testca.Option) *testca.Leaf {
+	o.t.Helper()
+	leaf := a.Leaf("alice@example.com", testca.P256, append([]testca.Option{o.alive()}, options...)...)
+	text := "From: alice@example.com\r\nSubject: Hello\r\nDate: " + o.now.Format(time.RFC1123Z) + "\r\n\r\nHello.\r\n"
+	var b bytes.Buffer
+	err := smime.Sign(&b, strings.NewReader(text), int64(len(text)), &smime.SignOptions{
+		Signers: []*cms.Signer{{Key: leaf.Signer(), Certificate: leaf.Certificate, Chain: leaf.Chain}}, Time: o.now,
+	})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	put(o.t, o.dir, name, b.Bytes())
+	return leaf
+}
+
+// ask runs verify or open on a mail.
+func (o *online) ask(command, name string, loopback bool, flags ...string) (v smime.Verdict, exit int) {
+	o.t.Helper()
+	args := append([]string{command, "--trust", filepath.Join(o.dir, "root.pem"), "--json", filepath.Join(o.dir, name)}, flags...)
+	var out, errs bytes.Buffer
+	exit = cli.Run(context.Background(), args, strings.NewReader(""), &out, &errs, cli.Environment{
+		LookupEnv: func(key string) (string, bool) { return filepath.Join(o.dir, "home"), key == "MAILSEAL_HOME" },
+		ConfigDir: os.UserConfigDir, Now: func() time.Time { return o.now }, Loopback: loopback,
+	})
+	if err := json.Unmarshal(out.Bytes(), &v); err != nil {
+		o.t.Fatalf("%v: %s%s", args, out.Bytes(), errs.Bytes())
+	}
+	return v, exit
+}
+
+// want asks and compares.
+func (o *online) want(v smime.Verdict, exit int, conclusion smime.Conclusion, status smime.Status, warned bool) {
+	o.t.Helper()
+	has := strings.Contains(strings.Join(v.Warnings, "\n"), "revocation was not checked")
+	if v.Verdict != conclusion || v.Signers[0].Status != status || (exit == 0) != (conclusion == smime.Valid) || has != warned {
+		o.t.Errorf("%s, %s (%s), exit %d, warnings %q; want %s, %s", v.Verdict, v.Signers[0].Status, v.Signers[0].Reason, exit, v.Warnings, conclusion, status)
+	}
+}
+
+// opensslResponder starts OpenSSL's responder about the leaves, of whom those
+// that are listed with true are revoked, and returns its address and how to end
+// it.
+func (o *online) opensslResponder(port int, leaves map[*testca.Leaf]bool) (stop func()) {
+	o.t.Helper()
+	openssl, err := exec.LookPath("openssl")
+	if err != nil && os.Getenv("CI") != "true" {
+		o.t.Skip("needs openssl")
+	} else if err != nil {
+		o.t.Fatal(err)
+	}
+	responder := o.ca.Issuing.Responder(o.alive())
+	key, err := x509.MarshalPKCS8PrivateKey(responder.Key)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	var index strings.Builder
+	for l, revoked := range leaves {
+		status, at := "V", ""
+		if revoked {
+			status, at = "R", o.now.Add(-time.Hour).UTC().Format("060102150405Z")+",keyCompromise"
+		}
+		fmt.Fprintf(&index, "%s\t%s\t%s\t%s\tunknown\t/CN=%x\n", status, o.now.Add(24*time.Hour).UTC().Format("060102150405Z"), at, serialHex(l.Certificate.Serial), l.Certificate.Serial)
+	}
+	put(o.t, o.dir, "index.txt", []byte(index.String()))
+	put(o.t, o.dir, "index.txt.attr", []byte("unique_subject = no\n"))
+	put(o.t, o.dir, "issuing.pem", o.ca.Issuing.Certificate.PEM())
+	put(o.t, o.dir, "responder.pem", responder.Certificate.PEM())
+	put(o.t, o.dir, "responder.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
+	c := exec.Command(openssl, "ocsp", "-port", fmt.Sprint(port), "-index", "index.txt", "-CA", "issuing.pem", "-rsigner", "responder.pem", "-rkey", "responder.key", "-nmin", "5")
+	c.Dir = o.dir
+	var log bytes.Buffer
+	c.Stdout, c.Stderr = &log, &log
+	if err := c.Start(); err != nil {
+		o.t.Fatal(err)
+	}
+	stop = func() { c.Process.Kill(); c.Wait() }
+	for range 200 {
+		if conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			conn.Close()
+			return stop
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	stop()
+	o.t.Fatalf("openssl ocsp does not listen: %s", log.String())
+	return nil
+}
+
+// serialHex writes whole octets, as OpenSSL's index has them.
+func serialHex(n *big.Int) string { return strings.ToUpper(fmt.Sprintf("%x", n.Bytes())) }
+
+// freePort finds one that nobody listens on.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// TestOnlineOCSP: verify and open ask OpenSSL's responder.
+func TestOnlineOCSP(t *testing.T) {
+	o := newOnline(t)
+	port := freePort(t)
+	source := testca.OCSPServers(fmt.Sprintf("http://127.0.0.1:%d/", port))
+	good := o.mail("good.eml", o.ca.Issuing, source)
+	revoked := o.mail("revoked.eml", o.ca.Issuing, source)
+	o.mail("strange.eml", o.ca.Issuing, source) // not in the responder's index
+	stop := o.opensslResponder(port, map[*testca.Leaf]bool{good: false, revoked: true})
+	stopped := false
+	t.Cleanup(func() {
+		if !stopped {
+			stop()
+		}
+	})
+	ask := func(command, name string, conclusion smime.Conclusion, status smime.Status) {
+		t.Helper()
+		v, exit := o.ask(command, name, true, "--revocation", "online")
+		o.want(v, exit, conclusion, status, false)
+	}
+	for _, command := range []string{"verify", "open"} {
+		ask(command, "good.eml", smime.Valid, smime.StatusValid)
+		ask(command, "revoked.eml", smime.Invalid, smime.StatusRevoked)
+		ask(command, "strange.eml", smime.Unknown, smime.StatusRevocationUnknown)
+	}
+	stop()
+	stopped = true
+	ask("verify", "good.eml", smime.Valid, smime.StatusValid)        // from the cache
+	ask("verify", "revoked.eml", smime.Invalid, smime.StatusRevoked) // likewise
+	if err := os.RemoveAll(filepath.Join(o.dir, "home", "revocation")); err != nil {
+		t.Fatal(err)
+	}
+	ask("verify", "good.eml", smime.Unknown, smime.StatusRevocationUnknown)
+	v, exit := o.ask("verify", "good.eml", true, "--revocation", "off")
+	o.want(v, exit, smime.Valid, smime.StatusValid, true)
+}
+
+// TestOnlineLists: lists are fetched, and only of certificates that are
+// trusted, and only if somebody asks for it.
+func TestOnlineLists(t *testing.T) {
+	o := newOnline(t)
+	source := testca.Points(testca.Point{URIs: []string{o.crls + "/a.crl"}})
+	o.mail("good.eml", o.ca.Issuing, source)
+	revoked := o.mail("revoked.eml", o.ca.Issuing, source)
+	o.mail("silent.eml", o.ca.Issuing)
+	o.mail("stranger.eml", testca.NewRoot(t, "Stranger", o.alive()), source)
+	o.publish(revoked)
+	for _, tt := range []struct {
+		name       string
+		loopback   bool
+		flags      []string
+		conclusion smime.Conclusion
+		status     smime.Status
+		warned     bool
+		hits       int32
+	}{
+		{"good.eml", true, nil, smime.Valid, smime.StatusValid, true, 0},
+		{"good.eml", true, []string{"--revocation", "off"}, smime.Valid, smime.StatusValid, true, 0},
+		{"stranger.eml", true, []string{"--revocation", "online"}, smime.Untrusted, smime.StatusUntrusted, false, 0},
+		{"silent.eml", true, []string{"--revocation", "online"}, smime.Valid, smime.StatusValid, true, 0},
+		{"good.eml", false, []string{"--revocation", "online"}, smime.Unknown, smime.StatusRevocationUnknown, false, 0},
+		{"good.eml", true, []string{"--revocation", "online"}, smime.Valid, smime.StatusValid, false, 1},
+		{"revoked.eml", true, []string{"--revocation", "online"}, smime.Invalid, smime.StatusRevoked, false, 0}, // the list is in the cache
+	} {
+		before := o.hits.Load()
+		v, exit := o.ask("verify", tt.name, tt.loopback, tt.flags...)
+		t.Log(tt.name, tt.flags)
+		o.want(v, exit, tt.conclusion, tt.status, tt.warned)
+		if n := o.hits.Load() - before; n != tt.hits {
+			t.Errorf("%s %v: %d requests, want %d", tt.name, tt.flags, n, tt.hits)
+		}
+	}
+	// A list that has no answer, while the one in the cache is over.
+	o.now = o.now.Add(2 * time.Hour)
+	v, exit := o.ask("verify", "good.eml", true, "--revocation", "online")
+	o.want(v, exit, smime.Unknown, smime.StatusRevocationUnknown, false)
+	// What the caller has is asked first.
+	o.publish()
+	put(t, o.dir, "given.crl", o.list.Load().([]byte))
+	before := o.hits.Load()
+	v, exit = o.ask("verify", "good.eml", true, "--revocation", "online", "--crl", filepath.Join(o.dir, "given.crl"))
+	o.want(v, exit, smime.Valid, smime.StatusValid, false)
+	if o.hits.Load() != before {
+		t.Error("fetched what was given")
+	}
+}
