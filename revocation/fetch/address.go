@@ -49,7 +49,7 @@ var special = prefixes(
 	"ff00::/8",          // multicast
 )
 
-// translated is NAT64 (RFC 6052): the last 32 bits are an IPv4 address.
+// translated is NAT64: the last 32 bits are an IPv4 address.
 var translated = netip.MustParsePrefix("64:ff9b::/96")
 
 func prefixes(list ...string) []netip.Prefix {
