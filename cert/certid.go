@@ -24,7 +24,7 @@ type CertID struct {
 
 // certIDHashes are those that a CertID may be made with. SHA-1 is one of them:
 // a collision between two names of issuers gains nobody anything, and most
-// responders know no other (RFC 9919 §3.1.1 allows both).
+// responders know no other (RFC 9919 allows both).
 var certIDHashes = map[crypto.Hash]oid.OID{
 	crypto.SHA1: oid.SHA1, crypto.SHA256: oid.SHA256, crypto.SHA384: oid.SHA384, crypto.SHA512: oid.SHA512,
 }
