@@ -64,6 +64,8 @@ func (l Level) String() string {
 // Options say what to trust.
 type Options struct {
 	Anchors, Intermediates []*cert.Certificate
+	// Store has further anchors for signers, not for timestamps.
+	Store certpath.AnchorStore
 	// Evidence is revocation information that the caller has, beside what the
 	// message brings; Fetcher, if not nil, gets more.
 	Evidence revocation.Evidence
@@ -91,6 +93,7 @@ func (o *Options) path(c *cert.Certificate, purpose certpath.Purpose, at time.Ti
 		At: at, Purpose: purpose, Budget: budget,
 	}
 	if purpose != certpath.TimeStamping {
+		po.Store = o.Store
 		po.KeyUsage = cert.KeyUsageDigitalSignature | cert.KeyUsageContentCommitment
 	}
 	return certpath.Verify(c, po)

@@ -577,3 +577,29 @@ func TestWeakTimestamp(t *testing.T) {
 		}
 	}
 }
+
+// anchorStore is a store with a root in it.
+type anchorStore struct{ root *cert.Certificate }
+
+func (s anchorStore) Named(subject cert.Name) []*cert.Certificate {
+	if subject.Equal(s.root.Subject) {
+		return []*cert.Certificate{s.root}
+	}
+	return nil
+}
+
+func (anchorStore) DistrustAfter(*cert.Certificate) time.Time { return time.Time{} }
+
+// A store of anchors is for signers; who issues timestamps is said by Anchors.
+func TestStore(t *testing.T) {
+	w := newWorld(t)
+	o := w.options(date(2026, time.January))
+	o.Anchors, o.Store = []*cert.Certificate{w.tsaRoot.Certificate}, anchorStore{w.root.Certificate}
+	if a := w.assess(w.lasting(), o); a.Level != cades.BLT {
+		t.Errorf("signer's root in the store: %v, missing %q", a.Level, a.Missing)
+	}
+	o.Anchors, o.Store = []*cert.Certificate{w.root.Certificate}, anchorStore{w.tsaRoot.Certificate}
+	if a := w.assess(w.lasting(), o); a.Level != cades.BB || !a.Time.IsZero() {
+		t.Errorf("clock's root in the store: %v, proven %v", a.Level, a.Time)
+	}
+}

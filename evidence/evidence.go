@@ -53,6 +53,8 @@ func (s *Source) content() io.Reader { return io.NewSectionReader(s.Content, 0, 
 type Options struct {
 	// Anchors are the roots that are trusted. Those in a record are not.
 	Anchors, Intermediates []*cert.Certificate
+	// Store has further anchors for signers, not for timestamps.
+	Store certpath.AnchorStore
 	// CRLs are revocation lists; Revocation, if not nil, fetches more.
 	CRLs       []*cert.CRL
 	Revocation revocation.Fetcher
@@ -70,7 +72,7 @@ type Options struct {
 
 func (o *Options) cades(mail bool) cades.Options {
 	out := cades.Options{
-		Anchors: o.Anchors, Intermediates: o.Intermediates, At: o.At, Now: o.Now,
+		Anchors: o.Anchors, Intermediates: o.Intermediates, Store: o.Store, At: o.At, Now: o.Now,
 		Evidence: revocation.Evidence{CRLs: o.CRLs}, Fetcher: o.Revocation,
 	}
 	if !mail {
@@ -81,7 +83,7 @@ func (o *Options) cades(mail bool) cades.Options {
 
 func (o *Options) open(signature []byte) *smime.OpenOptions {
 	return &smime.OpenOptions{
-		Anchors: o.Anchors, Intermediates: o.Intermediates, CRLs: o.CRLs, Revocation: o.Revocation, At: o.At, Now: o.Now,
+		Anchors: o.Anchors, Intermediates: o.Intermediates, Store: o.Store, CRLs: o.CRLs, Revocation: o.Revocation, At: o.At, Now: o.Now,
 		From: o.From, DecodeHeader: o.DecodeHeader, Spool: o.Spool, Augmented: signature,
 	}
 }

@@ -94,7 +94,7 @@ func (p *program) runEvidence(ctx context.Context, file string, o *evidenceOptio
 		return err
 	}
 	options := evidence.Options{
-		Anchors: oo.Anchors, Intermediates: oo.Intermediates, CRLs: oo.CRLs, Revocation: oo.Revocation, At: oo.At, Now: oo.Now,
+		Anchors: oo.Anchors, Intermediates: oo.Intermediates, Store: oo.Store, CRLs: oo.CRLs, Revocation: oo.Revocation, At: oo.At, Now: oo.Now,
 		From: oo.From, DecodeHeader: oo.DecodeHeader, Spool: oo.Spool, KeyOrigin: p.keyOrigin(o.origin),
 	}
 	in, err := p.openInput(ctx, file)
