@@ -520,6 +520,9 @@ func TestAltered(t *testing.T) {
 			t.Errorf("%s altered: %v", name, err)
 		}
 		if name == mailContentName || name == signatureName {
+			if report, err := rec.Check(&o); err == nil && report.Verdict.Verdict != smime.Invalid {
+				t.Errorf("%s altered: the verdict is %s", name, report.Verdict.Verdict)
+			}
 			continue
 		}
 		if report := w.check(repack(t, record, zip.Store, map[string][]byte{name: nil}), w.options(later)); report.Good() != good {
