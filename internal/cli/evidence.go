@@ -27,9 +27,9 @@ type evidenceOptions struct {
 }
 
 func newEvidenceCommand(p *program) *cobra.Command {
-	o := &evidenceOptions{judge: judgeOptions{revocation: "off"}}
+	o := &evidenceOptions{}
 	cmd := &cobra.Command{
-		Use:   "evidence [--level LEVEL] [--timestamp URL] [--crl FILE ...] [--trust ROOTS] [--as-of TIME] [-o RECORD] [--json] [FILE]",
+		Use:   "evidence [--level LEVEL] [--timestamp URL] [--crl FILE ...] [--revocation online] [--trust ROOTS] [--as-of TIME] [-o RECORD] [--json] [FILE]",
 		Short: "make or check a record of a signature for a third party",
 		Long: `Make a record of a signed mail or file that a third party can check years later,
 without a network and without mailseal, or check such a record.
@@ -42,7 +42,8 @@ OpenSSL that check it. It is as good as what goes into it (ETSI EN 319 122-1):
   B-T    and a timestamp: it proves when the signature existed, after the signer's
          certificate has ended, as long as the timestamp's authority is good
   B-LT   and what tells that no certificate was revoked; the lists must be made
-         after the signature, so wait for the next ones and name them with --crl
+         after the signature, so wait for the next ones, and name them with --crl
+         or have them fetched with --revocation online
   B-LTA  and an archive timestamp over all of that; renew it before its authority
          ends, with --timestamp and -o on the record
 
@@ -62,6 +63,7 @@ technical evidence, not a qualified signature.`,
 	o.judge.addTrustFlags(cmd)
 	cmd.Flags().Lookup("at").Hidden = true
 	f.StringVar(&o.judge.at, "as-of", "", "judge as of this `TIME`, like 2040-01-01T00:00:00Z (default now)")
+	f.StringVar(&o.judge.revocation, "revocation", "off", "`online` asks the OCSP responders and fetches the CRLs that trusted certificates name; off asks nobody")
 	f.StringVar(&o.judge.from, "from", "", "the `ADDR` that the mail must be from; stands in for a missing From")
 	f.BoolVar(&o.judge.asJSON, "json", false, "print what was found as one JSON object")
 	f.StringVar(&o.origin, "key-origin", "", "`TEXT` for the record that says where the signer's key was made")
@@ -278,7 +280,7 @@ func levelHint(reached cades.Level) string {
 	case cades.BB:
 		return "have it stamped while the signer's certificate is good: --timestamp URL"
 	case cades.BT:
-		return "give the lists that the authorities made after the signature, with --crl"
+		return "give the lists that the authorities made after the signature with --crl, or --revocation online"
 	}
 	return "have it archived: --timestamp URL"
 }
