@@ -603,3 +603,15 @@ func TestStore(t *testing.T) {
 		t.Errorf("clock's root in the store: %v, proven %v", a.Level, a.Time)
 	}
 }
+
+// TestKinds: each kind of key reaches B-LTA, those too whose digest no timestamp
+// has.
+func TestKinds(t *testing.T) {
+	for _, kind := range []testca.Kind{testca.RSA2048, testca.P384, testca.Ed25519, testca.Ed448, testca.MLDSA65} {
+		w := newWorld(t)
+		w.signer = w.issuing.Leaf("alice@example.com", kind, testca.Validity(date(2024, time.August), endOfSign))
+		if a := w.assess(w.archived(), w.options(date(2026, time.January))); a.Level != cades.BLTA {
+			t.Errorf("%v: %v, missing %q", kind, a.Level, a.Missing)
+		}
+	}
+}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/cms"
-	"github.com/mailseal/mailseal/internal/oid"
+	"github.com/mailseal/mailseal/internal/signature"
 	"github.com/mailseal/mailseal/revocation"
 )
 
@@ -25,7 +25,8 @@ type RaiseOptions struct {
 	Timestamp func(request []byte) (response []byte, err error)
 	// Renew adds an archive timestamp though there is one already.
 	Renew bool
-	// Digest is that of archive timestamps; 0 stands for the signer's own.
+	// Digest is that of archive timestamps; 0 stands for the signer's own, or
+	// SHA-512 where that is none for timestamps.
 	Digest crypto.Hash
 	// Rand is the source of nonces; nil stands for crypto/rand.
 	Rand io.Reader
@@ -213,14 +214,15 @@ func (w *raising) addArchiveTimestamps() error {
 	if w.o.Timestamp == nil {
 		return nil
 	}
-	if err := w.announce(); err != nil {
+	digest := w.digest()
+	if err := w.announce(digest); err != nil {
 		return err
 	}
 	return w.amend(&cms.Amendment{Unsigned: func(i int, _ *cms.SignerInfo) (cms.Attributes, error) {
 		if level := w.found[i].Level; level < BLT || level == BLTA && !w.o.Renew {
 			return nil, nil
 		}
-		q, err := w.reader.ArchiveTimestampRequest(i, w.o.Digest, w.o.Rand)
+		q, err := w.reader.ArchiveTimestampRequest(i, digest, w.o.Rand)
 		if err != nil {
 			return nil, err
 		}
@@ -233,23 +235,31 @@ func (w *raising) addArchiveTimestamps() error {
 	}})
 }
 
+// digest is that of the archive timestamps: what the caller says, or 0 for that of
+// each signer, unless one of them has none that an authority would take.
+func (w *raising) digest() crypto.Hash {
+	if w.o.Digest != 0 {
+		return w.o.Digest
+	}
+	for _, a := range w.found {
+		if h, ok := signature.Hash(a.signer.DigestAlgorithm); !ok || h == crypto.SHA1 || h == crypto.MD5 {
+			return crypto.SHA512
+		}
+	}
+	return 0
+}
+
 // announce lists the digest of the archive timestamp among digestAlgorithms, so
 // that whoever reads the message hashes the content with it (§5.5.3, step 2).
-func (w *raising) announce() error {
-	var digest oid.OID
-	switch w.o.Digest {
-	case 0:
+func (w *raising) announce(h crypto.Hash) error {
+	if h == 0 {
 		return nil
-	case crypto.SHA256:
-		digest = oid.SHA256
-	case crypto.SHA384:
-		digest = oid.SHA384
-	case crypto.SHA512:
-		digest = oid.SHA512
-	default:
-		return fmt.Errorf("cades: archive timestamp with digest %v", w.o.Digest)
 	}
-	if err := w.amend(&cms.Amendment{Digests: []cms.AlgorithmIdentifier{{Algorithm: digest}}}); err != nil {
+	digest, ok := signature.DigestAlgorithm(h)
+	if !ok {
+		return fmt.Errorf("cades: archive timestamp with digest %v", h)
+	}
+	if err := w.amend(&cms.Amendment{Digests: []cms.AlgorithmIdentifier{digest}}); err != nil {
 		return err
 	}
 	return w.read()
