@@ -216,7 +216,7 @@ func (k *kit) attributeTable() {
 	}
 	for name, t := range each(k, map[string]oid.OID{"tst-info": oid.TSTInfo, "receipt": oid.Receipt, "enveloped-data": oid.EnvelopedData, "unknown": "1.3.6.1.4.1.55555.3"}) {
 		der := assemble(t, octets([]byte(letter)), certificatesOf(w.alice), k.signerInfo(w.alice, letter, usualAttributes(t, letter)...))
-		k.mail("attributes/signed-as-"+name, "a correct signature over content of another type than mail", fromAlice(pkcs7("signed-data", der)), invalid(CMS), twin("attributes/usual"))
+		k.mail("attributes/signed-as-"+name, "a correct signature over content of another type than mail", fromAlice(pkcs7("signed-data", der)), refused(CMS), twin("attributes/usual"))
 		mislabelled := operate(der, func(s signedData) { s.encapContentInfo().at(0).become(identifier(oid.Data)) })
 		k.signed("attributes/relabelled-"+name, "a signature over content of another type, called mail afterwards", mislabelled, invalid(Signature), twin("attributes/usual"))
 	}
