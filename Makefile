@@ -29,6 +29,20 @@ build: ## write bin/mailseal, and bin/mailseal-git, the same under git's name fo
 pkcs11: ## write bin/mailseal-pkcs11, which mailseal starts for keys in tokens; needs a C compiler
 	CGO_ENABLED=1 $(GO) build -trimpath -ldflags '-s -w' -o bin/mailseal-pkcs11 ./cmd/mailseal-pkcs11
 
+manual: build ## write manual pages and shell completions below bin/share
+	bin/mailseal help --man bin/share/man/man1
+	mkdir -p bin/share/bash-completion/completions bin/share/zsh/site-functions bin/share/fish/vendor_completions.d
+	bin/mailseal completion bash >bin/share/bash-completion/completions/mailseal
+	bin/mailseal completion zsh >bin/share/zsh/site-functions/_mailseal
+	bin/mailseal completion fish >bin/share/fish/vendor_completions.d/mailseal.fish
+
+PREFIX ?= /usr/local
+install: manual ## install program, manual pages and completions below DESTDIR and PREFIX
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install bin/mailseal '$(DESTDIR)$(PREFIX)/bin/mailseal'
+	ln -sf mailseal '$(DESTDIR)$(PREFIX)/bin/mailseal-git'
+	cd bin/share && find . -type f -exec install -D -m 644 '{}' '$(DESTDIR)$(PREFIX)/share/{}' ';'
+
 run: build ## start the whole system on http://127.0.0.1:8080, data in ./var
 	bin/mailseal serve --dev --data ./var
 

@@ -39,30 +39,29 @@ func (p *program) runBookShow(address string, asJSON bool) error {
 		}
 		return p.printJSON(all)
 	}
-	var b strings.Builder
+	s := p.newSheet(p.stdout)
 	for i, c := range found {
 		if i > 0 {
-			b.WriteString("\n")
+			s.b.WriteString("\n")
 		}
-		p.writeContact(&b, c)
+		p.writeContact(s, c)
 	}
-	_, err = p.stdout.Write([]byte(b.String()))
-	return err
+	return s.print()
 }
 
-func (p *program) writeContact(b *strings.Builder, c *identity.Contact) {
+func (p *program) writeContact(s *sheet, c *identity.Contact) {
 	f := factsOfContact(c)
-	row(b, "Address", f.Address)
-	row(b, "State", p.contactState(c))
+	s.row("Address", f.Address)
+	s.row("State", p.contactState(c))
 	if c.Defect != nil {
 		return
 	}
-	row(b, "Subject", f.Subject)
-	row(b, "Issued by", f.Issuer)
-	row(b, "Trusted by", f.TrustedBy)
-	row(b, "Reads", strings.Join(f.Capabilities, ", "))
-	row(b, "Signed at", f.Signed)
-	row(b, "Learned at", f.Learned)
-	row(b, "Accepted at", f.Accepted)
-	row(b, "Fingerprint", fingerprint(c.Certificate))
+	s.row("Subject", f.Subject)
+	s.row("Issued by", f.Issuer)
+	s.row("Trusted by", f.TrustedBy)
+	s.row("Reads", strings.Join(f.Capabilities, ", "))
+	s.row("Signed at", f.Signed)
+	s.row("Learned at", f.Learned)
+	s.row("Accepted at", f.Accepted)
+	s.row("Fingerprint", fingerprint(c.Certificate))
 }

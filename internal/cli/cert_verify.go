@@ -273,26 +273,25 @@ func (p *program) printCertVerdict(w io.Writer, v *certVerdict) error {
 		conclusion = smime.Invalid
 	}
 	leaf, anchor := v.Chain[0], v.Chain[len(v.Chain)-1]
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n\n", p.painter(w)(conclusion, strings.ToUpper(string(v.Status))), certHeadline(v))
-	row(&b, "Certificate", leaf.Subject)
-	row(&b, "Issued by", leaf.Issuer)
-	row(&b, "In force", clock(leaf.NotBefore)+" to "+clock(leaf.NotAfter))
+	s := p.newSheet(w)
+	s.headline(conclusion, string(v.Status), certHeadline(v))
+	s.row("Certificate", leaf.Subject)
+	s.row("Issued by", leaf.Issuer)
+	s.row("In force", s.say("{} to {}", clock(leaf.NotBefore), clock(leaf.NotAfter)))
 	if v.Status == smime.StatusValid {
-		row(&b, "Trusted by", anchor.Subject)
+		s.row("Trusted by", anchor.Subject)
 		for _, link := range v.Chain[1:max(1, len(v.Chain)-1)] {
-			row(&b, "Through", link.Subject)
+			s.row("Through", link.Subject)
 		}
-		row(&b, "Policies", strings.Join(v.Policies, ", "))
+		s.row("Policies", strings.Join(v.Policies, ", "))
 	}
-	row(&b, "Because", v.Reason)
-	row(&b, "Purpose", v.Purpose)
-	row(&b, "Revocation", revocationOf(v.Chain))
+	s.note("Because", v.Reason)
+	s.note("Purpose", v.Purpose)
+	s.note("Revocation", revocationOf(v.Chain))
 	for _, warning := range v.Warnings {
-		row(&b, "Note", warning)
+		s.note("Note", warning)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return s.print()
 }
 
 func certHeadline(v *certVerdict) string {

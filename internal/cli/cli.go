@@ -21,8 +21,8 @@ import (
 
 // Environment is what a run may know of the process around it.
 type Environment struct {
-	// LookupEnv reads MAILSEAL_HOME, MAILSEAL_PASSPHRASE and NO_COLOR, as
-	// os.LookupEnv does.
+	// LookupEnv reads MAILSEAL_HOME, MAILSEAL_PASSPHRASE, NO_COLOR and the language
+	// of the person (MAILSEAL_LANG, LC_ALL, LC_MESSAGES, LANG), as os.LookupEnv does.
 	LookupEnv func(key string) (value string, found bool)
 	// ConfigDir is the platform's folder for a person's settings, in which
 	// mailseal/ holds the key store when MAILSEAL_HOME names no other.
@@ -45,6 +45,8 @@ type program struct {
 	ctx    context.Context // of the run
 	// interrupted is closed when the run is to end early (Ctrl-C).
 	interrupted <-chan struct{}
+	language    string                // --lang
+	tongue      *tongue               // see words
 	tokens      map[string]*openToken // by URI; see token.go
 	warned      map[string]bool       // by SHA-256; see renewal.go
 }
@@ -65,6 +67,9 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	defer p.closeTokens()
 
 	root := newRootCommand(p)
+	if completing(args) {
+		p.addCompletions(root)
+	}
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -89,12 +94,13 @@ write standard output or -o FILE; an output exists only if all is well.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) },
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
+	p.addLanguageFlag(root)
+	root.SetCompletionCommandGroupID(groupServer)
 	root.SuggestionsMinimumDistance = 2 // letters: seel is seal
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(err, "run: %s --help", cmd.CommandPath())
 	})
-	root.SetHelpCommand(newHelpCommand())
+	root.SetHelpCommand(newHelpCommand(p))
 	root.SetHelpTemplate(helpTemplate)
 	// The usage line says COMMAND already.
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "\n  {{.CommandPath}} [command]", "", 1))

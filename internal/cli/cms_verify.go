@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -145,17 +144,15 @@ func (p *program) printRawVerdict(w io.Writer, v smime.Verdict, asJSON bool) err
 	if asJSON {
 		return p.printJSON(v)
 	}
-	paint := p.painter(w)
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n\n", paint(v.Verdict, strings.ToUpper(string(v.Verdict))), rawHeadline(v))
+	s := p.newSheet(w)
+	s.headline(v.Verdict, string(v.Verdict), rawHeadline(v))
 	for i := range v.Signers {
-		writeSigner(&b, &v.Signers[i], "", func(text string) string { return paint(v.Verdict, text) })
+		s.signer(&v.Signers[i], nil, v.Verdict)
 	}
 	for _, warning := range v.Warnings {
-		row(&b, "Note", warning)
+		s.note("Note", warning)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return s.print()
 }
 
 func rawHeadline(v smime.Verdict) string {

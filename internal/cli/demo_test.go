@@ -44,7 +44,7 @@ func TestDemo(t *testing.T) {
 	}
 
 	// A second story in the same folder would mix with the first.
-	if exit := cli.Run(context.Background(), []string{"demo", "--dir", dir}, strings.NewReader(""), &stdout, &stderr, cli.Environment{}); exit != 2 {
+	if exit := cli.Run(context.Background(), []string{"demo", "--dir", dir}, strings.NewReader(""), &stdout, &stderr, cli.Environment{LookupEnv: func(string) (string, bool) { return "", false }}); exit != 2 {
 		t.Errorf("exit status %d in a folder that is not empty", exit)
 	}
 }

@@ -294,38 +294,37 @@ func (p *program) printEvidence(w io.Writer, r *evidence.Report, asJSON bool) er
 	if len(r.Altered) > 0 {
 		c = smime.Invalid
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n\n", p.painter(w)(c, strings.ToUpper(string(c))), evidenceHeadline(r))
-	row(&b, "Level", r.Level)
-	row(&b, "As of", clock(r.AsOf))
-	row(&b, "From", strings.Join(r.Verdict.From, ", "))
+	s := p.newSheet(w)
+	s.headline(c, string(c), evidenceHeadline(r))
+	s.row("Level", r.Level)
+	s.row("As of", clock(r.AsOf))
+	s.row("From", strings.Join(r.Verdict.From, ", "))
 	for i := range r.Verdict.Signers {
-		writeSigner(&b, &r.Verdict.Signers[i], "", func(text string) string { return text })
+		s.signer(&r.Verdict.Signers[i], nil, c)
 	}
-	for _, s := range r.Signers {
-		row(&b, "Key made", keyMade(s.KeyOrigin))
-		for _, stamp := range s.Timestamps {
-			row(&b, "Timestamp", stampLine(stamp))
+	for _, signer := range r.Signers {
+		s.row("Key made", keyMade(signer.KeyOrigin))
+		for _, stamp := range signer.Timestamps {
+			s.row("Timestamp", stampLine(stamp))
 		}
-		for _, stamp := range s.ArchiveTimestamps {
-			row(&b, "Archived", stampLine(stamp))
+		for _, stamp := range signer.ArchiveTimestamps {
+			s.row("Archived", stampLine(stamp))
 		}
-		for _, m := range s.Missing {
-			row(&b, "For more", m)
+		for _, m := range signer.Missing {
+			s.row("For more", m)
 		}
 	}
 	for _, a := range r.Anchors {
-		row(&b, "Trusted", a.Subject)
+		s.row("Trusted", a.Subject)
 	}
 	for _, a := range r.Altered {
-		row(&b, "Altered", a)
+		s.row("Altered", a)
 	}
 	for _, warning := range r.Verdict.Warnings {
-		row(&b, "Note", warning)
+		s.note("Note", warning)
 	}
-	row(&b, "Claim", r.Claim)
-	_, err := io.WriteString(w, b.String())
-	return err
+	s.row("Claim", r.Claim)
+	return s.print()
 }
 
 // keyMade marks what nothing proves.

@@ -29,12 +29,16 @@ const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
 
 // newHelpCommand replaces cobra's own, which prints an unknown topic to standard
 // output and exits 0.
-func newHelpCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "help [COMMAND]",
+func newHelpCommand(p *program) *cobra.Command {
+	var manual string
+	cmd := &cobra.Command{
+		Use:     "help [COMMAND] | help --man DIR",
 		Short:   "explain a command",
 		GroupID: groupServer,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if manual != "" {
+				return p.writeManual(cmd.Root(), manual)
+			}
 			target, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
 				return usage(fmt.Errorf("no help for %q", args), "run: mailseal --help")
@@ -42,4 +46,6 @@ func newHelpCommand() *cobra.Command {
 			return target.Help()
 		},
 	}
+	cmd.Flags().StringVar(&manual, "man", "", "write the manual pages of all commands into the folder `DIR`")
+	return cmd
 }

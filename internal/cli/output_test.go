@@ -13,7 +13,8 @@ import (
 
 func testProgram() (*program, *bytes.Buffer) {
 	var stdout bytes.Buffer
-	return &program{stdin: strings.NewReader(""), stdout: &stdout, stderr: io.Discard}, &stdout
+	env := Environment{LookupEnv: func(string) (string, bool) { return "", false }}
+	return &program{stdin: strings.NewReader(""), stdout: &stdout, stderr: io.Discard, env: env}, &stdout
 }
 
 func TestOutputExistsOnlyAfterCommit(t *testing.T) {

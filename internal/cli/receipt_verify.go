@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -90,7 +89,6 @@ func (p *program) printReceipt(v *smime.Verdict, asJSON bool) error {
 	if asJSON {
 		return p.printJSON(v)
 	}
-	paint := p.painter(p.stdout)
 	says := "this is no receipt for the mail"
 	switch v.Verdict {
 	case smime.Valid:
@@ -100,14 +98,13 @@ func (p *program) printReceipt(v *smime.Verdict, asJSON bool) error {
 	case smime.Unknown:
 		says = "it cannot be told here whose receipt this is"
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n\n", paint(v.Verdict, strings.ToUpper(string(v.Verdict))), says)
+	s := p.newSheet(p.stdout)
+	s.headline(v.Verdict, string(v.Verdict), says)
 	for i := range v.Signers {
-		writeSigner(&b, &v.Signers[i], "", func(text string) string { return paint(v.Verdict, text) })
+		s.signer(&v.Signers[i], nil, v.Verdict)
 	}
 	for _, warning := range v.Warnings {
-		row(&b, "Note", warning)
+		s.note("Note", warning)
 	}
-	_, err := p.stdout.Write([]byte(b.String()))
-	return err
+	return s.print()
 }

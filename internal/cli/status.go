@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/mailseal/mailseal/internal/inspect"
 )
 
 // Exit statuses, the contract with the programs that call us.
@@ -73,13 +76,22 @@ func (p *program) report(err error) int {
 // complain writes the two lines that every failure has: what is wrong, and what
 // can be done about it.
 func (p *program) complain(err error, hint string) {
-	fmt.Fprintf(p.stderr, "mailseal: error: %v\n", err)
+	p.printf("mailseal: error: {}", p.words().translate(err.Error()))
 	if hint != "" {
-		fmt.Fprintf(p.stderr, "mailseal: hint: %s\n", hint)
+		p.printf("mailseal: hint: {}", p.words().translate(hint))
 	}
+}
+
+// printf writes a text to standard error. A name in an error may come from a mail.
+func (p *program) printf(text, value string) {
+	lines := strings.Split(value, "\n")
+	for i, line := range lines {
+		lines[i] = inspect.Visible(strings.ReplaceAll(line, "\t", "  "))
+	}
+	fmt.Fprintln(p.stderr, p.words().say(text, strings.Join(lines, "\n")))
 }
 
 // say writes a line of talk: never part of a result, so always to standard error.
 func (p *program) say(format string, args ...any) {
-	fmt.Fprintf(p.stderr, format+"\n", args...)
+	fmt.Fprintln(p.stderr, p.words().translate(fmt.Sprintf(format, args...)))
 }

@@ -1,51 +1,41 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/mailseal/mailseal/internal/inspect"
+	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/smime"
 )
 
 // printVerdict writes what may be believed about a message: one word and one
-// sentence first, then who, through whom, over what, and what is wrong.
+// sentence first, then who, through whom, over what, what is wrong and what to do.
 func (p *program) printVerdict(w io.Writer, m *smime.Message, asJSON bool) error {
 	v := m.Verdict
 	if asJSON {
 		return p.printJSON(v)
 	}
-	paint := p.painter(w)
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n\n", paint(v.Verdict, strings.ToUpper(string(v.Verdict))), headline(v))
-	row(&b, "From", strings.Join(v.From, ", "))
-	row(&b, "Subject", v.Subject)
+	s := p.newSheet(w)
+	s.headline(v.Verdict, string(v.Verdict), headline(v))
+	s.row("From", strings.Join(v.From, ", "))
+	s.row("Subject", v.Subject)
 	for i := range v.Signers {
-		s := &v.Signers[i]
-		writeSigner(&b, s, anchor(m.Learned, s.SHA256), func(text string) string { return paint(v.Verdict, text) })
+		s.signer(&v.Signers[i], learnedOf(m.Learned, v.Signers[i].SHA256), v.Verdict)
 	}
-	row(&b, "Covers", coverage(v.Coverage))
-	row(&b, "Headers", headers(v.HeaderProtection))
-	row(&b, "Encrypted", encryption(v))
+	s.row("Covers", s.say(coverage(v.Coverage)))
+	s.row("Headers", s.say(headers(v.HeaderProtection)))
+	s.row("Encrypted", s.encryption(v))
 	if m.ReceiptRequest() != nil {
-		row(&b, "Receipt", "asked for: mailseal receipt make")
+		s.row("Receipt", s.say("asked for: mailseal receipt make"))
 	}
 	for _, warning := range v.Warnings {
-		row(&b, "Note", warning)
+		s.note("Note", warning)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// row writes one labelled line. The text comes from mails and certificates, so it
-// must not be able to act on the terminal.
-func row(b *strings.Builder, label, text string) {
-	if text != "" {
-		fmt.Fprintf(b, "  %-12s %s\n", label, inspect.Visible(text))
-	}
+	s.row("What to do", s.say(advice(v)))
+	return s.print()
 }
 
 // headline says the verdict as a sentence; the details follow with each signer.
@@ -53,13 +43,11 @@ func headline(v smime.Verdict) string {
 	if v.Verdict == smime.Valid {
 		return "signed by the address that it comes from, and unaltered"
 	}
-	for _, s := range v.Signers {
-		if s.Status == smime.StatusAddressMismatch && len(v.From) == 0 {
-			return "it does not say who it is from; --from ADDR asks whether it is signed by ADDR"
-		}
-		if text := accusation(s.Status); text != "" {
-			return text
-		}
+	switch worst := decisive(v); {
+	case worst == smime.StatusAddressMismatch && len(v.From) == 0:
+		return "it does not say who it is from; --from ADDR asks whether it is signed by ADDR"
+	case worst != smime.StatusValid:
+		return accusation(worst)
 	}
 	switch {
 	case v.Verdict == smime.Unsigned && v.Coverage == smime.CoveragePart:
@@ -95,51 +83,106 @@ func accusation(s smime.Status) string {
 	return ""
 }
 
-func writeSigner(b *strings.Builder, s *smime.Signer, anchor string, paint func(string) string) {
-	who := strings.Join(s.Emails, ", ")
+// signer says who made one signature. Of names and organization only what a trusted
+// authority answers for is shown; learned is nil for all others.
+func (s *sheet) signer(of *smime.Signer, learned *smime.LearnedSigner, c smime.Conclusion) {
+	who := strings.Join(of.Emails, ", ")
 	if who == "" {
-		who = s.Subject
+		who = of.Subject
 	}
 	if who == "" {
-		who = "nobody who can be named"
+		who = s.say("nobody who can be named")
 	}
-	row(b, "Signed by", who)
-	if s.Status != smime.StatusValid {
-		fmt.Fprintf(b, "  %-12s %s%s\n", "", paint(string(s.Status)), reason(s))
+	s.row("Signed by", who)
+	if of.Status != smime.StatusValid {
+		head, text := s.paint(c, s.say(string(of.Status))), reason(of)
+		if text != "" {
+			head += s.say(": ")
+		}
+		s.painted("", head, s.translate(text))
 	}
-	row(b, "Issued by", s.Issuer)
-	row(b, "Trusted by", anchor)
-	row(b, "Validation", validation(s.Validation))
-	if !s.Timestamped.IsZero() {
-		row(b, "Stamped at", clock(s.Timestamped))
+	if learned != nil {
+		subject := learned.Certificate.Subject
+		s.row("Name", strings.Join(slices.DeleteFunc(subject.Get(oid.CommonName), isAddress), ", "))
+		s.row("Organization", strings.Join(append(subject.Get(oid.Organization), subject.Get(oid.OrganizationalUnit)...), ", "))
 	}
-	if !s.SigningTime.IsZero() {
-		row(b, "Signed at", clock(s.SigningTime)+" by the signer's own clock")
+	s.row("Issued by", of.Issuer)
+	if learned != nil && len(learned.Chain) > 0 {
+		s.row("Trusted by", learned.Chain[len(learned.Chain)-1].Subject.String())
 	}
-	row(b, "Algorithm", s.Algorithm)
+	s.row("Validation", s.say(validation(of.Validation)))
+	if !of.Timestamped.IsZero() {
+		s.row("Stamped at", clock(of.Timestamped))
+	}
+	if !of.SigningTime.IsZero() {
+		s.row("Signed at", s.say("{} by the signer's own clock", clock(of.SigningTime)))
+	}
+	s.row("Algorithm", of.Algorithm)
 }
 
-// anchor names the root at which the trust in a signer begins. Only a valid verdict
-// has a path that was followed to its end.
-func anchor(learned *smime.Learned, signer string) string {
+// isAddress is for names: the addresses of a certificate are those in Signed by, and
+// what looks like another must not stand beside them.
+func isAddress(name string) bool { return strings.Contains(name, "@") }
+
+// learnedOf finds what a signer proved about itself. Only a valid verdict has a path
+// that was followed to its end.
+func learnedOf(learned *smime.Learned, signer string) *smime.LearnedSigner {
 	if learned == nil {
-		return ""
+		return nil
 	}
-	for _, s := range learned.Signers {
-		if s.Certificate.SHA256() == signer && len(s.Chain) > 0 {
-			return s.Chain[len(s.Chain)-1].Subject.String()
+	for i := range learned.Signers {
+		if learned.Signers[i].Certificate.SHA256() == signer {
+			return &learned.Signers[i]
 		}
+	}
+	return nil
+}
+
+// reason follows the status, which some reasons begin with.
+func reason(s *smime.Signer) string { return strings.TrimPrefix(s.Reason, string(s.Status)+": ") }
+
+// advice says what a careful person does now; "" where there is nothing to do.
+func advice(v smime.Verdict) string {
+	switch v.Verdict {
+	case smime.Valid:
+		return ""
+	case smime.Unsigned:
+		return "if it matters, ask the sender in another way, or for a signed mail"
+	}
+	return remedy(decisive(v))
+}
+
+func remedy(s smime.Status) string {
+	switch s {
+	case smime.StatusInvalid, smime.StatusRevoked:
+		return "do nothing that it asks for; ask the sender in another way than by an answer"
+	case smime.StatusAddressMismatch:
+		return "look who signed it; if that is not whom you expect, ask the sender in another way than by an answer"
+	case smime.StatusUntrusted:
+		return "if you know the authority above, compare its root's fingerprint with its owner and name the root with --trust"
+	case smime.StatusExpired:
+		return "ask the sender for a mail that is signed with their present certificate"
+	case smime.StatusWeak:
+		return "ask the sender to sign with SHA-256 or better and an RSA key of 2048 bits or more"
+	case smime.StatusUnsupported:
+		return "try a newer version, or see what it is: mailseal inspect FILE"
+	case smime.StatusRevocationUnknown:
+		return "try again later, or give the revocation list with --crl"
 	}
 	return ""
 }
 
-// reason follows the status, which some reasons begin with.
-func reason(s *smime.Signer) string {
-	text := strings.TrimPrefix(s.Reason, string(s.Status)+": ")
-	if text == "" {
-		return ""
+// decisive is the status that made the verdict what it is: the worst.
+func decisive(v smime.Verdict) smime.Status {
+	for _, worst := range []smime.Status{
+		smime.StatusInvalid, smime.StatusRevoked, smime.StatusAddressMismatch, smime.StatusUntrusted, smime.StatusExpired,
+		smime.StatusWeak, smime.StatusUnsupported, smime.StatusRevocationUnknown,
+	} {
+		if slices.ContainsFunc(v.Signers, func(s smime.Signer) bool { return s.Status == worst }) {
+			return worst
+		}
 	}
-	return ": " + inspect.Visible(text)
+	return smime.StatusValid
 }
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
@@ -166,19 +209,17 @@ func headers(p smime.HeaderProtection) string {
 	return ""
 }
 
-func encryption(v smime.Verdict) string {
-	if !v.Encrypted {
-		return "no"
-	}
+func (s *sheet) encryption(v smime.Verdict) string {
 	i := slices.IndexFunc(v.Layers, func(l smime.Layer) bool { return l.Type == smime.LayerEncrypted })
-	if i < 0 {
-		return "yes"
+	switch {
+	case !v.Encrypted:
+		return s.say("no")
+	case i < 0:
+		return s.say("yes")
+	case v.Layers[i].Recipients == 1:
+		return s.say("yes, {}, to one recipient", v.Layers[i].Algorithm)
 	}
-	l := v.Layers[i]
-	if l.Recipients == 1 {
-		return "yes, " + l.Algorithm + ", to one recipient"
-	}
-	return fmt.Sprintf("yes, %s, to %d recipients", l.Algorithm, l.Recipients)
+	return s.say("yes, {}, to {} recipients", v.Layers[i].Algorithm, strconv.Itoa(v.Layers[i].Recipients))
 }
 
 // validation writes the CA/Browser Forum's types out.
@@ -199,10 +240,15 @@ func validation(kind string) string {
 // painter colours a text by a conclusion.
 type painter func(smime.Conclusion, string) string
 
-// painter colours only for a person who wants colours: on a terminal, and without
-// NO_COLOR (no-color.org).
+// colours are for a person who wants them: on a terminal, and without NO_COLOR
+// (no-color.org).
+func (p *program) colours(w io.Writer) bool {
+	value, _ := p.env.LookupEnv("NO_COLOR")
+	return value == "" && p.isTerminal(w)
+}
+
 func (p *program) painter(w io.Writer) painter {
-	if value, _ := p.env.LookupEnv("NO_COLOR"); value != "" || !p.isTerminal(w) {
+	if !p.colours(w) {
 		return func(_ smime.Conclusion, text string) string { return text }
 	}
 	return func(c smime.Conclusion, text string) string {
