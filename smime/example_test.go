@@ -63,3 +63,20 @@ func Example() {
 	//
 	// At noon?
 }
+
+// ExamplePlanFor asks who could read a message before there is one.
+func ExamplePlanFor() {
+	bob, carol := people.Leaf("bob@example.org", testca.P256), people.Leaf("carol@example.org", testca.P256, testca.Expired())
+	plan := smime.PlanFor([]smime.Addressee{
+		{Name: "Bob", Candidates: []smime.Candidate{{Certificate: bob.Certificate, Trusted: true}}},
+		{Name: "Carol", Candidates: []smime.Candidate{{Certificate: carol.Certificate, Trusted: true}}},
+	}, &smime.Policy{At: testca.Now})
+	for _, e := range plan.Messages[0].Entries {
+		fmt.Println(e.Name, e.KeyAlgorithm, e.Missing, e.Reasons)
+	}
+	fmt.Println(plan.Messages[0].Cipher, plan.Complete)
+	// Output:
+	// Bob ECDH P-256 false []
+	// Carol  true [expired]
+	// aes-256-cbc false
+}

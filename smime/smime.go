@@ -6,6 +6,9 @@
 // [Sign], [Encrypt] and [Seal] (sign, then encrypt) turn a message into a protected one. [Open] goes the other way: it takes the
 // layers off, one by one, and returns a [Message] with the [Verdict], the content, and what may be learned about the sender.
 //
+// [PlanFor] says beforehand who will be able to read a message and who not, and why; a [Profile] holds the choices of algorithms.
+// [MakeReceipt] and [VerifyReceipt] are signed receipts (RFC 2634).
+//
 // # The header
 //
 // A signature covers the body alone. With a [HeaderPolicy] the header is copied inside, signed and perhaps hidden (RFC 9788); [Open]
@@ -22,7 +25,7 @@
 // # What it does not do
 //
 // Nothing here reads a clock, dials, or stores: time, certificates, keys and revocation lists are passed in, and what was learned
-// is passed out. Receipts are not read yet.
+// is passed out. Security labels and the history of mailing lists (RFC 2634 §3, §4) are not looked at.
 package smime
 
 import "io"
