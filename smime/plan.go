@@ -14,6 +14,7 @@ import (
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/internal/oid"
+	"github.com/mailseal/mailseal/revocation"
 )
 
 // Addressee is one who shall be able to read a message, with the certificates that are known of them.
@@ -53,6 +54,8 @@ type Policy struct {
 	Anchors, Intermediates []*cert.Certificate
 	// Store has further anchors.
 	Store certpath.AnchorStore
+	// CRLs, if there are any, must say of each candidate that is not trusted already that it is not revoked.
+	CRLs []*cert.CRL
 	// Cipher, if not "", takes the place of the profile's choice.
 	Cipher cms.Cipher
 }
@@ -118,6 +121,7 @@ const (
 	PlanPurpose         PlanReason = "purpose"          // it is not for mail
 	PlanWeak            PlanReason = "weak"             // its key or a signature above it can be broken
 	PlanUntrusted       PlanReason = "untrusted"        // no path to a trust anchor
+	PlanRevoked         PlanReason = "revoked"          // or no list says that it is not
 	PlanAddressMismatch PlanReason = "address-mismatch" // it names others
 	PlanMalformed       PlanReason = "malformed"        // it breaks the standard, or its key is of an unknown kind
 	PlanProfile         PlanReason = "profile"          // the profile has no use for such a key
@@ -320,14 +324,14 @@ func (pl *planner) judgePath(c *Candidate) (PlanReason, string) {
 	if c.Trusted {
 		return "", ""
 	}
-	_, err := certpath.Verify(c.Certificate, &certpath.Options{
+	chain, err := certpath.Verify(c.Certificate, &certpath.Options{
 		Anchors:       slices.Concat(pl.Anchors, c.Anchors),
 		Store:         pl.Store,
 		Intermediates: slices.Concat(pl.Intermediates, c.Chain),
 		At:            pl.At, KeyUsage: encipherment,
 	})
 	if err == nil {
-		return "", ""
+		return pl.judgeRevocation(chain)
 	}
 	switch reasonOf(err) {
 	case certpath.Expired:
@@ -336,6 +340,21 @@ func (pl *planner) judgePath(c *Candidate) (PlanReason, string) {
 		return PlanWeak, fmt.Sprintf("is not trusted (%v)", err)
 	}
 	return PlanUntrusted, fmt.Sprintf("is not trusted (%v)", err)
+}
+
+// judgeRevocation asks the lists that the caller gave.
+func (pl *planner) judgeRevocation(chain []*cert.Certificate) (PlanReason, string) {
+	if len(pl.CRLs) == 0 {
+		return "", ""
+	}
+	status, err := revocation.Check(chain, &revocation.Options{Evidence: revocation.Evidence{CRLs: pl.CRLs}, At: pl.At})
+	switch {
+	case status == revocation.Good:
+		return "", ""
+	case status == revocation.Revoked:
+		return PlanRevoked, fmt.Sprintf("is revoked (%v)", err)
+	}
+	return PlanRevoked, "may be revoked: none of the lists says that it is not"
 }
 
 // judgeHolder fits algorithms to what the holder's programs read.

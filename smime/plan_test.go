@@ -204,6 +204,24 @@ func TestPlanTrust(t *testing.T) {
 	}
 }
 
+// TestPlanRevocation: where lists are given, one of them has to say that a certificate stands.
+func TestPlanRevocation(t *testing.T) {
+	w := newWorld(t)
+	bob := w.ca.Leaf("bob@example.org", testca.P256)
+	revoked := w.ca.Issuing.CRL([]testca.Revoked{{SerialNumber: bob.Certificate.Serial, RevocationTime: testca.Now.AddDate(0, 0, -1)}})
+	for _, c := range []struct {
+		lists [][]byte
+		want  bool
+	}{{nil, true}, {[][]byte{w.ca.Issuing.CRL(nil), w.ca.Root.CRL(nil)}, true}, {[][]byte{revoked, w.ca.Root.CRL(nil)}, false}, {[][]byte{w.ca.Root.CRL(nil)}, false}} {
+		o := w.policy("compat")
+		o.CRLs = crls(t, c.lists...)
+		plan := PlanFor([]Addressee{addressee("bob@example.org", nil, bob)}, o)
+		if e := plan.Messages[0].Entries[0]; plan.Complete != c.want || !c.want && e.Reasons[0] != PlanRevoked {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
 // TestPlanMessages: the sender has an entry in each message, once; a hidden recipient gets a message of their own, of which the others
 // know nothing.
 func TestPlanMessages(t *testing.T) {

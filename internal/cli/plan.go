@@ -25,6 +25,7 @@ type planOptions struct {
 	profile       string
 	trust         []string
 	intermediates []string
+	crls          []string
 	show          bool
 	asJSON        bool
 }
@@ -36,6 +37,7 @@ func (o *planOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.cipher, "cipher", "", fmt.Sprintf("`NAME` of the content cipher, one of %v (default the best that all recipients read)", mailCiphers()))
 	f.StringArrayVar(&o.trust, "trust", nil, "`FILE` of trusted roots; every certificate, also one in a file, must lead to one of them (may be repeated)")
 	f.StringArrayVar(&o.intermediates, "intermediates", nil, "`FILE` of further certificates for the path (may be repeated)")
+	f.StringArrayVar(&o.crls, "crl", nil, "`FILE` of a certificate revocation list, for certificates from the address book and with --trust for all (may be repeated)")
 	f.BoolVar(&o.show, "plan", false, "say who could read the mail, by which key, and who not and why; write nothing")
 	f.BoolVar(&o.asJSON, "json", false, "with --plan, print one JSON object")
 	addProfileFlag(cmd, &o.profile, "for algorithms")
@@ -76,6 +78,9 @@ func (o *planOptions) resolve(p *program) (*plannable, error) {
 	policy, err := p.policy(o.trust, o.intermediates)
 	if err != nil {
 		return nil, err
+	}
+	if policy.CRLs, err = readCRLs(o.crls); err != nil {
+		return nil, fmt.Errorf("revocation lists: %w", err)
 	}
 	policy.Profile, policy.Cipher = chosen, cipher
 	for i := range addressees {
