@@ -10,6 +10,7 @@ import (
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/certpath"
 	"github.com/mailseal/mailseal/identity"
+	"github.com/mailseal/mailseal/internal/inspect"
 	"github.com/mailseal/mailseal/internal/mailbox"
 )
 
@@ -196,7 +197,7 @@ func (p *program) importCertificates(store *identity.Store, files string, certs 
 		p.saySaved(d.Address, d.Identity)
 		if !certpath.Names(d.Identity.Certificate, d.Address) {
 			p.say("mailseal: warning: the certificate does not name %s, for which the key was made, but %s",
-				d.Address, strings.Join(d.Identity.Certificate.Emails(), ", "))
+				d.Address, inspect.Visible(strings.Join(d.Identity.Certificate.Emails(), ", ")))
 		}
 	}
 	return nil
