@@ -98,11 +98,10 @@ func mldsaRow(rho []byte, row int, s1 []mldsaPoly) (sum mldsaPoly) {
 // mldsaUniform is RejNTTPoly (FIPS 204, Algorithm 30).
 func mldsaUniform(rho []byte, column, row int) (p mldsaPoly) {
 	h := sha3.NewSHAKE128()
-	h.Write(rho)
-	h.Write([]byte{byte(column), byte(row)})
+	_, _ = h.Write(append(append([]byte(nil), rho...), byte(column), byte(row))) // never fails
 	for i := 0; i < len(p); {
 		var b [3]byte
-		h.Read(b[:])
+		_, _ = h.Read(b[:]) // likewise
 		if v := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2]&0x7f)<<16; v < mldsaQ {
 			p[i] = v
 			i++

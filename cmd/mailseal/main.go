@@ -26,6 +26,7 @@ func run() int {
 
 	return cli.Run(ctx, cli.Arguments(os.Args), os.Stdin, os.Stdout, os.Stderr, cli.Environment{
 		LookupEnv: os.LookupEnv,
+		Environ:   os.Environ,
 		ConfigDir: os.UserConfigDir,
 		Now:       time.Now,
 		Version:   version,

@@ -24,6 +24,8 @@ type Environment struct {
 	// LookupEnv reads MAILSEAL_HOME, MAILSEAL_PASSPHRASE, NO_COLOR and the language
 	// of the person (MAILSEAL_LANG, LC_ALL, LC_MESSAGES, LANG), as os.LookupEnv does.
 	LookupEnv func(key string) (value string, found bool)
+	// Environ is the whole of it, for the program that loads modules of tokens.
+	Environ func() []string
 	// ConfigDir is the platform's folder for a person's settings, in which
 	// mailseal/ holds the key store when MAILSEAL_HOME names no other.
 	ConfigDir func() (string, error)

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"mailseal-pkcs11": tokenProgram, "mailseal": func() {
 		os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, cli.Environment{
 			LookupEnv: os.LookupEnv,
+			Environ:   os.Environ,
 			ConfigDir: os.UserConfigDir,
 			Now:       clock,
 			Version:   "v1.2.3",

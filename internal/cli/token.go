@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -32,7 +31,7 @@ func (p *program) tokenIdentities(id string, pass *passphraseSource) ([]*identit
 	if err != nil {
 		return nil, broken(err, "it comes beside mailseal; from source: make pkcs11 (needs a C compiler)")
 	}
-	client, err := token.Start(context.Background(), program, tokenEnviron(), p.stderr)
+	client, err := token.Start(context.Background(), program, p.tokenEnviron(), p.stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +65,11 @@ func openWithPIN(client *token.Client, module string, uri *token.URI, ask func()
 }
 
 // tokenEnviron is the environment without the secret that is not for the modules.
-func tokenEnviron() []string {
-	return slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "MAILSEAL_PASSPHRASE=") })
+func (p *program) tokenEnviron() []string {
+	if p.env.Environ == nil {
+		return []string{}
+	}
+	return slices.DeleteFunc(p.env.Environ(), func(s string) bool { return strings.HasPrefix(s, "MAILSEAL_PASSPHRASE=") })
 }
 
 func tokenFault(err error) error {
