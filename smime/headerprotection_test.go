@@ -2,6 +2,7 @@ package smime
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -169,10 +170,11 @@ func TestForgedSubject(t *testing.T) {
 		for kind, forged := range map[string]string{
 			"changed": head[:start] + "Subject: Pay Eve\r\n" + head[end:],
 			"removed": head[:start] + head[end:],
+			"blanked": head[:start] + "Subject: ...\r\n" + head[end:],
 		} {
 			m := open(t, strings.Replace(message, head, forged, 1), w.options(bob))
 			wantVerdict(t, m, Valid, CoverageWhole)
-			want := map[string]string{"changed": "is not what its sender wrote", "removed": "does not have any more"}[kind]
+			want := map[string]string{"changed": "is not what its sender wrote", "removed": "does not have any more", "blanked": `outside "..."`}[kind]
 			wantWarning(t, m, want)
 			d := m.Verdict.DifferingHeaders
 			if m.Verdict.Subject != subject || len(d) != 1 || d[0].Name != "Subject" || d[0].Inside != subject || (d[0].Outside == "Pay Eve") != (kind == "changed") {
@@ -367,6 +369,83 @@ func TestPromotion(t *testing.T) {
 	wantWarning(t, m, "a Subject that its sender did not write")
 	if strings.Contains(written(t, m), "Subject") || m.Verdict.Subject != "" {
 		t.Error(show(m.Verdict))
+	}
+}
+
+// TestPromotionGenerated puts every field that may deceive anybody into every place inside of a message.
+func TestPromotionGenerated(t *testing.T) {
+	w := newWorld(t)
+	bob, eve := w.ca.Leaf("bob@example.org", testca.P256), w.ca.Leaf("eve@example.com", testca.P256)
+	const forged = "forged-value@example.net"
+	n := 0
+	for _, name := range []string{
+		"From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Date", "Message-ID", "In-Reply-To", "References", "Return-Path", "Received", "Delivered-To",
+		"Authentication-Results", "ARC-Authentication-Results", "DKIM-Signature", "Received-SPF", "X-Spam-Status", "X-Mailseal-Verdict", "X-Verified",
+		"Resent-From", "Resent-To", "Disposition-Notification-To", "List-Unsubscribe", "List-Post", "Autocrypt", "HP-Outer", "MIME-Version", "Importance", "X",
+	} {
+		for _, spelling := range []string{name, strings.ToUpper(name)} {
+			for place, inside := range map[string]string{
+				"hp":             spelling + ": " + forged + "\r\nContent-Type: text/plain; hp=cipher\r\n\r\nx\r\n",
+				"clear":          "Content-Type: text/plain; hp=clear\r\n" + spelling + ":\r\n " + forged + "\r\n\r\nx\r\n",
+				"bare":           spelling + ": " + forged + "\r\nContent-Type: text/plain\r\n\r\nx\r\n",
+				"wrapped":        "Content-Type: message/rfc822\r\n\r\n" + spelling + ": " + forged + "\r\n\r\nx\r\n",
+				"folded":         "Subject: a\r\n " + spelling + ": " + forged + "\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n",
+				"in the Subject": "Subject: =?utf-8?Q?a=0D=0A" + spelling + ":_" + forged + "?=\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n",
+			} {
+				for _, to := range []*testca.Leaf{nil, bob} {
+					n++
+					m := judgeAnything(t, w.protectedBy("From: eve@example.com\r\nX-Last: 1\r\n", inside, eve, to), w.options(bob))
+					if m == nil || m.Content() == nil {
+						continue
+					}
+					out := written(t, m)
+					e, err := entity.Read(strings.NewReader(out), int64(len(out)))
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, f := range e.Header.Fields {
+						if !f.Is("Subject") && strings.Contains(string(f.Raw), forged) {
+							t.Errorf("%s, %s: %q", name, place, f.Raw)
+						}
+					}
+					if len(m.Verdict.From) != 1 || m.Verdict.From[0] != "eve@example.com" {
+						t.Errorf("%s, %s: %s", name, place, show(m.Verdict))
+					}
+				}
+			}
+		}
+	}
+	if n < 200 {
+		t.Errorf("only %d", n)
+	}
+}
+
+// TestHeaderLimits: many differing fields, and a copy of hidden fields too far inside.
+func TestHeaderLimits(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.ca.Leaf("alice@example.com", testca.P256), w.ca.Leaf("bob@example.org", testca.P256)
+	var many strings.Builder
+	for i := range 4000 {
+		fmt.Fprintf(&many, "X-%d: 1\r\n", i)
+	}
+	m := open(t, w.protectedBy("From: alice@example.com\r\n", "From: alice@example.com\r\n"+many.String()+"Content-Type: text/plain; hp=clear\r\n\r\nx\r\n", alice, nil), w.options())
+	wantVerdict(t, m, Valid, CoverageWhole)
+	if len(m.Verdict.DifferingHeaders) != maxDiffering {
+		t.Errorf("%d fields", len(m.Verdict.DifferingHeaders))
+	}
+	long := "Subject: " + strings.Repeat("x", 1000)
+	m = open(t, w.protectedBy("From: alice@example.com\r\n", "From: alice@example.com\r\n"+long+"\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n", alice, nil), w.options())
+	for _, warning := range m.Verdict.Warnings {
+		if len(warning) > 400 {
+			t.Errorf("a warning of %d bytes", len(warning))
+		}
+	}
+	for lines, shown := range map[int]bool{10: false, maxLegacy / 4: true} {
+		body := strings.Repeat("ab\r\n", lines) + "\r\ntext\r\n"
+		m := open(t, w.protectedBy("From: alice@example.com\r\n", "From: alice@example.com\r\nContent-Type: text/plain; hp=cipher; hp-legacy-display=1\r\n\r\n"+body, alice, bob), w.options(bob))
+		if got := written(t, m); strings.Contains(got, "\r\nab\r\n") != shown || !strings.HasSuffix(got, "\r\ntext\r\n") {
+			t.Errorf("%d lines: %d bytes shown", lines, len(got))
+		}
 	}
 }
 

@@ -198,7 +198,7 @@ func (op *opener) warnMode(p protectedHeader) {
 // differing compares each field outside with what the sender wrote there (RFC 9788 §4.3). Fields that carriers add are their own.
 func (op *opener) differing(p protectedHeader) []DifferingHeader {
 	list := []DifferingHeader{}
-	sent, outer := entity.Header{Fields: p.sent}, op.message.outer
+	sent, inside, outside := op.texts(p.sent), op.texts(p.fields), op.texts(op.message.outer.Fields)
 	seen := map[string]bool{}
 	for _, name := range append(names(p.sent), append(names(p.fields), shownFields...)...) {
 		key := strings.ToLower(name)
@@ -206,12 +206,11 @@ func (op *opener) differing(p protectedHeader) []DifferingHeader {
 			continue
 		}
 		seen[key] = true
-		out := op.values(outer, name)
-		if slices.Equal(out, op.values(sent, name)) || key == "subject" && isPlaceholder(out) && !p.told && p.state != HeaderSigned {
+		out := outside[key]
+		if slices.Equal(out, sent[key]) || key == "subject" && isPlaceholder(out) && !p.told && p.state != HeaderSigned {
 			continue
 		}
-		inside := op.values(entity.Header{Fields: p.fields}, name)
-		list = append(list, DifferingHeader{Name: name, Outside: strings.Join(out, "\n"), Inside: strings.Join(inside, "\n")})
+		list = append(list, DifferingHeader{Name: name, Outside: strings.Join(out, "\n"), Inside: strings.Join(inside[key], "\n")})
 	}
 	return list
 }
@@ -231,13 +230,15 @@ func names(fields []entity.Field) []string {
 	return list
 }
 
-// values are the texts of all fields of this name. Carriers fold lines anew and choose other encodings, which changes no text.
-func (op *opener) values(h entity.Header, name string) []string {
-	list := []string{}
-	for _, f := range h.All(name) {
-		list = append(list, strings.Join(strings.Fields(op.decode(f.Value())), " "))
+// texts are those of all fields, by their names in lower case. Carriers fold lines anew and choose other encodings, which changes no
+// text.
+func (op *opener) texts(fields []entity.Field) map[string][]string {
+	texts := make(map[string][]string, len(fields))
+	for _, f := range fields {
+		key := strings.ToLower(f.Name)
+		texts[key] = append(texts[key], strings.Join(strings.Fields(op.decode(f.Value())), " "))
 	}
-	return list
+	return texts
 }
 
 func (op *opener) warnDiffering(d DifferingHeader, p protectedHeader) {
@@ -277,7 +278,7 @@ func (op *opener) bindProtected(p protectedHeader) {
 	if op.judge.sender.problem != "" || !inside.Has("From") || op.sameSender(p) {
 		return
 	}
-	problem := fmt.Sprintf("the protected From is %s, the message is from %s", clip(strings.Join(op.values(inside, "From"), ", ")), op.judge.sender.address)
+	problem := fmt.Sprintf("the protected From is %s, the message is from %s", clip(strings.Join(op.texts(inside.All("From"))["from"], ", ")), op.judge.sender.address)
 	op.warn("%s", problem)
 	for _, l := range op.layers {
 		for i := range l.signers {
