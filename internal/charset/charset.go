@@ -78,14 +78,19 @@ func (g *guessing) Read(p []byte) (int, error) {
 	if g.out == nil {
 		head := make([]byte, maxGuess)
 		n, err := io.ReadFull(g.src, head)
+		rest := g.src
 		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-			return 0, err
+			rest = broken{err} // after what could be read
 		}
 		head = head[:n]
-		g.out = transform.NewReader(io.MultiReader(bytes.NewReader(head), g.src), Guess(head).NewDecoder())
+		g.out = transform.NewReader(io.MultiReader(bytes.NewReader(head), rest), Guess(head).NewDecoder())
 	}
 	return g.out.Read(p)
 }
+
+type broken struct{ err error }
+
+func (b broken) Read([]byte) (int, error) { return 0, b.err }
 
 // Guess names the encoding of a text that has no label, as Japanese mail of the nineties has none: ISO-2022-JP by its escape sequences,
 // UTF-8 if it is that, then the one of Shift_JIS and EUC-JP in which it makes sense, then windows-1252, which is never wrong.
