@@ -3,7 +3,6 @@ package certpath
 import (
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/asn1"
 	"net"
 	"testing"
 
@@ -19,33 +18,12 @@ func under(constraint testca.Option, leaf ...testca.Option) func(*testing.T) pki
 	}
 }
 
-// subtrees makes nameConstraints of raw GeneralNames.
-func subtrees(critical bool, permitted, excluded [][]byte) testca.Option {
-	list := func(tag uint8, names [][]byte) []byte {
-		if len(names) == 0 {
-			return nil
-		}
-		var all [][]byte
-		for _, n := range names {
-			all = append(all, sequence(n))
-		}
-		return element(constructed(tag), all...)
-	}
-	return testca.Extension(oid.ExtNameConstraints, critical, sequence(list(0, permitted), list(1, excluded)))
-}
+var subtrees = testca.NameConstraints
 
 func names(n ...[]byte) [][]byte { return n }
 
 func otherName(id oid.OID, value string) []byte {
 	return element(constructed(0), oidDER(id), element(constructed(0), element(12, []byte(value))))
-}
-
-func directory(t testing.TB, n pkix.Name) []byte {
-	raw, err := asn1.Marshal(n.ToRDNSequence())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return element(constructed(4), raw)
 }
 
 func TestNameConstraints(t *testing.T) {
@@ -81,7 +59,7 @@ func TestNameConstraints(t *testing.T) {
 	san := func(n ...[]byte) testca.Option { return testca.AltNames(false, n...) }
 	upn := oid.OID("1.3.6.1.4.1.311.20.2.3")
 	example := pkix.Name{CommonName: alice, Organization: []string{"Example"}, Country: []string{"DE"}}
-	base := func(n pkix.Name) []byte { return directory(t, n) }
+	base := func(n pkix.Name) []byte { return testca.Directory(n) }
 
 	for _, tt := range []struct {
 		name string
@@ -211,7 +189,7 @@ func TestNameConstraintsOfSeveral(t *testing.T) {
 		})
 	}
 	t.Run("authority below is bound by its name", func(t *testing.T) {
-		root := testca.NewRoot(t, "Root", subtrees(true, nil, names(directory(t, pkix.Name{Country: []string{"FR"}}))))
+		root := testca.NewRoot(t, "Root", subtrees(true, nil, names(testca.Directory(pkix.Name{Country: []string{"FR"}}))))
 		a := root.Authority("A", testca.Subject(pkix.Name{Country: []string{"FR"}, CommonName: "A"}))
 		p := of(root, a.Leaf(alice, testca.P256))
 		check(t, p, options(p), NameConstraint)
@@ -229,7 +207,7 @@ func TestNameConstraintsOfSeveral(t *testing.T) {
 	t.Run("self-issued authority is passed over", func(t *testing.T) {
 		root := testca.NewRoot(t, "Root")
 		fr := testca.Subject(pkix.Name{Country: []string{"FR"}, CommonName: "A"})
-		a := root.Authority("A", fr, subtrees(true, nil, names(directory(t, pkix.Name{Country: []string{"FR"}}))))
+		a := root.Authority("A", fr, subtrees(true, nil, names(testca.Directory(pkix.Name{Country: []string{"FR"}}))))
 		rolled := a.AuthorityOf(testca.P384, "A", fr)
 		p := of(root, rolled.Leaf(alice, testca.P256))
 		check(t, p, options(p), 0)

@@ -18,36 +18,13 @@ const (
 	anyPolicy         = oid.AnyPolicy
 )
 
-func asserts(ids ...oid.OID) testca.Option {
-	var list [][]byte
-	for _, id := range ids {
-		list = append(list, sequence(oidDER(id)))
-	}
-	return testca.Extension(oid.ExtCertificatePolicies, false, sequence(list...))
-}
-
-func mapsTo(pairs ...oid.OID) testca.Option {
-	var list [][]byte
-	for i := 0; i < len(pairs); i += 2 {
-		list = append(list, sequence(oidDER(pairs[i]), oidDER(pairs[i+1])))
-	}
-	return testca.Extension(oid.ExtPolicyMappings, true, sequence(list...))
-}
-
-// requires makes policyConstraints; -1 leaves a number out.
-func requires(explicit, inhibitMapping int64) testca.Option {
-	var parts [][]byte
-	for i, n := range []int64{explicit, inhibitMapping} {
-		if n >= 0 {
-			parts = append(parts, element(context(uint8(i)), integer(n)[2:]))
-		}
-	}
-	return testca.Extension(oid.ExtPolicyConstraints, true, sequence(parts...))
-}
-
-func inhibitsAny(n int64) testca.Option {
-	return testca.Extension(oid.ExtInhibitAnyPolicy, true, integer(n))
-}
+// Short names for what the tables below are made of.
+var (
+	asserts     = testca.Policies
+	mapsTo      = testca.PolicyMappings
+	requires    = testca.PolicyConstraints
+	inhibitsAny = testca.InhibitAnyPolicy
+)
 
 type level []testca.Option
 

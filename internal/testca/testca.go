@@ -127,6 +127,7 @@ func (a *Authority) Leaf(email string, kind Kind, options ...Option) *Leaf {
 
 func (a *Authority) issue(template *x509.Certificate, public crypto.PublicKey) *cert.Certificate {
 	a.t.Helper()
+	template.AuthorityKeyId = a.Certificate.SubjectKeyID // crypto/x509 leaves it out where both names are the same
 	parent := &x509.Certificate{
 		RawSubject:   a.Certificate.RawSubject,
 		SubjectKeyId: a.Certificate.SubjectKeyID,
