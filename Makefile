@@ -76,6 +76,9 @@ fuzz: ## run every fuzz target for FUZZTIME
 fuzz-long: ## go on until docs/fuzzing.md counts EXECUTIONS of each fuzz target
 	scripts/fuzz --until $(EXECUTIONS)
 
+mutation: ## change the code of the verdict in a thousand small ways; its tests must notice (20 minutes)
+	$(GO) run ./scripts/mutation
+
 mutants: ## change the structure of good messages in MUTANTS ways; none may pass for another
 	MAILSEAL_MUTANTS=$(MUTANTS) $(GO) test -count=1 -timeout 2h -v -run '^TestMutants$$' ./cms
 
