@@ -87,11 +87,17 @@ func (w *world) signerOf() *cms.Signer {
 	return &cms.Signer{Key: w.signer.Signer(), Certificate: w.signer.Certificate, Chain: w.signer.Chain}
 }
 
+// second is another key of the same person.
+func (w *world) second() *cms.Signer {
+	l := w.issuing.Leaf("alice@example.com", testca.P256, testca.Validity(date(2024, time.August), endOfSign))
+	return &cms.Signer{Key: l.Signer(), Certificate: l.Certificate, Chain: l.Chain}
+}
+
 // mail is a signed mail, taken apart.
-func (w *world) mail(opaque bool) *Source {
+func (w *world) mail(opaque bool, further ...*cms.Signer) *Source {
 	w.t.Helper()
 	var out bytes.Buffer
-	err := smime.Sign(&out, strings.NewReader(letter), int64(len(letter)), &smime.SignOptions{Signers: []*cms.Signer{w.signerOf()}, Time: signedAt, Opaque: opaque})
+	err := smime.Sign(&out, strings.NewReader(letter), int64(len(letter)), &smime.SignOptions{Signers: append([]*cms.Signer{w.signerOf()}, further...), Time: signedAt, Opaque: opaque})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -258,6 +264,7 @@ func TestOpenSSL(t *testing.T) {
 		"B-LT, opaque": {w.mail(true), cades.BLT, 6},
 		"B-LT, a file": {w.file(), cades.BLT, 6},
 		"B-LTA":        {w.mail(false), cades.BLTA, 7},
+		"two signers":  {w.mail(false, w.second()), cades.BLT, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
 			record, _ := w.make(tt.src, tt.level)

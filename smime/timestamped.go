@@ -13,14 +13,13 @@ import (
 // authority's certificate must be good at the time of the judgement, or at an earlier time at which an archive timestamp proves that
 // the timestamp was there: who has its key later can put any time into one.
 func (j *judge) prove(r *cms.SignerResult, s *cms.SignedReader) *cades.Proof {
-	o := &cades.Options{
+	if len(r.Timestamps)+len(r.ArchiveTimestamps) == 0 {
+		return &cades.Proof{}
+	}
+	p := cades.Prove(r, s, &cades.Options{
 		Anchors: j.o.Anchors, Intermediates: j.o.Intermediates, At: j.o.At, Now: j.o.Now,
-		Evidence: revocation.Evidence{CRLs: j.o.CRLs}, Fetcher: j.o.Revocation,
-	}
-	if len(r.Timestamps)+len(r.ArchiveTimestamps) > 0 {
-		o.Budget = j.budget()
-	}
-	p := cades.Prove(r, s, o)
+		Evidence: revocation.Evidence{CRLs: j.o.CRLs}, Fetcher: j.o.Revocation, Budget: j.budget(),
+	})
 	for _, stamp := range append(append([]*cades.Stamp{}, p.Archive...), p.Timestamps...) {
 		var e *revocation.Error
 		if errors.As(stamp.Why, &e) {
