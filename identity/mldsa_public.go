@@ -26,33 +26,41 @@ var (
 // publicOf makes the encoded public key of an expanded private key of the right
 // size, and holds tr and t0 in it against what they must be.
 func (set mldsaSet) publicOf(expanded []byte) ([]byte, error) {
-	rho, tr, rest := expanded[:32], expanded[64:128], expanded[128:]
+	public, t0, inRange := set.derive(expanded)
+	if !inRange {
+		return nil, errMLDSARange
+	}
+	tr := expanded[64:128]
+	same := subtle.ConstantTimeCompare(t0, expanded[len(expanded)-len(t0):]) & subtle.ConstantTimeCompare(sha3.SumSHAKE256(public, 64), tr)
+	if same != 1 {
+		return nil, errMLDSAPair
+	}
+	return public, nil
+}
+
+// derive makes what follows from rho, s1 and s2 (FIPS 204, Algorithm 6), and tells
+// whether these two are in range.
+func (set mldsaSet) derive(expanded []byte) (public, t0 []byte, inRange bool) {
+	rho, rest := expanded[:32], expanded[128:]
 	width := bits.Len(uint(2 * set.eta))
 	vectors := make([]mldsaPoly, set.l+set.k) // s1, s2
-	inRange := true
+	inRange = true
 	for i := range vectors {
 		inRange = vectors[i].unpackShort(rest[:32*width], width, uint64(set.eta)) && inRange
 		rest = rest[32*width:]
-	}
-	if !inRange {
-		return nil, errMLDSARange
 	}
 	s1, s2 := vectors[:set.l], vectors[set.l:]
 	for i := range s1 {
 		s1[i].transform()
 	}
-	public, t0 := append([]byte(nil), rho...), []byte(nil)
+	public = append(public, rho...)
 	for i := range s2 {
 		t := mldsaRow(rho, i, s1)
 		high, low := t.split(&s2[i])
 		public = appendBits(public, &high, 10)
 		t0 = appendBits(t0, &low, mldsaD)
 	}
-	same := subtle.ConstantTimeCompare(t0, rest) & subtle.ConstantTimeCompare(sha3.SumSHAKE256(public, 64), tr)
-	if same != 1 {
-		return nil, errMLDSAPair
-	}
-	return public, nil
+	return public, t0, inRange
 }
 
 // unpackShort reads coefficients from -eta to eta (FIPS 204, Algorithm 19).

@@ -1,9 +1,11 @@
 package identity
 
 import (
+	"crypto/sha3"
 	"errors"
 	"testing"
 
+	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/testca"
 )
 
@@ -47,5 +49,28 @@ func TestEveryKindOfKey(t *testing.T) {
 	der[len(der)-1] ^= 1
 	if _, err := ParsePrivateKey(der); !errors.Is(err, ErrMalformed) {
 		t.Errorf("SLH-DSA key with another root: %v", err)
+	}
+}
+
+// An expanded ML-DSA key may agree with itself and still be none: coefficients of
+// its secrets that are too large are found by themselves.
+func TestMLDSARange(t *testing.T) {
+	for _, id := range []oid.OID{oid.MLDSA44, oid.MLDSA65, oid.MLDSA87} {
+		set := mldsaParameters(id)
+		_, key := set.scheme.DeriveKey(make([]byte, 32))
+		expanded, err := key.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := set.parseExpanded(expanded); err != nil {
+			t.Errorf("%s: %v", id.Name(), err)
+		}
+		expanded[128] |= 0x0f // the first coefficient of s1
+		public, t0, _ := set.derive(expanded)
+		copy(expanded[64:], sha3.SumSHAKE256(public, 64))
+		copy(expanded[len(expanded)-len(t0):], t0)
+		if _, err := set.parseExpanded(expanded); !errors.Is(err, errMLDSARange) {
+			t.Errorf("%s: %v, want %v", id.Name(), err, errMLDSARange)
+		}
 	}
 }
