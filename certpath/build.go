@@ -41,7 +41,6 @@ func (s *search) run(leaf *cert.Certificate) ([]*cert.Certificate, error) {
 	path := []*cert.Certificate{leaf}
 	fault := s.checkLeaf(leaf)
 	if slices.ContainsFunc(s.anchorsNamed(leaf.Subject), leaf.Equal) {
-		s.limit = len(path)
 		fault = worse(fault, s.checkDistrust(path))
 		if fault == nil && s.accepted(path) {
 			return path, nil

@@ -94,6 +94,7 @@ func TestIPWithin(t *testing.T) {
 		{four(192, 0, 2, 1), four(192, 0, 2, 0, 255, 255, 0, 255), unclear},
 		{four(192, 0, 2, 1), four(192, 0, 2, 0, 255, 255, 255, 1), unclear},
 		{four(192, 0, 2, 1), four(192, 0, 2, 0, 254, 255, 255, 0), unclear},
+		{four(192, 0, 2, 1), four(192, 0, 2, 0, 127, 255, 255, 0), unclear},
 		{four(192, 0, 2, 1), four(192, 0, 2, 0), unclear},
 		{four(192, 0, 2), four(192, 0, 2, 0, 255, 255, 255, 0), unclear},
 		{nil, four(192, 0, 2, 0, 255, 255, 255, 0), unclear},
