@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,14 +95,21 @@ func (r *run) all() {
 		return
 	}
 	r.open()
-	if strings.HasPrefix(r.c.Name, "sender/generated") {
-		return // hundreds that differ in one line
+	if !r.twice() {
+		return
 	}
 	if len(r.c.Keys) == 0 {
 		r.verify()
 	} else if len(r.c.CRLs) == 0 {
 		r.decrypt()
 	}
+}
+
+// twice tells whether the case is worth a second command, which takes its time: those that are valid, those that must be answered
+// alike, the slow ones, and of the others one in four. The library has seen them all.
+func (r *run) twice() bool {
+	group, _, _ := strings.Cut(r.c.Name, "/")
+	return r.c.Expect == Valid || r.c.Alike != "" || group == "bomb" || group == "path" || crc32.ChecksumIEEE([]byte(r.c.Name))%4 == 0
 }
 
 // start runs the program in the folder of the message, under the limits.
