@@ -2,8 +2,6 @@ package cli
 
 import (
 	"errors"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/mailseal/mailseal/identity"
@@ -12,31 +10,18 @@ import (
 	"github.com/mailseal/mailseal/smime"
 )
 
-// bookFolder is where the address book is.
-func (p *program) bookFolder() (string, error) {
-	home, err := p.home()
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(home, "book"), nil
-}
-
 // book opens the person's address book, making the folder if it is not there yet.
 func (p *program) book() (*identity.Book, error) {
-	dir, err := p.bookFolder()
+	home, err := p.home()
 	if err != nil {
 		return nil, err
 	}
-	return identity.OpenBook(dir)
+	return identity.OpenBook(filepath.Join(home, "book"))
 }
 
 // contacts are those of an address; none if there is no book.
 func (p *program) contacts(address mailbox.Mailbox) ([]*identity.Contact, error) {
-	dir, err := p.bookFolder()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+	if !p.hasFolder("book") {
 		return nil, nil
 	}
 	book, err := p.book()
@@ -56,6 +41,9 @@ func (p *program) contacts(address mailbox.Mailbox) ([]*identity.Contact, error)
 func (p *program) learn(m *smime.Message, o *judgeOptions) {
 	if m.Learned == nil || o.noLearn || o.at != "" {
 		return
+	}
+	if _, err := p.home(); err != nil {
+		return // nobody's machine
 	}
 	if err := p.learnAll(m.Learned, len(o.trust) > 0); err != nil {
 		p.say("mailseal: warning: what the mail tells about its signer was not kept: %v", err)

@@ -75,14 +75,6 @@ func (o *planOptions) resolve(p *program) (*plannable, error) {
 	if err != nil {
 		return nil, err
 	}
-	policy, err := p.policy(o.trust, o.intermediates)
-	if err != nil {
-		return nil, err
-	}
-	if policy.CRLs, err = readCRLs(o.crls); err != nil {
-		return nil, fmt.Errorf("revocation lists: %w", err)
-	}
-	policy.Profile, policy.Cipher = chosen, cipher
 	for i := range addressees {
 		for j := range addressees[i].Candidates {
 			if c := &addressees[i].Candidates[j]; len(o.trust) > 0 {
@@ -90,6 +82,14 @@ func (o *planOptions) resolve(p *program) (*plannable, error) {
 			}
 		}
 	}
+	policy, err := p.policy(addressees, o.trust, o.intermediates)
+	if err != nil {
+		return nil, err
+	}
+	if policy.CRLs, err = readCRLs(o.crls); err != nil {
+		return nil, fmt.Errorf("revocation lists: %w", err)
+	}
+	policy.Profile, policy.Cipher = chosen, cipher
 	pl := &plannable{addressees, policy}
 	if missing := pl.with(nil).Missing(); len(missing) > 0 && !o.show {
 		return nil, missingKeys(missing)

@@ -23,7 +23,7 @@ func (p *program) recipientsWith(to []string, o *cms.RecipientOptions) ([]*cms.R
 	if err != nil {
 		return nil, err
 	}
-	policy, err := p.policy(nil, nil)
+	policy, err := p.policy(addressees, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -44,9 +44,14 @@ func (p *program) recipientsWith(to []string, o *cms.RecipientOptions) ([]*cms.R
 }
 
 // policy judges the certificates that were not given by hand by the roots that are
-// always trusted, or by those that --trust names.
-func (p *program) policy(trust, intermediates []string) (*smime.Policy, error) {
+// always trusted, or by those that --trust names. Where there are none such, no root is
+// looked for: files are encrypted to without any home.
+func (p *program) policy(to []smime.Addressee, trust, intermediates []string) (*smime.Policy, error) {
 	o := &smime.Policy{At: p.env.Now()}
+	judged := func(c smime.Candidate) bool { return !c.Trusted }
+	if !slices.ContainsFunc(to, func(a smime.Addressee) bool { return slices.ContainsFunc(a.Candidates, judged) }) {
+		return o, nil
+	}
 	var err error
 	if o.Anchors, o.Store, err = p.trustAnchors(trust); err != nil {
 		return nil, fmt.Errorf("trusted roots: %w", err)
@@ -145,11 +150,7 @@ func (p *program) addresseeAt(name string) (smime.Addressee, error) {
 
 // ownCertificates are those of an address in the key store; none if there is no store.
 func (p *program) ownCertificates(address mailbox.Mailbox) ([]*cert.Certificate, error) {
-	home, err := p.home()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(filepath.Join(home, "identities")); errors.Is(err, fs.ErrNotExist) {
+	if !p.hasFolder("identities") {
 		return nil, nil
 	}
 	store, err := p.store()
@@ -161,6 +162,17 @@ func (p *program) ownCertificates(address mailbox.Mailbox) ([]*cert.Certificate,
 		return nil, nil
 	}
 	return certs, err
+}
+
+// hasFolder tells whether the home has that folder: what only looks makes none, and
+// does without a home.
+func (p *program) hasFolder(name string) bool {
+	home, err := p.home()
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(home, name))
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // addLearned adds what the address book has: its certificate is a candidate, a change
