@@ -42,7 +42,7 @@ func Encrypt(dst io.Writer, src io.ReaderAt, size int64, o *EncryptOptions) erro
 		return err
 	}
 	if !d.has("Date") {
-		if err := d.date(o.Time, false); err != nil {
+		if err := d.date(o.Time, false, nil); err != nil {
 			return err
 		}
 	}
@@ -96,7 +96,7 @@ func sealedDraft(src io.ReaderAt, size int64, s *SignOptions, e *EncryptOptions)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := d.date(s.Time, s.Redate); err != nil {
+	if err := d.date(s.Time, s.Redate, s.Redated); err != nil {
 		return nil, nil, err
 	}
 	if err := d.protect(e.Headers, true, e.DecodeHeader); err != nil {

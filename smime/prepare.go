@@ -70,7 +70,8 @@ func (e *DateError) Error() string {
 }
 
 // date gives the message a Date if it has none, and holds one that it has to the signing time.
-func (d *draft) date(at time.Time, redate bool) error {
+// redated, if not nil, is told of one that was replaced.
+func (d *draft) date(at time.Time, redate bool, redated func(old time.Time)) error {
 	if at.IsZero() {
 		return nil
 	}
@@ -85,6 +86,9 @@ func (d *draft) date(at time.Time, redate bool) error {
 		return nil
 	case !redate:
 		return &DateError{date, at}
+	}
+	if redated != nil {
+		redated(date)
 	}
 	for i, f := range d.outer {
 		if f.Is("Date") {

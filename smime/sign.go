@@ -28,8 +28,10 @@ type SignOptions struct {
 	// Time is the signing time, and becomes the message's Date if it has none. Programs refuse a signature when Date and
 	// signing time are an hour or more apart, so a Date that is more than 55 minutes from it is a [DateError].
 	Time time.Time
-	// Redate puts the signing time in place of such a Date.
-	Redate bool
+	// Redate puts the signing time in place of such a Date, and Redated, if not nil, is told which one that was; its zero is one that
+	// nobody can read.
+	Redate  bool
+	Redated func(old time.Time)
 	// Headers, if not "", protects the header too (RFC 9788): a copy of it is signed. Nothing is hidden, whatever the policy, unless
 	// the message is encrypted as well, by [Seal], which asks EncryptOptions.
 	Headers HeaderPolicy
@@ -59,7 +61,7 @@ func Sign(dst io.Writer, src io.ReaderAt, size int64, o *SignOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := d.date(o.Time, o.Redate); err != nil {
+	if err := d.date(o.Time, o.Redate, o.Redated); err != nil {
 		return err
 	}
 	if err := d.protect(o.Headers, false, nil); err != nil {

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -51,7 +52,7 @@ func (o *contentOptions) apply(eo *smime.EncryptOptions, by *smime.Profile) (err
 	return err
 }
 
-const redateHelp = "give a mail whose Date is more than 55 minutes from now the present time"
+const redateHelp = "give a mail whose Date is more than 55 minutes from now the present one; --redate=false refuses it"
 
 // dated says what to do about a mail that is too old, or too new, to be signed now.
 func dated(err error) error {
@@ -59,5 +60,10 @@ func dated(err error) error {
 	if !errors.As(err, &wrong) {
 		return err
 	}
-	return broken(err, "correct its Date, or give it the present one with --redate")
+	return broken(err, "correct its Date, or let it have the present one: leave --redate=false out")
+}
+
+// sayRedated tells that a mail was given another Date.
+func (p *program) sayRedated(old time.Time) {
+	p.say("mailseal: note: the mail was dated %s and has the present Date now: mail programs refuse a signature made at another time", old.Format(time.RFC1123Z))
 }

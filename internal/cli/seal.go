@@ -64,7 +64,7 @@ func (p *program) runSeal(ctx context.Context, file string, o *sealOptions) erro
 		return err
 	}
 	// Opaque, asked for or not: inside encryption nobody is served by the other form.
-	so := &smime.SignOptions{Signers: signers, Time: p.env.Now(), Redate: o.sign.redate, Profile: chosen}
+	so := &smime.SignOptions{Signers: signers, Time: p.env.Now(), Redate: o.sign.redate, Redated: p.sayRedated, Profile: chosen}
 	if so.Timestamp, err = timestampClient(ctx, o.sign.timestamp); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ type signOptions struct {
 func (o *signOptions) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&o.as, "as", nil, asHelp)
 	cmd.Flags().BoolVar(&o.opaque, "opaque", false, "put the message inside the signature (application/pkcs7-mime) instead of beside it")
-	cmd.Flags().BoolVar(&o.redate, "redate", false, redateHelp)
+	cmd.Flags().BoolVar(&o.redate, "redate", true, redateHelp)
 	addTimestampFlag(cmd, &o.timestamp)
 	cmd.Flags().StringVar(&o.receipt, "request-receipt", "", "ask those who read the mail for a signed receipt (RFC 2634), to `ADDR` or, without a value, to the address of the first signer's certificate")
 	cmd.Flags().Lookup("request-receipt").NoOptDefVal = ownAddress
@@ -73,7 +73,7 @@ func (p *program) runSign(ctx context.Context, file string, o *signOptions) erro
 	if err != nil {
 		return err
 	}
-	so := &smime.SignOptions{Signers: signers, Opaque: o.opaque, Time: p.env.Now(), Redate: o.redate, Profile: chosen}
+	so := &smime.SignOptions{Signers: signers, Opaque: o.opaque, Time: p.env.Now(), Redate: o.redate, Redated: p.sayRedated, Profile: chosen}
 	if so.Headers, err = o.headers.policy(chosen); err != nil {
 		return err
 	}
