@@ -410,7 +410,10 @@ func TestDecryptionFailuresAreAlike(t *testing.T) {
 			end[len(end)-20] ^= 0x55 // CBC: the padding's block before; GCM: the ciphertext's end or the tag
 			damage["end of content"] = end
 			for where, d := range damage {
-				_, _, err := decrypt(d, keys...)
+				content, _, err := decrypt(d, keys...)
+				if err == nil && c == AES256CBC && where == "encrypted key" && !bytes.Equal(content, text(100)) {
+					continue // one random key in 256 leaves a padding that fits
+				}
 				if err != ErrDecrypt { //nolint:errorlint // not even wrapped: alike to the letter
 					t.Errorf("%v %v, %s: %v", kind, c, where, err)
 				}

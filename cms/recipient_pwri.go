@@ -17,10 +17,10 @@ import (
 )
 
 // Iterations of PBKDF2: what is written, and the most that is read. The latter
-// takes some seconds.
+// takes a second or two, and whoever sends a message chooses it.
 const (
 	PasswordIterations    = 600_000
-	MaxPasswordIterations = 10_000_000
+	MaxPasswordIterations = 2_000_000
 	saltSize              = 16
 	maxSalt               = 1 << 10
 )
