@@ -166,7 +166,7 @@ func (p *Proof) judge(s *Stamp, budget int) {
 // (RFC 3161 §4, items 1 and 2; where no reason is given, the timestamp is lost).
 // A source that was asked in vain leaves open whether the key is safe.
 func (p *Proof) revokedAuthority(s *Stamp, chain []*cert.Certificate) error {
-	status, err := p.options.check(chain, join(p.options.Evidence, p.embedded(chain)), s.Judged, nil)
+	status, err := p.options.check(chain, p.options.Evidence, p.embedded(chain), s.Judged, nil)
 	var e *revocation.Error
 	if !errors.As(err, &e) {
 		return nil

@@ -144,7 +144,7 @@ func (w *raising) tooLate(a *Assessment) error {
 	if err != nil {
 		return fmt.Errorf("a timestamp now would prove nothing: %w", err)
 	}
-	if status, err := w.o.check(chain, join(w.o.Evidence, a.embedded(chain)), w.o.At, nil); status == revocation.Revoked {
+	if status, err := w.o.check(chain, w.o.Evidence, a.embedded(chain), w.o.At, nil); status == revocation.Revoked {
 		return fmt.Errorf("a timestamp now would prove nothing: %w", err)
 	}
 	return nil
@@ -198,7 +198,7 @@ func (w *raising) material(amendment *cms.Amendment, a *Assessment, chain, token
 			e = since(e, below, at)
 		}
 		// What is not known all the same is among what the assessment misses.
-		_, _ = w.o.check(below, join(e, used), at, &used)
+		_, _ = w.o.check(below, join(e, used), revocation.Evidence{}, at, &used)
 	}
 	add(used.Certificates...)
 	for _, l := range used.CRLs {

@@ -9,11 +9,15 @@ import (
 )
 
 // check asks about the revocation of a chain, at a time that is proven when it
-// lies before the judgement.
-func (o *Options) check(chain []*cert.Certificate, e revocation.Evidence, at time.Time, used *revocation.Evidence) (revocation.Status, error) {
+// lies before the judgement. What the message brought and is about a proven time
+// is kept for this; about the present, the sources are asked all the same.
+func (o *Options) check(chain []*cert.Certificate, e, brought revocation.Evidence, at time.Time, used *revocation.Evidence) (revocation.Status, error) {
 	e.Certificates = append(slices.Clip(e.Certificates), o.Intermediates...)
+	if at.Before(o.At) {
+		e, brought = join(e, brought), revocation.Evidence{}
+	}
 	return revocation.Check(chain, &revocation.Options{
-		Evidence: e, Fetcher: o.Fetcher, At: at, Proven: at.Before(o.At), Now: o.now(), Used: used,
+		Evidence: e, Brought: brought, Fetcher: o.Fetcher, At: at, Proven: at.Before(o.At), Now: o.now(), Used: used,
 	})
 }
 
@@ -97,8 +101,8 @@ func (p *Proof) Revocation(chain []*cert.Certificate) (revocation.Status, error)
 func (p *Proof) standing(chain []*cert.Certificate, given, embedded revocation.Evidence, at time.Time) (revocation.Status, error) {
 	offline := *p.options
 	offline.Fetcher = nil
-	if status, err := offline.check(chain, join(given, embedded), at, nil); status == revocation.Revoked {
+	if status, err := offline.check(chain, given, embedded, at, nil); status == revocation.Revoked {
 		return status, err
 	}
-	return p.options.check(chain, join(given, since(embedded, chain, at)), at, nil)
+	return p.options.check(chain, given, since(embedded, chain, at), at, nil)
 }

@@ -40,6 +40,7 @@ func newChecker(chain []*cert.Certificate, o *Options) *checker {
 		k.now = o.At
 	}
 	k.evidence.add(o.Evidence)
+	k.evidence.Certificates = append(k.evidence.Certificates, o.Brought.Certificates...)
 	return k
 }
 
@@ -60,18 +61,20 @@ func (k *checker) ask(path []*cert.Certificate) *answer {
 }
 
 // find looks into the evidence, and where that has no answer asks the sources
-// that the certificate names. circular says that the answer would be another
-// one if something else were being asked about.
+// that the certificate names. What was brought counts as far as it says
+// "revoked", or as there is nobody to ask. circular says that the answer would
+// be another one if something else were being asked about.
 func (k *checker) find(path []*cert.Certificate) (a *answer, circular bool) {
-	q := k.question(path)
-	if q.answered() {
-		return q.answer(), q.circular
+	all := k.question(path, k.o.Brought)
+	if all.answer().status == Revoked || k.o.Fetcher == nil || !namesSource(path[0]) {
+		return all.answer(), all.circular
 	}
-	if c := path[0]; k.o.Fetcher != nil && namesSource(c) && !k.fetched[c] {
+	q := k.question(path, Evidence{})
+	if c := path[0]; !q.answered() && !k.fetched[c] {
 		k.fetched[c] = true
 		_, err := k.o.Fetcher.Fetch(c, path[1], func(e Evidence) bool {
 			k.evidence.add(e)
-			q = k.question(path)
+			q = k.question(path, Evidence{})
 			return q.answered()
 		})
 		q.fetched(err)

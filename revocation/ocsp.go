@@ -11,9 +11,9 @@ import (
 
 // askResponses asks every OCSP response that has an answer about the
 // certificate (RFC 6960 §3.2). Those about others are passed over.
-func (q *question) askResponses() {
+func (q *question) askResponses(responses []*cert.OCSPResponse) {
 	looked := 0
-	for _, r := range q.evidence.Responses {
+	for _, r := range responses {
 		if r == nil || r.Basic == nil {
 			continue
 		}

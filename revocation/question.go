@@ -33,11 +33,11 @@ const (
 	holdReason cert.ReasonFlags = 1 << 6
 )
 
-// question looks through the evidence.
-func (k *checker) question(path []*cert.Certificate) *question {
+// question looks through the evidence and then through what was brought.
+func (k *checker) question(path []*cert.Certificate, brought Evidence) *question {
 	q := &question{checker: k, certificate: path[0], above: path[1:]}
-	q.askResponses()
-	q.askLists()
+	q.askResponses(slices.Concat(k.evidence.Responses, brought.Responses))
+	q.askLists(slices.Concat(k.evidence.CRLs, brought.CRLs))
 	return q
 }
 
@@ -57,7 +57,7 @@ func (q *question) answer() *answer {
 		a.status = Good
 	case noRevAvail(q.certificate):
 		a.status, a.concerned = Good, true
-	case !q.concerned && !q.o.Every && len(q.o.CRLs) == 0 && len(q.o.Responses) == 0:
+	case !q.concerned && !q.o.Every && q.o.nothing():
 		a.status = NotChecked
 	default:
 		a.status = Unknown

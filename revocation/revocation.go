@@ -108,8 +108,14 @@ type Fetcher interface {
 // Options say what to ask and for which time. At is needed.
 type Options struct {
 	Evidence
+	// Brought is what came with the thing that is judged. Whoever made that
+	// could not make the lists, and could choose old ones from before a
+	// revocation: with a Fetcher they are no answer about a certificate that
+	// names a source, unless it is that the certificate is revoked. Their
+	// Certificates are hints like others.
+	Brought Evidence
 	// Fetcher, if not nil, is used for certificates about which Evidence has no
-	// answer and which name a source.
+	// answer, whatever was brought, and which name a source.
 	Fetcher Fetcher
 
 	// At is the time for which the question is asked.
@@ -130,6 +136,11 @@ type Options struct {
 
 	// Used, if not nil, receives what the answers rest on.
 	Used *Evidence
+}
+
+// nothing tells whether there is nothing to ask, sources apart.
+func (o *Options) nothing() bool {
+	return len(o.CRLs)+len(o.Responses)+len(o.Brought.CRLs)+len(o.Brought.Responses) == 0
 }
 
 // Error says why a status is [Revoked] or [Unknown]. Its text is one line

@@ -11,8 +11,8 @@ import (
 
 // addRevocation says whether a certificate of the chain is revoked. Asked are the lists that the caller gave, the lists and OCSP
 // responses in the message (RFC 5652 §10.2.1, RFC 5940), and what the certificates name as sources, if the caller has somebody who
-// fetches. Whoever signed the message chose what is in it, and could not make it: it counts like any other, but where it has no
-// answer nobody has been asked in vain.
+// fetches. Whoever signed the message chose what is in it, and could not make it. It is no reason not to ask: a list from before a
+// revocation may be fresh by its dates. And where it has no answer nobody has been asked in vain.
 func (j *judge) addRevocation(f *finding, chain []*cert.Certificate, s *cms.SignedReader, p *cades.Proof) {
 	status, err := j.revocation(chain, s, p)
 	switch {
@@ -32,15 +32,15 @@ func (j *judge) revocation(chain []*cert.Certificate, s *cms.SignedReader, p *ca
 	if p != nil && !p.Time.IsZero() && p.Time.Before(j.o.At) {
 		return p.Revocation(chain)
 	}
-	return revocation.Check(chain, &revocation.Options{Evidence: j.evidence(s), Fetcher: j.o.Revocation, At: j.o.At, Now: j.o.Now})
+	return revocation.Check(chain, &revocation.Options{
+		Evidence: revocation.Evidence{CRLs: j.o.CRLs, Certificates: j.o.Intermediates}, Brought: brought(s),
+		Fetcher: j.o.Revocation, At: j.o.At, Now: j.o.Now,
+	})
 }
 
-// evidence is what the caller gave and what the message brings. What cannot be read in it is nothing.
-func (j *judge) evidence(s *cms.SignedReader) revocation.Evidence {
-	e := revocation.Evidence{
-		CRLs:         append([]*cert.CRL{}, j.o.CRLs...),
-		Certificates: append(append([]*cert.Certificate{}, j.o.Intermediates...), s.Certificates()...),
-	}
+// brought is what the message has. What cannot be read in it is nothing.
+func brought(s *cms.SignedReader) revocation.Evidence {
+	e := revocation.Evidence{Certificates: s.Certificates()}
 	for _, der := range s.CRLs() {
 		if crl, err := cert.ParseCRL(der); err == nil {
 			e.CRLs = append(e.CRLs, crl)

@@ -82,7 +82,12 @@ func TestRevocationTable(t *testing.T) {
 		{"list inside, old, and the source is asked", named, cms.SignOptions{CRLs: [][]byte{stale}}, nil, &source{lists: []*cert.CRL{parse(list(named))}}, StatusRevoked, Invalid, false, 1},
 		{"list inside, good, list given old", silent, cms.SignOptions{CRLs: [][]byte{list()}}, []*cert.CRL{parse(stale)}, nil, StatusValid, Valid, false, 0},
 		{"response inside, good", silent, cms.SignOptions{OCSPResponses: [][]byte{response(silent, cert.OCSPGood)}}, nil, nil, StatusValid, Valid, false, 0},
-		{"response inside, good, and the source is not asked", named, cms.SignOptions{OCSPResponses: [][]byte{response(named, cert.OCSPGood)}}, nil, &source{}, StatusValid, Valid, false, 0},
+		{"list inside, good, and the source says revoked", named, cms.SignOptions{CRLs: [][]byte{list()}}, nil, &source{lists: []*cert.CRL{parse(list(named))}}, StatusRevoked, Invalid, false, 1},
+		{"list inside, good, and the source is silent", named, cms.SignOptions{CRLs: [][]byte{list()}}, nil, &source{}, StatusRevocationUnknown, Unknown, false, 1},
+		{"list inside, revoked, and the source is not asked", named, cms.SignOptions{CRLs: [][]byte{list(named)}}, nil, &source{lists: []*cert.CRL{parse(list())}}, StatusRevoked, Invalid, false, 0},
+		{"lists inside, too many to look at, and the source says revoked", named, cms.SignOptions{CRLs: repeated(list(), revocation.MaxLists)}, nil, &source{lists: []*cert.CRL{parse(list(named))}}, StatusRevoked, Invalid, false, 1},
+		{"response inside, good, and the source says revoked", named, cms.SignOptions{OCSPResponses: [][]byte{response(named, cert.OCSPGood)}}, nil, &source{lists: []*cert.CRL{parse(list(named))}}, StatusRevoked, Invalid, false, 1},
+		{"response inside, good, and no source is named", silent, cms.SignOptions{OCSPResponses: [][]byte{response(silent, cert.OCSPGood)}}, nil, &source{}, StatusValid, Valid, false, 0},
 		{"response inside, revoked", silent, cms.SignOptions{OCSPResponses: [][]byte{response(silent, cert.OCSPRevoked)}}, nil, nil, StatusRevoked, Invalid, false, 0},
 		{"response inside, unknown", silent, cms.SignOptions{OCSPResponses: [][]byte{response(silent, cert.OCSPUnknown)}}, nil, nil, StatusValid, Valid, true, 0},
 		{"response inside, about another", silent, cms.SignOptions{OCSPResponses: [][]byte{response(named, cert.OCSPGood)}}, nil, nil, StatusValid, Valid, true, 0},
@@ -101,6 +106,13 @@ func TestRevocationTable(t *testing.T) {
 			t.Errorf("%s: asked %d times", tt.name, tt.online.asked)
 		}
 	}
+}
+
+func repeated(der []byte, n int) (all [][]byte) {
+	for range n {
+		all = append(all, der)
+	}
+	return all
 }
 
 // TestNobodyAskedBeforeTrust: for a signer who leads to no anchor nothing is fetched, whatever the certificates name.
