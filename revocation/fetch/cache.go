@@ -50,8 +50,10 @@ func (t *task) remember() bool {
 			}
 		}
 	}
-	for _, p := range append(append([]cert.DistributionPoint{}, t.c.DistributionPoints...), t.c.FreshestCRL...) {
-		e.CRLs = append(e.CRLs, t.remembered(p)...)
+	complete := t.remembered(t.c.DistributionPoints)
+	e.CRLs = append(slices.Clone(complete), t.remembered(t.c.FreshestCRL)...)
+	for _, l := range complete { // deltas name no further ones: whoever made the list could name the list itself
+		e.CRLs = append(e.CRLs, t.remembered(l.FreshestCRL)...)
 	}
 	if len(e.Responses)+len(e.CRLs) == 0 || !t.answers(e) {
 		return false
@@ -60,21 +62,17 @@ func (t *task) remember() bool {
 	return true
 }
 
-// remembered returns the lists of a point, and the deltas that they name.
-func (t *task) remembered(p cert.DistributionPoint) (list []*cert.CRL) {
-	for _, source := range p.FullName.URIs() {
-		data, found := t.o.Cache.Get(listKey(source), t.o.Now)
-		if !found {
-			continue
-		}
-		l, err := cert.ParseCRL(data)
-		if err != nil {
-			continue
-		}
-		list = append(list, l)
-		if l.BaseNumber == nil {
-			for _, d := range l.FreshestCRL {
-				list = append(list, t.remembered(d)...)
+// remembered returns the lists of the points.
+func (t *task) remembered(points []cert.DistributionPoint) (list []*cert.CRL) {
+	for _, p := range points[:min(len(points), MaxSources)] {
+		uris := p.FullName.URIs()
+		for _, source := range uris[:min(len(uris), MaxSources)] {
+			data, found := t.o.Cache.Get(listKey(source), t.o.Now)
+			if !found {
+				continue
+			}
+			if l, err := cert.ParseCRL(data); err == nil {
+				list = append(list, l)
 			}
 		}
 	}

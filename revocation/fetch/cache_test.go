@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"encoding/asn1"
 	"fmt"
 	"net/http"
 	"os"
@@ -105,6 +106,22 @@ func TestForgedIsNotKept(t *testing.T) {
 	hits := w.hits.Load()
 	if status, err := w.ask(dir, testca.Now); status != revocation.Good || w.hits.Load() != hits+1 {
 		t.Fatalf("%v, %v, %d requests", status, err, w.hits.Load()-hits)
+	}
+}
+
+// TestFreshestOfItself: a list that names itself as the place of its deltas, by
+// mistake or not, is read from the cache once.
+func TestFreshestOfItself(t *testing.T) {
+	var w *world
+	w = newWorld(t, func(rw http.ResponseWriter, _ *http.Request) {
+		freshest := testca.PointsDER(testca.Point{URIs: []string{w.leaf.CRLDistributionPoints[0]}})
+		rw.Write(w.ca.Issuing.CRL(nil, testca.ListExtension(asn1.ObjectIdentifier{2, 5, 29, 46}, false, freshest)))
+	}, nil, testca.Point{URIs: []string{crlURL}})
+	dir := t.TempDir()
+	for range 2 {
+		if status, err := w.ask(dir, testca.Now); status != revocation.Good || w.hits.Load() != 2 {
+			t.Fatalf("%v, %v, %d requests", status, err, w.hits.Load())
+		}
 	}
 }
 
