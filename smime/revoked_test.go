@@ -138,6 +138,40 @@ func TestNobodyAskedBeforeTrust(t *testing.T) {
 	}
 }
 
+// TestRevokedClockWithOldList: a list that the message brings, from before the authority of its timestamp was revoked, is no reason not
+// to ask about that authority: who has its key can date a signature back.
+func TestRevokedClockWithOldList(t *testing.T) {
+	ca := testca.New(t)
+	alice := ca.Leaf("alice@example.com", testca.P256)
+	parse := func(der []byte) *cert.CRL {
+		l, err := cert.ParseCRL(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	given := parse(ca.Issuing.CRL([]testca.Revoked{testca.Entry(alice.Certificate.Serial, int(cert.KeyCompromise))}))
+	before := testca.Now.AddDate(0, 0, -2)
+	root, stamp := clock(t, before, timeStamping, testca.Points(testca.Point{URIs: []string{"http://example.com/clock.crl"}}))
+	s := rawSigned(t, alice, nil, &cms.SignOptions{Timestamp: stamp, CRLs: [][]byte{root.CRL(nil)}})
+	serial := s.Signers()[0].Timestamps[0].Signer.Certificate.Serial
+	for name, tt := range map[string]struct {
+		online *source
+		want   Status
+	}{
+		"good":    {&source{lists: []*cert.CRL{parse(root.CRL(nil))}}, StatusValid},
+		"revoked": {&source{lists: []*cert.CRL{parse(root.CRL([]testca.Revoked{testca.Entry(serial, int(cert.KeyCompromise))}))}}, StatusRevoked},
+		"silent":  {&source{}, StatusRevoked},
+	} {
+		v := JudgeRaw(s, &OpenOptions{
+			Anchors: []*cert.Certificate{ca.Root.Certificate, root.Certificate}, At: testca.Now, CRLs: []*cert.CRL{given}, Revocation: tt.online,
+		})
+		if v.Signers[0].Status != tt.want || tt.online.asked != 1 {
+			t.Errorf("%s: asked %d times: %s", name, tt.online.asked, show(v))
+		}
+	}
+}
+
 // TestRevokedAfterProof: a timestamp that was there before the revocation saves the signature, unless the key was out of its
 // holder's hands already, and unless the authority of the timestamp is revoked itself.
 func TestRevokedAfterProof(t *testing.T) {

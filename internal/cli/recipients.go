@@ -89,11 +89,25 @@ func (p *program) addresseesOf(name string) ([]smime.Addressee, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.notAlsoAnAddress(name); err != nil {
+		return nil, err
+	}
 	certs, err := cert.ParseAll(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return holders(name, certs), nil
+}
+
+// notAlsoAnAddress refuses the name of a file that is an address of which a certificate
+// is known: whoever can put a file here, as an attachment, could read what is meant for
+// the address.
+func (p *program) notAlsoAnAddress(name string) error {
+	a, err := p.addresseeAt(name)
+	if err != nil || len(a.Candidates) == 0 {
+		return nil //nolint:nilerr // no address, then
+	}
+	return usage(fmt.Errorf("%s is a file here, and an address whose certificate is known", name), "for the file, write ./%s; for the address, run this in another folder", name)
 }
 
 // holders sorts the certificates of a file by whose they are. The authorities in it
