@@ -30,9 +30,10 @@ func newCMSVerifyCommand(p *program) *cobra.Command {
 if every signature fits the content and its certificate is trusted, unexpired and
 unrevoked. A file names no sender: look who the signers are.
 
-Trusted are the roots in $MAILSEAL_HOME/trust, or those of --trust instead; with
---no-trust nobody is asked, and valid means that the signatures fit. A trusted
-timestamp proves that a certificate that has ended since was used in time.
+Trusted are the authorities that Mozilla trusts for mail and the roots in
+$MAILSEAL_HOME/trust, or those of --trust instead; with --no-trust nobody is asked, and
+valid means that the signatures fit. A trusted timestamp proves that a certificate that
+has ended since was used in time.
 
 -o writes what was signed to a file, and only if the verdict is valid.`,
 		Example: `  mailseal cms verify --trust root.pem -o report.pdf report.pdf.p7m

@@ -47,8 +47,11 @@ under the name mailseal-git does this too, which is what git's settings take:
   git config user.signingkey alice@example.com
 
 The key is an address in the key store, a PKCS#12 or PEM file, or the fingerprint of
-a certificate in the key store. Trusted are the roots in $MAILSEAL_HOME/trust. The
-passphrase comes from MAILSEAL_PASSPHRASE or is asked for at the terminal.`,
+a certificate in the key store. The passphrase comes from MAILSEAL_PASSPHRASE or is
+asked for at the terminal.
+
+Trusted are the authorities that Mozilla trusts for mail and the roots in
+$MAILSEAL_HOME/trust: a good signature says whose it is, and anybody can get one.`,
 		Example: `  git commit -S -m 'a signed commit'
   git tag -s v1.0 -m 'a signed tag'
   git verify-commit HEAD`,

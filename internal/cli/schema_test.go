@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/cli"
 	"github.com/mailseal/mailseal/internal/testca"
 	"github.com/mailseal/mailseal/smime"
@@ -113,6 +115,36 @@ func TestVerdictSchema(t *testing.T) {
 				t.Error(fault)
 			}
 		})
+	}
+}
+
+// TestSerialInSchemas: some authorities have given out negative serial numbers.
+func TestSerialInSchemas(t *testing.T) {
+	c := &cert.Certificate{Serial: big.NewInt(-5)}
+	found := 0
+	var walk func(name string, node any)
+	walk = func(name string, node any) {
+		switch node := node.(type) {
+		case []any:
+			for _, n := range node {
+				walk(name, n)
+			}
+		case map[string]any:
+			if p, is := node["serial"].(map[string]any); is {
+				if found++; !regexp.MustCompile(p["pattern"].(string)).MatchString(c.SerialHex()) {
+					t.Errorf("%s does not take the serial number %s", name, c.SerialHex())
+				}
+			}
+			for _, n := range node {
+				walk(name, n)
+			}
+		}
+	}
+	for _, name := range []string{"verdict.schema.json", "certificate.schema.json", "evidence.schema.json"} {
+		walk(name, readSchema(t, name))
+	}
+	if found < 3 {
+		t.Errorf("%d serial numbers in the schemas", found)
 	}
 }
 
