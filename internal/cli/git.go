@@ -50,8 +50,8 @@ The key is an address in the key store, a PKCS#12 or PEM file, or the fingerprin
 a certificate in the key store. The passphrase comes from MAILSEAL_PASSPHRASE or is
 asked for at the terminal.
 
-Trusted are the authorities that Mozilla trusts for mail and the roots in
-$MAILSEAL_HOME/trust: a good signature says whose it is, and anybody can get one.`,
+Trusted are the roots in $MAILSEAL_HOME/trust alone: a commit is held to no address,
+and from the public authorities anybody can get a certificate.`,
 		Example: `  git commit -S -m 'a signed commit'
   git tag -s v1.0 -m 'a signed tag'
   git verify-commit HEAD`,
@@ -142,6 +142,9 @@ func (p *program) gitVerify(ctx context.Context, files []string, status statusLi
 	if err != nil {
 		return err
 	}
+	// A commit names no address that the certificate is held to, so that a mailbox certificate of a public authority, which anybody
+	// gets, must not pass for one of the project's people: trusted are the roots that the person named.
+	oo.Store = nil
 	in, err := p.openInput(ctx, files[0])
 	if err != nil {
 		return err
