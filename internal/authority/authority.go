@@ -44,6 +44,8 @@ var (
 	ErrUnknown = errors.New("authority: not known")
 	// ErrOtherKey: the order's certificate belongs to another key.
 	ErrOtherKey = errors.New("authority: the order belongs to another key")
+	// ErrOffline: the authority's key is elsewhere.
+	ErrOffline = errors.New("authority: its key is not here")
 	// ErrNotAllowed: the order's state, key or proofs do not allow to issue.
 	ErrNotAllowed = errors.New("authority: not allowed to issue")
 )
@@ -51,7 +53,7 @@ var (
 // Options are what an [Authority] needs.
 type Options struct {
 	Store      *store.DB
-	Keys       *keys.Keys
+	Keys       *keys.Keys // nil: to look only, nothing can be signed
 	Validation *validation.Validator
 	Clock      func() time.Time
 	Log        *slog.Logger
@@ -82,22 +84,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Authority is a root and the issuing authority below it.
+// Authority is the operator's roots and the issuing authorities below them. It
+// does not change while it is open: what makes or retires one closes it first.
 type Authority struct {
 	o       Options
 	base    string // where lists and certificates are served, without a final slash
 	profile *issuance.Profile
-	root    *member
-	issuing *member
-}
-
-// member is one authority and its row.
-type member struct {
-	id     string
-	name   string
-	issuer *issuance.Issuer
-	life   time.Duration // of a CRL
-	fresh  time.Duration // until a CRL is signed anew
+	members []*Member // in the order of store.Tx.Authorities
 }
 
 // validityDays of subscribers' certificates: two years.
@@ -128,40 +121,10 @@ func Open(ctx context.Context, o Options) (*Authority, error) {
 			return nil, fmt.Errorf("open authority %s: %w", row.Name, err)
 		}
 	}
-	if a.root == nil || a.issuing == nil {
-		return nil, errors.New("open authority: the store has no root or no issuing authority")
-	}
 	if a.profile, err = mailboxProfile(oid.OID(operator.PolicyArc)); err != nil {
 		return nil, fmt.Errorf("open authority: %w", err)
 	}
 	return a, nil
-}
-
-// add opens one authority. A certificate names where its issuer's CRL and
-// certificate are, so each member has the addresses for what it issues.
-func (a *Authority) add(row store.Authority) error {
-	c, err := cert.Parse(row.Certificate)
-	if err != nil {
-		return err
-	}
-	key, err := a.o.Keys.Signer(row.KeyURI)
-	if err != nil {
-		return err
-	}
-	issuer, err := issuance.NewIssuer(c, key, crlURL(a.base, row.Name), certificateURL(a.base, row.Name))
-	if err != nil {
-		return err
-	}
-	m := &member{id: row.ID, name: row.Name, issuer: issuer}
-	switch row.Kind {
-	case "root":
-		m.life, m.fresh = rootCRLLife, rootCRLFresh
-		a.root = m
-	case "issuing":
-		m.life, m.fresh = crlLife, crlFresh
-		a.issuing = m
-	}
-	return nil
 }
 
 func crlURL(base, name string) string         { return base + "/crl/" + name + ".crl" }
@@ -184,12 +147,21 @@ func mailboxProfile(arc oid.OID) (*issuance.Profile, error) {
 // authority was founded with.
 func (a *Authority) BaseURL() string { return a.base }
 
-// Root returns the root's certificate.
-func (a *Authority) Root() *cert.Certificate { return a.root.issuer.Certificate() }
+// Root returns the active root's certificate, nil where there is none.
+func (a *Authority) Root() *cert.Certificate {
+	if m := a.active(kindRoot); m != nil {
+		return m.certificate
+	}
+	return nil
+}
 
-// Chain returns the certificates above a subscriber's, without the root.
+// Chain returns the certificates above a subscriber's, without the root, where
+// there is one issuing authority; see [Authority.Above].
 func (a *Authority) Chain() []*cert.Certificate {
-	return []*cert.Certificate{a.issuing.issuer.Certificate()}
+	if m := a.active(kindIssuing); m != nil {
+		return []*cert.Certificate{m.certificate}
+	}
+	return nil
 }
 
 // Profile returns the profile that new orders get.
@@ -198,18 +170,9 @@ func (a *Authority) Profile() *issuance.Profile { return a.profile }
 // Certificate returns the certificate of the authority of that name ("root",
 // "issuing"), or [ErrUnknown].
 func (a *Authority) Certificate(name string) (*cert.Certificate, error) {
-	m, err := a.member(name)
+	m, err := a.Member(name)
 	if err != nil {
 		return nil, err
 	}
-	return m.issuer.Certificate(), nil
-}
-
-func (a *Authority) member(name string) (*member, error) {
-	for _, m := range []*member{a.root, a.issuing} {
-		if m.name == name {
-			return m, nil
-		}
-	}
-	return nil, ErrUnknown
+	return m.certificate, nil
 }

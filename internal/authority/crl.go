@@ -33,7 +33,7 @@ type CRL struct {
 // CRL returns the newest list of the authority of that name, and signs it anew
 // when it is due. When that fails, the last one is good as long as it is valid.
 func (a *Authority) CRL(ctx context.Context, name string) (CRL, error) {
-	m, err := a.member(name)
+	m, err := a.Member(name)
 	if err != nil {
 		return CRL{}, err
 	}
@@ -45,6 +45,12 @@ func (a *Authority) CRL(ctx context.Context, name string) (CRL, error) {
 	none := errors.Is(err, store.ErrNotFound)
 	if err != nil && !none {
 		return CRL{}, fmt.Errorf("CRL of %s: %w", name, err)
+	}
+	if m.Offline() {
+		if none || !a.now().Before(last.NextUpdate) {
+			return CRL{}, fmt.Errorf("CRL of %s: %w, and the list that came from there is missing or too old", name, ErrOffline)
+		}
+		return CRL{last.DER, last.Number, last.ThisUpdate, last.NextUpdate}, nil
 	}
 	if none || m.due(last, a.now()) {
 		next, err := a.renew(ctx, m)
@@ -61,7 +67,7 @@ func (a *Authority) CRL(ctx context.Context, name string) (CRL, error) {
 }
 
 // renew signs the next list unless somebody else just did.
-func (a *Authority) renew(ctx context.Context, m *member) (row store.CRL, err error) {
+func (a *Authority) renew(ctx context.Context, m *Member) (row store.CRL, err error) {
 	err = a.o.Store.Update(ctx, func(tx *store.Tx) error {
 		if row, err = tx.LastCRL(m.id); err == nil && !m.due(row, a.now()) {
 			return nil
@@ -72,13 +78,13 @@ func (a *Authority) renew(ctx context.Context, m *member) (row store.CRL, err er
 	return row, err
 }
 
-func (m *member) due(last store.CRL, now time.Time) bool {
+func (m *Member) due(last store.CRL, now time.Time) bool {
 	return !now.Before(last.ThisUpdate.Add(m.fresh))
 }
 
 // publish signs the next list. Its number rises in the transaction that stores
 // it: a number is never used twice, and never without a list.
-func (a *Authority) publish(tx *store.Tx, m *member) (store.CRL, error) {
+func (a *Authority) publish(tx *store.Tx, m *Member) (store.CRL, error) {
 	now := a.now()
 	last, err := tx.LastCRL(m.id)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -117,10 +123,11 @@ func (a *Authority) Revoke(ctx context.Context, serial *big.Int, reason cert.Rea
 		return fmt.Errorf("revoke: %d is not a reason for a subscriber's certificate", reason)
 	}
 	err := a.o.Store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.RevokeCertificate(a.issuing.id, serial.Bytes(), a.now(), int(reason)); err != nil {
+		m, err := a.revoke(tx, serial, reason)
+		if err != nil {
 			return err
 		}
-		_, err := a.publish(tx, a.issuing)
+		_, err = a.publish(tx, m)
 		return err
 	})
 	if errors.Is(err, store.ErrConflict) {
@@ -133,11 +140,26 @@ func (a *Authority) Revoke(ctx context.Context, serial *big.Int, reason cert.Rea
 	return nil
 }
 
+// revoke marks the certificate, whichever key of an issuing authority signed it:
+// serial numbers are drawn at random, so that no two of these have the same.
+func (a *Authority) revoke(tx *store.Tx, serial *big.Int, reason cert.Reason) (*Member, error) {
+	for _, m := range a.members {
+		if m.Root() || m.Offline() {
+			continue
+		}
+		err := tx.RevokeCertificate(m.id, serial.Bytes(), a.now(), int(reason))
+		if !errors.Is(err, store.ErrConflict) {
+			return m, err
+		}
+	}
+	return nil, store.ErrConflict
+}
+
 // Maintain keeps the lists fresh until ctx ends, also when nobody asks for
 // them. The server runs it in a goroutine of its own.
 func (a *Authority) Maintain(ctx context.Context) {
 	for {
-		for _, m := range []*member{a.root, a.issuing} {
+		for _, m := range a.members {
 			if _, err := a.CRL(ctx, m.name); err != nil && ctx.Err() == nil {
 				a.o.Log.Error("CRL not renewed", "authority", m.name, "error", err)
 			}

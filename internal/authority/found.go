@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/store"
 )
@@ -32,11 +31,8 @@ type Founding struct {
 // devMark stands in the names of authorities that nobody should trust.
 const devMark = "DEV, do not trust"
 
-const (
-	rootYears    = 20
-	issuingYears = 10
-	backdate     = time.Hour // notBefore lies back for clocks that run slow
-)
+// backdate: notBefore lies back for clocks that run slow.
+const backdate = time.Hour
 
 // Found makes the operator, a root and an issuing authority, and opens them.
 // Until the last write, which is one transaction, nothing refers to anything
@@ -60,7 +56,7 @@ func Found(ctx context.Context, o Options, f Founding) (*Authority, error) {
 		if err := tx.InsertOperator(made.operator); err != nil {
 			return err
 		}
-		return errors.Join(tx.InsertAuthority(made.root), tx.InsertAuthority(made.issuing))
+		return errors.Join(tx.InsertAuthority(made.root), tx.InsertAuthority(made.issuing), tx.InsertAuthorityCertificate(made.certificate))
 	})
 	if errors.Is(err, store.ErrConflict) {
 		return nil, ErrFounded
@@ -97,6 +93,7 @@ func (f *Founding) check() error {
 type founded struct {
 	operator      store.Operator
 	root, issuing store.Authority
+	certificate   store.AuthorityCertificate // of issuing
 }
 
 func (f *Founding) make(o Options) (*founded, error) {
@@ -104,51 +101,38 @@ func (f *Founding) make(o Options) (*founded, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := o.Clock().UTC().Truncate(time.Second)
-	root, err := f.makeRoot(o, rootKey, now)
-	if err != nil {
-		return nil, err
-	}
-	issuing, err := f.makeIssuing(o, root, rootKey, issuingKey.Public(), now)
-	if err != nil {
-		return nil, err
-	}
+	k := maker{o, f.BaseURL, o.Clock().UTC().Truncate(time.Second)}
 	arc, err := policyArc(o.Rand)
 	if err != nil {
 		return nil, err
 	}
-	made := &founded{operator: store.Operator{Name: f.Organization, PolicyArc: arc, BaseURL: f.BaseURL, Created: now}}
-	if made.root, err = f.row(o, "root", "", root, rootKey, now); err != nil {
+	made := &founded{operator: store.Operator{Name: f.Organization, PolicyArc: arc, BaseURL: f.BaseURL, Created: k.now}}
+	root, err := k.root(rootKey, f.subject("Root"), nil)
+	if err != nil {
 		return nil, err
 	}
-	made.issuing, err = f.row(o, "issuing", made.root.ID, issuing, issuingKey, now)
+	if made.root, err = k.row(generation{line: kindRoot, number: 1}, kindRoot, "", root); err != nil {
+		return nil, err
+	}
+	above, err := issuance.NewIssuer(root, rootKey, crlURL(f.BaseURL, made.root.Name), certificateURL(f.BaseURL, made.root.Name))
+	if err != nil {
+		return nil, err
+	}
+	issuing, err := k.issuing(above, issuingKey.Public(), f.subject("Issuing"), nil)
+	if err != nil {
+		return nil, err
+	}
+	if made.issuing, err = k.row(generation{line: kindIssuing, number: 1}, kindIssuing, made.root.ID, issuing); err != nil {
+		return nil, err
+	}
+	if made.certificate, err = k.certified(made.root.ID, certifiedAuthority, issuing); err != nil {
+		return nil, err
+	}
+	if made.root.KeyURI, err = k.keep(made.root, rootKey); err != nil {
+		return nil, err
+	}
+	made.issuing.KeyURI, err = k.keep(made.issuing, issuingKey)
 	return made, err
-}
-
-func (f *Founding) makeRoot(o Options, key crypto.Signer, now time.Time) (*cert.Certificate, error) {
-	serial, err := newSerial(o.Rand)
-	if err != nil {
-		return nil, err
-	}
-	return issuance.NewRoot(key, issuance.AuthorityRequest{
-		Subject: f.subject("Root"), Serial: serial,
-		NotBefore: now.Add(-backdate), NotAfter: now.AddDate(rootYears, 0, 0),
-	})
-}
-
-func (f *Founding) makeIssuing(o Options, root *cert.Certificate, rootKey crypto.Signer, key crypto.PublicKey, now time.Time) (*cert.Certificate, error) {
-	issuer, err := issuance.NewIssuer(root, rootKey, crlURL(f.BaseURL, "root"), certificateURL(f.BaseURL, "root"))
-	if err != nil {
-		return nil, err
-	}
-	serial, err := newSerial(o.Rand)
-	if err != nil {
-		return nil, err
-	}
-	return issuer.IssueAuthority(issuance.AuthorityRequest{
-		Subject: f.subject("Issuing"), Key: key, Serial: serial,
-		NotBefore: now.Add(-backdate), NotAfter: now.AddDate(issuingYears, 0, 0),
-	})
 }
 
 func (f *Founding) subject(what string) issuance.Subject {
@@ -156,22 +140,6 @@ func (f *Founding) subject(what string) issuance.Subject {
 		Country: f.Country, Organization: f.Organization,
 		CommonName: f.Organization + " " + what + " (" + devMark + ")",
 	}
-}
-
-// row stores the key and describes the authority. The name of the key is new
-// each time, so that an interrupted first start is in nobody's way.
-func (f *Founding) row(o Options, name, parent string, c *cert.Certificate, key crypto.Signer, now time.Time) (store.Authority, error) {
-	id, err := newID(o.Rand)
-	if err != nil {
-		return store.Authority{}, err
-	}
-	uri, err := o.Keys.Create(name+"-"+id[:8], key)
-	if err != nil {
-		return store.Authority{}, err
-	}
-	return store.Authority{
-		ID: id, Name: name, Kind: name, ParentID: parent, KeyURI: uri, Certificate: c.Raw, Created: now,
-	}, nil
 }
 
 // twoKeys makes both keys at once: RSA-4096 takes seconds on one core.

@@ -43,7 +43,7 @@ func (a *Authority) Issue(ctx context.Context, proofs []validation.Proof, key cr
 	}
 	row, err := a.begun(ctx, order)
 	if errors.Is(err, store.ErrNotFound) {
-		row, err = a.reserve(ctx, order, keyHash)
+		row, err = a.reserve(ctx, order, mailboxes, keyHash)
 	}
 	switch {
 	case err != nil:
@@ -89,7 +89,11 @@ func (a *Authority) begun(ctx context.Context, order string) (row store.Certific
 const serialTries = 3
 
 // reserve is the first durable step: the serial number is taken.
-func (a *Authority) reserve(ctx context.Context, order string, keyHash []byte) (store.Certificate, error) {
+func (a *Authority) reserve(ctx context.Context, order string, mailboxes []mailbox.Mailbox, keyHash []byte) (store.Certificate, error) {
+	m, err := a.Issuing(a.profile, mailboxes)
+	if err != nil {
+		return store.Certificate{}, err
+	}
 	for range serialTries {
 		serial, err := newSerial(a.o.Rand)
 		if err != nil {
@@ -100,7 +104,7 @@ func (a *Authority) reserve(ctx context.Context, order string, keyHash []byte) (
 			return store.Certificate{}, err
 		}
 		row := store.Certificate{
-			ID: id, AuthorityID: a.issuing.id, Serial: serial.Bytes(), State: "reserved", OrderID: order,
+			ID: id, AuthorityID: m.id, Serial: serial.Bytes(), State: "reserved", OrderID: order,
 			ProfileHash: a.profile.Hash(), KeyHash: keyHash, Reserved: a.now(),
 		}
 		err = a.o.Store.Update(ctx, func(tx *store.Tx) error {
@@ -126,7 +130,11 @@ func (a *Authority) prepare(ctx context.Context, row store.Certificate, key cryp
 	if row.State == "prepared" {
 		return a.resume(ctx, row, mailboxes)
 	}
-	prepared, err := issuance.Prepare(a.profile, a.issuing.issuer, issuance.Request{
+	m, err := a.issuingOf(row)
+	if err != nil {
+		return nil, errors.Join(err, a.refuse(ctx, row, err))
+	}
+	prepared, err := issuance.Prepare(a.profile, m.issuer, issuance.Request{
 		Key: key, Mailboxes: mailboxes, Serial: new(big.Int).SetBytes(row.Serial),
 		NotBefore: a.now().Add(-backdate),
 	})
@@ -164,12 +172,14 @@ func (a *Authority) admit(row store.Certificate, profileText string, mailboxes [
 	if err != nil {
 		return nil, err
 	}
-	prepared, err := issuance.Resume(profile, a.issuing.issuer, row.TBS, mailboxes)
+	m, err := a.issuingOf(row)
+	if err != nil {
+		return nil, err
+	}
+	prepared, err := issuance.Resume(profile, m.issuer, row.TBS, mailboxes)
 	switch {
 	case err != nil:
 		return nil, err
-	case row.AuthorityID != a.issuing.id:
-		return nil, fmt.Errorf("%w: prepared for an authority that no longer issues", ErrNotAllowed)
 	case !bytes.Equal(prepared.Serial().Bytes(), row.Serial) || !bytes.Equal(prepared.KeyHash(), row.KeyHash):
 		return nil, fmt.Errorf("%w: the prepared bytes have another serial number or key", ErrNotAllowed)
 	case !prepared.NotAfter().After(a.o.Clock()):
@@ -182,7 +192,11 @@ func (a *Authority) admit(row store.Certificate, profileText string, mailboxes [
 // bytes are prepared it no longer follows the caller's context: a visitor who
 // leaves must not leave half a certificate.
 func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared *issuance.Prepared) (*cert.Certificate, error) {
-	c, err := a.issuing.issuer.Issue(prepared)
+	m, err := a.issuingOf(row)
+	if err != nil {
+		return nil, err
+	}
+	c, err := m.issuer.Issue(prepared)
 	if err != nil {
 		return nil, err
 	}

@@ -43,6 +43,10 @@ type AuthorityRequest struct {
 	Key                 crypto.PublicKey // of the new authority
 	Serial              *big.Int
 	NotBefore, NotAfter time.Time // whole seconds
+
+	// Domains of mail are all that it may certify: hosts, or with a leading dot
+	// all hosts below one (RFC 5280 §4.2.1.10). None: mail of everybody.
+	Domains []string
 }
 
 // NewRoot makes the certificate of a root with its own key. The root says that
@@ -59,7 +63,7 @@ func NewRoot(key crypto.Signer, r AuthorityRequest) (*cert.Certificate, error) {
 		return nil, fmt.Errorf("make root: %w", err)
 	}
 	t.issuer, t.algorithm = t.subject, self.scheme.Algorithm
-	t.extensions = append(t.extensions, noHosts())
+	t.extensions = append(t.extensions, mailOnly(r.Domains))
 	c, err := self.finish(t)
 	if err != nil {
 		return nil, fmt.Errorf("make root: %w", err)
@@ -70,8 +74,12 @@ func NewRoot(key crypto.Signer, r AuthorityRequest) (*cert.Certificate, error) {
 // IssueAuthority makes the certificate of an issuing authority below this one.
 // It can certify mail and client authentication only, no further authorities,
 // and carries the root's name constraints itself, because a trust anchor's own
-// constraints are not part of path validation (RFC 5280 §6.2).
+// constraints are not part of path validation (RFC 5280 §6.2). It is limited to
+// the issuer's domains when the request names none.
 func (is *Issuer) IssueAuthority(r AuthorityRequest) (*cert.Certificate, error) {
+	if err := r.narrow(is.certificate); err != nil {
+		return nil, fmt.Errorf("make authority: %w", err)
+	}
 	t, err := r.begin(0)
 	if err != nil {
 		return nil, fmt.Errorf("make authority: %w", err)
@@ -82,7 +90,7 @@ func (is *Issuer) IssueAuthority(r AuthorityRequest) (*cert.Certificate, error) 
 	t.issuer, t.algorithm = is.certificate.RawSubject, is.scheme.Algorithm
 	t.extensions = append(t.extensions,
 		extKeyUsage(oid.EmailProtection, oid.ClientAuth),
-		noHosts(),
+		mailOnly(r.Domains),
 		authorityKeyID(is.certificate.SubjectKeyID),
 		certificatePolicies(oid.AnyPolicy),
 		crlDistributionPoint(is.crlURL),
@@ -103,6 +111,9 @@ func (r AuthorityRequest) begin(pathLen int) (*tbsCertificate, error) {
 	}
 	if r.Serial == nil || r.Serial.Sign() <= 0 || r.Serial.BitLen() < minSerialBits || r.Serial.BitLen() > maxSerialBits {
 		return nil, errors.New("no usable serial number")
+	}
+	if _, err := ParseDomains(r.Domains); err != nil {
+		return nil, err
 	}
 	if !r.NotAfter.After(r.NotBefore) {
 		return nil, errors.New("ends before it begins")

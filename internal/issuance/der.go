@@ -239,11 +239,11 @@ func caIssuers(uri string) extension {
 	}}
 }
 
-// noHosts is the critical nameConstraints of an authority for mail: every DNS
+// mailOnly is the critical nameConstraints of an authority for mail: every DNS
 // name and every address of both IP families is excluded (RFC 5280 §4.2.1.10;
 // an empty dNSName covers all), so that whoever installs it trusts it for no
-// web site.
-func noHosts() extension {
+// web site. Mail of the domains alone is permitted, of every one if there is none.
+func mailOnly(domains []string) extension {
 	return extension{oid.ExtNameConstraints, true, func(b *cryptobyte.Builder) {
 		subtree := func(b *cryptobyte.Builder, kind cert.Kind, base []byte) {
 			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -251,6 +251,13 @@ func noHosts() extension {
 			})
 		}
 		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			if len(domains) > 0 {
+				b.AddASN1(contextTag(0), func(b *cryptobyte.Builder) { // permittedSubtrees
+					for _, d := range domains {
+						subtree(b, cert.RFC822Name, []byte(d))
+					}
+				})
+			}
 			b.AddASN1(contextTag(1), func(b *cryptobyte.Builder) { // excludedSubtrees
 				subtree(b, cert.DNSName, nil)
 				subtree(b, cert.IPAddress, make([]byte, 8))  // 0.0.0.0/0

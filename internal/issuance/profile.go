@@ -33,6 +33,11 @@ type Type string
 // The one type that can be made.
 const MailboxValidated Type = "mailbox-validated"
 
+// Known tells whether t is one of the four types.
+func (t Type) Known() bool {
+	return slices.Contains([]Type{MailboxValidated, "organization-validated", "sponsor-validated", "individual-validated"}, t)
+}
+
 // Generation is how strict the S/MIME BR are with the certificate.
 type Generation string
 
@@ -159,6 +164,9 @@ func (p *Profile) Hash() []byte {
 
 // Name returns the name of the profile.
 func (p *Profile) Name() string { return p.config.Name }
+
+// Type returns what is validated.
+func (p *Profile) Type() Type { return p.config.Type }
 
 // notAfter: both ends are included (RFC 5280 §4.1.2.5).
 func (p *Profile) notAfter(notBefore time.Time) time.Time {

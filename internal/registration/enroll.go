@@ -44,7 +44,11 @@ func (s *Service) Enroll(ctx context.Context, orderID, secret string, request []
 			return Issued{}, fmt.Errorf("registration: %w", err)
 		}
 	}
-	return Issued{Certificate: c, Chain: s.o.Issuer.Chain(), Root: s.o.Issuer.Root()}, nil
+	chain, root, err := s.o.Issuer.Above(c)
+	if err != nil {
+		return Issued{}, fmt.Errorf("registration: %w", err)
+	}
+	return Issued{Certificate: c, Chain: chain, Root: root}, nil
 }
 
 // requestedKey takes the public key out of a request, and nothing else.

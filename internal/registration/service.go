@@ -29,8 +29,9 @@ import (
 type Issuer interface {
 	Profile() *issuance.Profile
 	Issue(ctx context.Context, proofs []validation.Proof, key crypto.PublicKey) (*cert.Certificate, error)
-	Chain() []*cert.Certificate // above a subscriber's, without the root
-	Root() *cert.Certificate
+	// Above returns the authorities above a subscriber's certificate, without the
+	// root, and the root.
+	Above(*cert.Certificate) (chain []*cert.Certificate, root *cert.Certificate, err error)
 }
 
 // Options are what a [Service] needs.

@@ -24,15 +24,16 @@ type overview struct {
 }
 
 func (o overview) Root(context.Context) (portal.AuthorityCertificate, error) {
-	return o.certificate("root")
+	for _, m := range o.authority.Members() {
+		if m.Root() && m.Active() {
+			return shown(m), nil
+		}
+	}
+	return portal.AuthorityCertificate{}, authority.ErrNone
 }
 
 func (o overview) Overview(ctx context.Context) (portal.Overview, error) {
-	root, err := o.certificate("root")
-	if err != nil {
-		return portal.Overview{}, err
-	}
-	issuing, err := o.certificate("issuing")
+	root, err := o.Root(ctx)
 	if err != nil {
 		return portal.Overview{}, err
 	}
@@ -45,22 +46,28 @@ func (o overview) Overview(ctx context.Context) (portal.Overview, error) {
 		return portal.Overview{}, fmt.Errorf("read recent certificates: %w", err)
 	}
 	return portal.Overview{
-		Root: root, Issuing: []portal.AuthorityCertificate{issuing}, Orders: orders, Certificates: issued,
+		Root: root, Issuing: o.issuing(), Orders: orders, Certificates: issued,
 	}, nil
 }
 
-func (o overview) certificate(name string) (portal.AuthorityCertificate, error) {
-	c, err := o.authority.Certificate(name)
-	if err != nil {
-		return portal.AuthorityCertificate{}, err
+func (o overview) issuing() (list []portal.AuthorityCertificate) {
+	for _, m := range o.authority.Members() {
+		if !m.Root() && m.Active() {
+			list = append(list, shown(m))
+		}
 	}
-	shown := c.Subject.String()
+	return list
+}
+
+func shown(m *authority.Member) portal.AuthorityCertificate {
+	c := m.Certificate()
+	name := c.Subject.String()
 	if names := c.Subject.Get(oid.CommonName); len(names) > 0 {
-		shown = names[0]
+		name = names[0]
 	}
 	return portal.AuthorityCertificate{
-		Name: shown, SHA256: c.SHA256(), SHA1: fmt.Sprintf("%x", sha1.Sum(c.Raw)), NotAfter: c.NotAfter, Download: "/ca/" + name + ".cer",
-	}, nil
+		Name: name, SHA256: c.SHA256(), SHA1: fmt.Sprintf("%x", sha1.Sum(c.Raw)), NotAfter: c.NotAfter, Download: "/ca/" + m.Name() + ".cer",
+	}
 }
 
 func (o overview) issued(ctx context.Context) ([]portal.IssuedCertificate, error) {

@@ -99,5 +99,7 @@ func (tx *Tx) Revocations(authorityID string, since time.Time) ([]Revocation, er
 		return r, s.Scan(&r.Serial, seconds{&r.At}, &r.Reason)
 	}, `SELECT serial, revoked_at, revoked_for FROM certificates
 		WHERE authority_id = $1 AND revoked_at IS NOT NULL AND not_after >= coalesce($2, 0)
+		UNION ALL SELECT serial, revoked_at, revoked_for FROM authority_certificates
+		WHERE issuer_id = $1 AND revoked_at IS NOT NULL AND not_after >= coalesce($2, 0)
 		ORDER BY revoked_at, serial`, authorityID, unix(since))
 }
