@@ -75,11 +75,34 @@ func (op *opener) warnAll(v *Verdict) {
 		op.warn("the only signature is outside of the encryption: it shows who sent the ciphertext, not who wrote what is inside")
 	}
 	op.warnUnprotected()
+	if len(v.Signers) > 0 {
+		op.warnReplyTo()
+	}
 	if text := op.judge.unaskedWarning(len(v.Signers)); text != "" {
 		op.warn("%s", text)
 	}
 	op.warnings = append(op.warnings, op.judge.notes...)
 	op.warnTimes(v)
+}
+
+// warnReplyTo warns of a Reply-To beside From where no signature covers the header: whoever carried the message can have put it there,
+// and the answer goes to them. Of one beside a protected header, warnDiffering says more.
+func (op *opener) warnReplyTo() {
+	outer, sender := op.message.outer, op.judge.sender.address
+	if op.message.protected.promoted() || !outer.Has("Reply-To") || sender.IsZero() {
+		return
+	}
+	list, err := outer.Addresses("Reply-To")
+	if err != nil {
+		op.warn("the Reply-To header cannot be read without guessing")
+		return
+	}
+	for _, a := range list {
+		if !a.Mailbox.Equal(sender) {
+			op.warn("answers would go to %s, and the message is from %s; no signature covers the Reply-To header", a.Mailbox, sender)
+			return
+		}
+	}
 }
 
 // warnUnprotected warns of encryption that does not show changes, with no signature inside that would (the CBC gadgets of Efail).

@@ -125,7 +125,7 @@ func isTrace(f entity.Field) bool {
 	return strings.HasPrefix(strings.ToLower(f.Name), "arc-")
 }
 
-// isShown tells whether mail programs show the field to people (RFC 9788 §1.1.2).
+// isShown tells whether mail programs show the field to people (RFC 9787 §1.1.2).
 func isShown(f entity.Field) bool {
 	for _, name := range shownFields {
 		if f.Is(name) {

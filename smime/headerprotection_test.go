@@ -198,6 +198,10 @@ func TestForgedFields(t *testing.T) {
 			{"To: Bob <bob@example.org>\r\n", "", "To"},
 			{"To: ", "Cc: eve@example.net\r\nTo: ", "Cc"},
 			{"To: ", "Reply-To: eve@example.net\r\nTo: ", "Reply-To"},
+			{"To: ", "reply-to: eve@example.net\r\nReply-To: eve@example.net\r\nTo: ", "Reply-To"},
+			{"To: ", "Mail-Followup-To: eve@example.net\r\nTo: ", "Mail-Followup-To"},
+			{"To: ", "Disposition-Notification-To: eve@example.net\r\nTo: ", "Disposition-Notification-To"},
+			{"To: ", "Sender: eve@example.net\r\nTo: ", "Sender"},
 			{"From: Alice <", "From: Boss <", "From"},
 			{"Date: Mon", "Date: Tue", "Date"},
 			{"Message-ID: <1@", "Message-ID: <2@", "Message-ID"},
@@ -217,6 +221,72 @@ func TestForgedFields(t *testing.T) {
 			}
 			if d := m.Verdict.DifferingHeaders; (len(d) == 1) != (tc.differs != "") || len(d) == 1 && d[0].Name != tc.differs {
 				t.Errorf("%q: %+v", tc.forged, d)
+			}
+			if out := written(t, m); strings.Contains(out, "eve@example.net") != strings.Contains(message, "Bcc: eve@example.net") {
+				t.Errorf("%q: an answer to %q would go to Eve", tc.forged, out)
+			}
+		}
+	}
+}
+
+// TestAnswersGoWhereTheSenderWrote: what leads answers elsewhere is no cause to doubt who wrote the text, with a protected header or
+// without. It is told, and an opened message with a protected header does not have it.
+func TestAnswersGoWhereTheSenderWrote(t *testing.T) {
+	w := newWorld(t)
+	alice := w.ca.Leaf("alice@example.com", testca.P256)
+	own := strings.Replace(plain, "To: ", "Reply-To: Office <office@example.com>\r\nTo: ", 1)
+	const (
+		would   = "answers would go to %s, and the message is from alice@example.com"
+		added   = "has a Reply-To that its sender did not write: %s; it is left out, so that no answer goes there"
+		changed = "the Reply-To of the message is not what its sender wrote: outside %q"
+	)
+	for _, tc := range []struct {
+		name, message string
+		p             HeaderPolicy
+		outer         string // in front of the message
+		warning, goes string // "": no warning, no Reply-To
+	}{
+		{"nothing", plain, HeadersUnprotected, "", "", ""},
+		{"nothing, protected", plain, HeadersVisible, "", "", ""},
+		{"her own address", plain, HeadersUnprotected, "Reply-To: ALICE@example.com\r\n", "", "ALICE@example.com"},
+		{"another of hers", own, HeadersUnprotected, "", fmt.Sprintf(would, "office@example.com"), "Office <office@example.com>"},
+		{"another of hers, protected", own, HeadersVisible, "", "", "Office <office@example.com>"},
+		{"Eve's", plain, HeadersUnprotected, "Reply-To: eve@example.net\r\n", fmt.Sprintf(would, "eve@example.net"), "eve@example.net"},
+		{"hers and Eve's", plain, HeadersUnprotected, "Reply-To: alice@example.com, eve@example.net\r\n", fmt.Sprintf(would, "eve@example.net"), "alice@example.com, eve@example.net"},
+		{"nobody's", plain, HeadersUnprotected, "Reply-To: <\r\n", "the Reply-To header cannot be read", "<"},
+		{"Eve's, protected", plain, HeadersVisible, "Reply-To: eve@example.net\r\n", fmt.Sprintf(added, "eve@example.net"), ""},
+		{"Eve's beside another of hers", own, HeadersVisible, "Reply-To: eve@example.net\r\n", fmt.Sprintf(changed, "eve@example.net\nOffice <office@example.com>"), ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			m := open(t, tc.outer+signMessage(t, tc.message, &SignOptions{Signers: []*cms.Signer{signerOf(alice)}, Headers: tc.p}), w.options())
+			wantVerdict(t, m, Valid, CoverageWhole)
+			wantWarning(t, m, tc.warning)
+			out := written(t, m)
+			e, err := entity.Read(strings.NewReader(out), int64(len(out)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := e.Header.Only("Reply-To"); got != tc.goes {
+				t.Errorf("answers go to %q, not %q", got, tc.goes)
+			}
+		})
+	}
+	// To a mail that nobody signed there is nothing to say.
+	wantWarning(t, open(t, "Reply-To: eve@example.net\r\n"+plain, w.options()), "")
+}
+
+// TestTwoProtectedSubjects: of two none is shown, and nothing else is claimed.
+func TestTwoProtectedSubjects(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.ca.Leaf("alice@example.com", testca.P256), w.ca.Leaf("bob@example.org", testca.P256)
+	for _, outside := range []string{"", "Subject: one\r\n", "Subject: other\r\n"} {
+		for _, to := range []*testca.Leaf{nil, bob} {
+			m := open(t, w.protectedBy("From: alice@example.com\r\n"+outside,
+				"From: alice@example.com\r\nSubject: one\r\nSubject: two\r\nContent-Type: text/plain; hp=clear\r\n\r\nx\r\n", alice, to), w.options(bob))
+			wantVerdict(t, m, Valid, CoverageWhole)
+			wantWarning(t, m, "2 Subject fields; none is shown")
+			if all := strings.Join(m.Verdict.Warnings, "\n"); strings.Contains(all, "the protected one is shown") || m.Verdict.Subject != "" || strings.Contains(written(t, m), "Subject:") {
+				t.Error(show(m.Verdict))
 			}
 		}
 	}

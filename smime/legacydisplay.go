@@ -39,7 +39,7 @@ func dropControl(r rune) rune {
 	return r
 }
 
-// legacyPart tells which parts of a multipart are the main body, and so get the copy (RFC 9788 §5.2.2): each alternative, of all
+// legacyPart tells which parts of a multipart are the main body, and so get the copy (RFC 9788 §5.2.4): each alternative, of all
 // others the first part.
 func legacyPart(typ string, index int) bool {
 	switch typ {

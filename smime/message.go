@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/mailseal/mailseal/cms"
@@ -37,7 +38,7 @@ func (m *Message) Content() *io.SectionReader {
 
 // WriteContent writes the opened message: the header of the message as it was, with the content's own description (Content-Type
 // and its family) and body. Of a protected header (RFC 9788) the Subject is taken, and the copy of hidden fields at the beginning of
-// the text is left out. No other header field of the content becomes one of the message, whoever signed it: From, To or an
+// the text is left out. Fields outside that would lead an answer elsewhere than its sender wrote are left out then. No other header field of the content becomes one of the message, whoever signed it: From, To or an
 // Authentication-Results from inside would pass for what a mail server wrote. Line ends become CRLF.
 func (m *Message) WriteContent(dst io.Writer) error {
 	if m.content == nil {
@@ -65,7 +66,8 @@ func (m *Message) WriteContent(dst io.Writer) error {
 	return w.Flush()
 }
 
-// shownHeader is the header outside, with the protected Subject in the place of the one there.
+// shownHeader is the header outside, with the protected Subject in the place of the one there, and without what would lead answers
+// elsewhere than the sender wrote: whoever answers answers the sender (RFC 9788 §4, which shows no field that is not protected).
 func (m *Message) shownHeader() []entity.Field {
 	var fields []entity.Field
 	subject := entity.Header{Fields: m.protected.fields}.All("Subject")
@@ -75,7 +77,7 @@ func (m *Message) shownHeader() []entity.Field {
 	promoted := m.protected.promoted()
 	for _, f := range m.outer.Fields {
 		switch {
-		case f.IsContent(), f.Is("MIME-Version"):
+		case f.IsContent(), f.Is("MIME-Version"), slices.ContainsFunc(m.protected.forged, f.Is):
 		case promoted && f.Is("Subject"):
 			fields, subject = append(fields, subject...), nil
 		default:

@@ -144,7 +144,7 @@ func TestProfileReads(t *testing.T) {
 func TestProfileBare(t *testing.T) {
 	w := newWorld(t)
 	alice := w.ca.Leaf("alice@example.com", testca.RSA2048)
-	message := bareSignature(t, alice, "Content-Type: text/plain\r\n\r\nHello\r\n")
+	message := bareSignature(t, alice, crypto.SHA256, "Content-Type: text/plain\r\n\r\nHello\r\n")
 	for _, p := range Profiles() {
 		o := w.options()
 		o.Profile = p
@@ -157,24 +157,25 @@ func TestProfileBare(t *testing.T) {
 }
 
 // bareSignature is what programs of the time before signed attributes made: PKCS #1 v1.5 over the content itself.
-func bareSignature(t testing.TB, l *testca.Leaf, content string) string {
+func bareSignature(t testing.TB, l *testca.Leaf, hash crypto.Hash, content string) string {
 	t.Helper()
-	h := crypto.SHA256.New()
+	h := hash.New()
 	h.Write([]byte(content))
-	signature, err := l.Signer().Sign(nil, h.Sum(nil), crypto.SHA256)
+	signature, err := l.Signer().Sign(nil, h.Sum(nil), hash)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var b cryptobyte.Builder
 	in := func(b *cryptobyte.Builder, tag asn1.Tag, f func(b *cryptobyte.Builder)) { b.AddASN1(tag, f) }
-	sha256, encryption := cms.AlgorithmIdentifier{Algorithm: oid.SHA256, Parameters: oid.Null}, cms.AlgorithmIdentifier{Algorithm: oid.RSAEncryption, Parameters: oid.Null}
+	name := map[crypto.Hash]oid.OID{crypto.MD5: oid.MD5, crypto.SHA1: oid.SHA1, crypto.SHA256: oid.SHA256}[hash]
+	digest, encryption := cms.AlgorithmIdentifier{Algorithm: name, Parameters: oid.Null}, cms.AlgorithmIdentifier{Algorithm: oid.RSAEncryption, Parameters: oid.Null}
 	explicit := asn1.Tag(0).ContextSpecific().Constructed()
 	in(&b, asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		oid.Add(b, oid.SignedData)
 		in(b, explicit, func(b *cryptobyte.Builder) {
 			in(b, asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				b.AddASN1Int64(1)
-				in(b, asn1.SET, sha256.Add)
+				in(b, asn1.SET, digest.Add)
 				in(b, asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 					oid.Add(b, oid.Data)
 					in(b, explicit, func(b *cryptobyte.Builder) { b.AddASN1OctetString([]byte(content)) })
@@ -190,7 +191,7 @@ func bareSignature(t testing.TB, l *testca.Leaf, content string) string {
 							b.AddBytes(l.Certificate.RawIssuer)
 							b.AddASN1BigInt(l.Certificate.Serial)
 						})
-						sha256.Add(b)
+						digest.Add(b)
 						encryption.Add(b)
 						b.AddASN1OctetString(signature)
 					})

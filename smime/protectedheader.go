@@ -45,6 +45,7 @@ type protectedHeader struct {
 	sent   []entity.Field // what the sender wrote outside
 	told   bool           // by HP-Outer fields; if not, it is taken to be the same as inside
 	cipher bool           // the sender said that the message is encrypted
+	forged []string       // fields outside that lead answers elsewhere than the sender wrote
 }
 
 // promoted tells whether the protected Subject takes the place of the one outside.
@@ -149,11 +150,16 @@ func (op *opener) judgeHeader(v *Verdict) {
 	case HeaderSigned, HeaderEncrypted:
 		op.warnMode(p)
 		v.Subject = op.subject(entity.Header{Fields: p.fields}, "protected header")
-		op.message.protected = p
 	}
 	v.DifferingHeaders = op.differing(p)
 	for _, d := range v.DifferingHeaders {
 		op.warnDiffering(d, p)
+		if p.promoted() && steers(d.Name) {
+			p.forged = append(p.forged, d.Name)
+		}
+	}
+	if p.promoted() {
+		op.message.protected = p
 	}
 	if p.state != HeaderWrapped {
 		op.bindProtected(p)
@@ -200,7 +206,7 @@ func (op *opener) differing(p protectedHeader) []DifferingHeader {
 	list := []DifferingHeader{}
 	sent, inside, outside := op.texts(p.sent), op.texts(p.fields), op.texts(op.message.outer.Fields)
 	seen := map[string]bool{}
-	for _, name := range append(names(p.sent), append(names(p.fields), shownFields...)...) {
+	for _, name := range slices.Concat(steeringFields, names(p.sent), names(p.fields), shownFields) {
 		key := strings.ToLower(name)
 		if seen[key] || len(list) == maxDiffering {
 			continue
@@ -241,19 +247,33 @@ func (op *opener) texts(fields []entity.Field) map[string][]string {
 	return texts
 }
 
+// warnDiffering tells of one field. What is done about it in the opened message is told too.
 func (op *opener) warnDiffering(d DifferingHeader, p protectedHeader) {
-	shown := ""
-	if d.Name == "Subject" && p.promoted() {
-		shown = "; the protected one is shown"
+	done := ""
+	switch protected := len((entity.Header{Fields: p.fields}).All(d.Name)); {
+	case !p.promoted():
+	case strings.EqualFold(d.Name, "Subject") && protected == 1 && d.Outside != "":
+		done = "; the protected one is shown"
+	case steers(d.Name) && d.Outside != "":
+		done = "; it is left out, so that no answer goes there"
 	}
+	var text string
 	switch {
 	case d.Outside == "":
-		op.warn("the sender wrote a %s that the message does not have any more: %s", d.Name, clip(d.Inside))
+		text = fmt.Sprintf("the sender wrote a %s that the message does not have any more: %s", d.Name, clip(d.Inside))
 	case d.Inside == "":
-		op.warn("the message has a %s that its sender did not write: %s", d.Name, clip(d.Outside))
+		text = fmt.Sprintf("the message has a %s that its sender did not write: %s", d.Name, clip(d.Outside))
 	default:
-		op.warn("the %s of the message is not what its sender wrote: outside %q, protected %q%s", d.Name, clip(d.Outside), clip(d.Inside), shown)
+		text = fmt.Sprintf("the %s of the message is not what its sender wrote: outside %q, protected %q", d.Name, clip(d.Outside), clip(d.Inside))
 	}
+	op.warn("%s%s", text, done)
+}
+
+// steeringFields say where answers and notices go (RFC 5322 §3.6.2, §3.6.3, RFC 8098 §2.1), From itself aside.
+var steeringFields = []string{"Reply-To", "To", "Cc", "Sender", "Followup-To", "Mail-Reply-To", "Mail-Followup-To", "Disposition-Notification-To", "Return-Receipt-To"}
+
+func steers(name string) bool {
+	return slices.ContainsFunc(steeringFields, func(f string) bool { return strings.EqualFold(f, name) })
 }
 
 // clip shortens a text for a warning.
