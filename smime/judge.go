@@ -4,6 +4,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,6 +71,7 @@ func (j *judge) signer(r cms.SignerResult, s *cms.SignedReader) (Signer, Learned
 		f.addStrength(r)
 		if !j.raw {
 			j.addAddress(&f, r.Certificate)
+			j.addHolder(&f, r.Certificate)
 		}
 		if j.o != nil {
 			proof := j.prove(&r, s)
@@ -114,6 +116,15 @@ func (j *judge) addAddress(f *finding, c *cert.Certificate) {
 		f.add(StatusAddressMismatch, "%s", j.sender.problem)
 	case !certpath.Names(c, j.sender.address):
 		f.add(StatusAddressMismatch, "the certificate does not name %s", j.sender.address)
+	}
+}
+
+// addHolder says whether the certificate is a person's. An authority writes no mail (RFC 8550 §4.4.1, S/MIME BR §7.1.2.3): if its key
+// signs one, either the key or the authority is not what it should be. A certificate that the caller trusts for itself is another
+// matter: what people make for themselves often has cA in it, because OpenSSL writes it by default.
+func (j *judge) addHolder(f *finding, c *cert.Certificate) {
+	if c.BasicConstraints.CA && !slices.ContainsFunc(j.o.Anchors, c.Equal) {
+		f.add(StatusUntrusted, "the certificate is an authority's, and authorities write no mail")
 	}
 }
 

@@ -398,3 +398,50 @@ func TestScan(t *testing.T) {
 		}
 	}
 }
+
+// TestAuthorityWritesMail: the certificate of an authority signs no mail that is believed, unless it is trusted for itself.
+func TestAuthorityWritesMail(t *testing.T) {
+	root := testca.NewRoot(t, "Root", testca.Emails("alice@example.com"), testca.KeyUsage(0))
+	authority := root.Authority("Alice's", testca.Emails("alice@example.com"), testca.KeyUsage(x509.KeyUsageDigitalSignature|x509.KeyUsageCertSign))
+	own := testca.NewRoot(t, "Alice herself", testca.Emails("alice@example.com"), testca.KeyUsage(0))
+	leaf := func(a *testca.Authority, chain ...*cert.Certificate) *testca.Leaf {
+		return &testca.Leaf{Certificate: a.Certificate, Key: a.Key, Chain: chain}
+	}
+	anchor := func(a *testca.Authority) *cert.Certificate { return a.Certificate }
+	for _, tc := range []struct {
+		name    string
+		signer  *testca.Leaf
+		anchors []*cert.Certificate
+		status  Status
+	}{
+		{"one who is under an authority", root.Leaf("alice@example.com", testca.P256), []*cert.Certificate{anchor(root)}, StatusValid},
+		{"an authority under an authority", leaf(authority), []*cert.Certificate{anchor(root)}, StatusUntrusted},
+		{"the same, trusted for itself", leaf(authority), []*cert.Certificate{anchor(root), anchor(authority)}, StatusValid},
+		{"self-signed with cA, trusted for itself", leaf(own), []*cert.Certificate{anchor(own)}, StatusValid},
+		{"self-signed with cA, not trusted", leaf(own), []*cert.Certificate{anchor(root)}, StatusUntrusted},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			o := &OpenOptions{Anchors: tc.anchors, At: testca.Now}
+			m := open(t, signMessage(t, plain, &SignOptions{Signers: []*cms.Signer{signerOf(tc.signer)}}), o)
+			if s := m.Verdict.Signers[0]; s.Status != tc.status || (tc.status == StatusValid) != (m.Verdict.Verdict == Valid) {
+				t.Error(show(m.Verdict))
+			}
+		})
+	}
+	// The roots that are trusted by default are trusted to vouch for others.
+	o := &OpenOptions{Store: oneAnchor{root.Certificate}, At: testca.Now}
+	m := open(t, signMessage(t, plain, &SignOptions{Signers: []*cms.Signer{signerOf(leaf(root))}}), o)
+	wantVerdict(t, m, Untrusted, CoverageWhole)
+}
+
+// oneAnchor is a store of anchors.
+type oneAnchor struct{ c *cert.Certificate }
+
+func (s oneAnchor) Named(subject cert.Name) []*cert.Certificate {
+	if s.c.Subject.Equal(subject) {
+		return []*cert.Certificate{s.c}
+	}
+	return nil
+}
+
+func (s oneAnchor) DistrustAfter(*cert.Certificate) time.Time { return time.Time{} }
