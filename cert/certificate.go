@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"math/big"
+	"sync"
 	"time"
 
 	"github.com/mailseal/mailseal/internal/oid"
@@ -64,6 +65,14 @@ type Certificate struct {
 	// signature algorithms, a public key that is none. Such a certificate can
 	// be shown, and never be part of a path.
 	Defects []error
+
+	digest *digest // of Raw; nil when not made by [Parse]
+}
+
+// digest is taken when it is first asked for, and once.
+type digest struct {
+	once sync.Once
+	sum  [sha256.Size]byte
 }
 
 // BasicConstraints is RFC 5280 §4.2.1.9.
@@ -88,8 +97,17 @@ func (c *Certificate) Equal(o *Certificate) bool {
 
 // SHA256 returns the fingerprint of the whole certificate in lower case hex.
 func (c *Certificate) SHA256() string {
-	sum := sha256.Sum256(c.Raw)
+	sum := c.Digest()
 	return hex.EncodeToString(sum[:])
+}
+
+// Digest returns the SHA-256 digest of the whole certificate.
+func (c *Certificate) Digest() [sha256.Size]byte {
+	if c.digest == nil {
+		return sha256.Sum256(c.Raw)
+	}
+	c.digest.once.Do(func() { c.digest.sum = sha256.Sum256(c.Raw) })
+	return c.digest.sum
 }
 
 // SerialHex returns the serial number in lower case hex, as many digits as it

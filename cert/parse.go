@@ -32,7 +32,7 @@ func parseCertificate(raw []byte) (*Certificate, error) {
 		return nil, within("parse certificate", err)
 	}
 	c := &Certificate{
-		Raw: raw, RawTBS: signed.raw, InhibitAnyPolicy: -1,
+		Raw: raw, RawTBS: signed.raw, InhibitAnyPolicy: -1, digest: new(digest),
 		SignatureAlgorithm: signed.algorithm, Signature: signed.signature,
 		BasicConstraints:  BasicConstraints{PathLen: -1},
 		PolicyConstraints: PolicyConstraints{RequireExplicitPolicy: -1, InhibitPolicyMapping: -1},

@@ -22,16 +22,19 @@ type Known struct {
 	mu sync.Mutex
 	// Two generations: when the new one is full, the old one is forgotten.
 	young, old map[fact]struct{}
+
+	certificates cert.Cache
 }
+
+// Parse is [cert.Parse]; a certificate that comes again is read only once.
+func (k *Known) Parse(der []byte) (*cert.Certificate, error) { return k.certificates.Parse(der) }
 
 // fact is the digest of a certificate and of the key that signed it.
 type fact [sha256.Size]byte
 
 func factOf(child, parent *cert.Certificate) fact {
-	h := sha256.New()
-	h.Write(child.Raw) // says its own length
-	h.Write(parent.RawSPKI)
-	return fact(h.Sum(nil))
+	digest := child.Digest()
+	return sha256.Sum256(append(digest[:], parent.RawSPKI...))
 }
 
 func (k *Known) has(f fact) bool {

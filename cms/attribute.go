@@ -89,34 +89,48 @@ func (a Attributes) der() ([]byte, error) {
 
 // encodeSet puts elements into a SET OF, sorted.
 func encodeSet(elements [][]byte) []byte {
+	return appendSet(nil, ber.Universal, ber.TagSet, elements)
+}
+
+// appendSet is encodeSet with a tag of its own.
+func appendSet(dst []byte, class ber.Class, number int, elements [][]byte) []byte {
 	size := 0
 	for _, e := range elements {
 		size += len(e)
 	}
-	out := ber.AppendHeader(make([]byte, 0, size+6), ber.Universal, true, ber.TagSet, int64(size))
+	dst = ber.AppendHeader(slices.Grow(dst, elementSize(size)), class, true, number, int64(size))
 	for _, e := range sortedSet(elements) {
-		out = append(out, e...)
+		dst = append(dst, e...)
 	}
-	return out
+	return dst
 }
 
 // elements encodes each attribute.
 func (a Attributes) elements() ([][]byte, error) {
 	elements := make([][]byte, 0, len(a))
 	for _, attr := range a {
-		t, err := attr.Type.Append(nil)
+		var room [32]byte
+		t, err := attr.Type.Append(room[:0])
 		if err != nil {
 			return nil, fmt.Errorf("encode attribute %s: %w", attr.Type.Name(), err)
 		}
-		values := encodeSet(attr.Values)
-		e := ber.AppendHeader(make([]byte, 0, len(t)+len(values)+6), ber.Universal, true, ber.TagSequence, int64(len(t)+len(values)))
-		elements = append(elements, append(append(e, t...), values...))
+		size := len(t)
+		values := 0
+		for _, v := range attr.Values {
+			values += len(v)
+		}
+		size += elementSize(values)
+		e := ber.AppendHeader(make([]byte, 0, elementSize(size)), ber.Universal, true, ber.TagSequence, int64(size))
+		elements = append(elements, appendSet(append(e, t...), ber.Universal, ber.TagSet, attr.Values))
 	}
 	return elements, nil
 }
 
 // sortedSet orders the encodings of a SET OF as DER wants them (X.690 §11.6).
 func sortedSet(elements [][]byte) [][]byte {
+	if slices.IsSortedFunc(elements, bytes.Compare) {
+		return elements
+	}
 	out := slices.Clone(elements)
 	slices.SortFunc(out, bytes.Compare)
 	return out

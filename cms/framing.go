@@ -87,22 +87,25 @@ func encrypting(dst io.Writer, message, content OID, algorithm AlgorithmIdentifi
 // frame makes the layers ContentInfo, content [0], the message's SEQUENCE and
 // the SEQUENCE around the content.
 func frame(dst io.Writer, message OID, head, content func(*cryptobyte.Builder)) (*framing, error) {
-	f := &framing{dst: dst}
+	f := &framing{dst: dst, layers: make([]layer, 0, 5)}
 	for _, l := range []struct {
 		class  ber.Class
 		number int
 		before func(*cryptobyte.Builder)
 	}{
 		{ber.Universal, ber.TagSequence, func(b *cryptobyte.Builder) { oid.Add(b, message) }},
-		{ber.ContextSpecific, 0, func(*cryptobyte.Builder) {}},
+		{ber.ContextSpecific, 0, nil},
 		{ber.Universal, ber.TagSequence, head},
 		{ber.Universal, ber.TagSequence, content},
 	} {
-		var b cryptobyte.Builder
-		l.before(&b)
-		before, err := b.Bytes()
-		if err != nil {
-			return nil, err
+		var before []byte
+		if l.before != nil {
+			b := cryptobyte.NewBuilder(make([]byte, 0, 32))
+			l.before(b)
+			var err error
+			if before, err = b.Bytes(); err != nil {
+				return nil, err
+			}
 		}
 		f.layers = append(f.layers, layer{l.class, l.number, before})
 	}

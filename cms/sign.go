@@ -1,11 +1,13 @@
 package cms
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/ber"
 	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/signature"
 )
@@ -150,13 +153,9 @@ func (w *signedWriter) version() int64 {
 
 func (w *signedWriter) addDigestAlgorithms(b *cryptobyte.Builder) {
 	var elements [][]byte
-	seen := map[OID]bool{}
 	for _, c := range w.constants {
-		if der, err := c.scheme.Digest.DER(); err != nil {
-			b.SetError(err)
-		} else if !seen[c.scheme.Digest.Algorithm] {
-			seen[c.scheme.Digest.Algorithm] = true
-			elements = append(elements, der)
+		if !slices.ContainsFunc(elements, func(e []byte) bool { return bytes.Equal(e, c.digestAlgorithm) }) {
+			elements = append(elements, c.digestAlgorithm)
 		}
 	}
 	for _, e := range sortedSet(elements) {
@@ -194,41 +193,40 @@ func (w *signedWriter) Close() error {
 
 // writeDetached writes the message without [0] eContent.
 func (w *signedWriter) writeDetached(tail []byte) error {
-	l := w.framing.layers
-	var b cryptobyte.Builder
-	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddBytes(l[0].before)
-		b.AddASN1(context0.Constructed(), func(b *cryptobyte.Builder) {
-			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				b.AddBytes(l[2].before)
-				b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(l[3].before) })
-				b.AddBytes(tail)
-			})
-		})
-	})
-	der, err := b.Bytes()
-	if err != nil {
-		return err
-	}
-	_, err = w.framing.dst.Write(der)
+	message, signed, content := w.framing.layers[0].before, w.framing.layers[2].before, w.framing.layers[3].before
+	body := len(signed) + elementSize(len(content)) + len(tail)
+	info := len(message) + elementSize(elementSize(body))
+	der := ber.AppendHeader(make([]byte, 0, elementSize(info)), ber.Universal, true, ber.TagSequence, int64(info))
+	der = append(der, message...)
+	der = ber.AppendHeader(der, ber.ContextSpecific, true, 0, int64(elementSize(body)))
+	der = ber.AppendHeader(der, ber.Universal, true, ber.TagSequence, int64(body))
+	der = append(der, signed...)
+	der = ber.AppendHeader(der, ber.Universal, true, ber.TagSequence, int64(len(content)))
+	_, err := w.framing.dst.Write(append(append(der, content...), tail...))
 	return err
 }
+
+// elementSize is the length of an element with that much content.
+func elementSize(content int) int { return int(ber.HeaderSize(int64(content))) + content }
 
 // tail is certificates, crls and signerInfos.
 func (w *signedWriter) tail() ([]byte, error) {
 	infos := make([][]byte, len(w.signers))
-	for i, s := range w.signers {
-		info, err := w.signerInfo(s, w.constants[i])
+	for i, c := range w.constants {
+		info, err := w.signerInfo(c)
 		if err != nil {
 			return nil, fmt.Errorf("signer %d: %w", i+1, err)
 		}
 		infos[i] = info
 	}
-	var b cryptobyte.Builder
-	addSetOf(&b, context0.Constructed(), w.certificates())
-	addSetOf(&b, context1.Constructed(), w.revocation)
-	addSetOf(&b, asn1.SET, infos)
-	return b.Bytes()
+	var tail []byte
+	if certificates := w.certificates(); len(certificates) > 0 {
+		tail = appendSet(tail, ber.ContextSpecific, 0, certificates)
+	}
+	if len(w.revocation) > 0 {
+		tail = appendSet(tail, ber.ContextSpecific, 1, w.revocation)
+	}
+	return appendSet(tail, ber.Universal, ber.TagSet, infos), nil
 }
 
 // certificates are the signers' and their chains', each once, without roots.
@@ -259,8 +257,8 @@ func (s *Signer) Certificates() []*cert.Certificate {
 	return out
 }
 
-func (w *signedWriter) signerInfo(s *Signer, c *constants) ([]byte, error) {
-	attrs, err := w.attributes(s, c)
+func (w *signedWriter) signerInfo(c *constants) ([]byte, error) {
+	attrs, err := w.attributes(c)
 	if err != nil {
 		return nil, err
 	}

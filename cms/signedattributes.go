@@ -17,15 +17,16 @@ import (
 
 // attributes are those that RFC 8551 §2.5 wants in a signature, and those of
 // the options.
-func (w *signedWriter) attributes(s *Signer, c *constants) (Attributes, error) {
+func (w *signedWriter) attributes(c *constants) (Attributes, error) {
 	a := signedAttributes{}
 	a.add(oid.AttrContentType, func(b *cryptobyte.Builder) { oid.Add(b, w.options.ContentType) })
 	a.addCommon(w.digests[c.scheme.Digest.Algorithm].Sum(nil), w.options.Time)
 	if w.options.Capabilities != nil {
-		a.addValue(oid.AttrSMIMECapabilities)(cert.EncodeCapabilities(w.options.Capabilities))
+		der, err := cert.EncodeCapabilities(w.options.Capabilities)
+		a.addValue(oid.AttrSMIMECapabilities, der, err)
 	}
-	if c := s.encryptionCertificate(); c != nil {
-		a.addValue(oid.AttrEncryptionKeyPreference)(encryptionKeyPreference(c))
+	if c.preference != nil {
+		a.addValue(oid.AttrEncryptionKeyPreference, c.preference, nil)
 	}
 	return append(a.list, w.options.Attributes...), a.err
 }
@@ -36,9 +37,9 @@ type signedAttributes struct {
 	err  error
 }
 
-func (a *signedAttributes) addValue(t OID) func(value []byte, err error) {
-	return func(value []byte, err error) {
-		a.list = append(a.list, Attribute{Type: t, Values: [][]byte{value}})
+func (a *signedAttributes) addValue(t OID, value []byte, err error) {
+	a.list = append(a.list, Attribute{Type: t, Values: [][]byte{value}})
+	if err != nil {
 		a.err = errors.Join(a.err, err)
 	}
 }
@@ -46,22 +47,26 @@ func (a *signedAttributes) addValue(t OID) func(value []byte, err error) {
 func (a *signedAttributes) add(t OID, value func(*cryptobyte.Builder)) {
 	var b cryptobyte.Builder
 	value(&b)
-	a.addValue(t)(b.Bytes())
+	der, err := b.Bytes()
+	a.addValue(t, der, err)
 }
 
 // addCommon adds what every signature of ours has beside the constant
 // attributes, countersignatures too.
 func (a *signedAttributes) addCommon(digest []byte, at time.Time) {
-	a.add(oid.AttrMessageDigest, func(b *cryptobyte.Builder) { b.AddASN1OctetString(digest) })
+	value := ber.AppendHeader(make([]byte, 0, elementSize(len(digest))), ber.Universal, false, ber.TagOctetString, int64(len(digest)))
+	a.addValue(oid.AttrMessageDigest, append(value, digest...), nil)
 	if !at.IsZero() {
-		a.addValue(oid.AttrSigningTime)(timeDER(at))
+		der, err := timeDER(at)
+		a.addValue(oid.AttrSigningTime, der, err)
 	}
 }
 
 // constantAttributes are those that depend on nothing but the signer, encoded.
 func constantAttributes(c *cert.Certificate, scheme signature.Scheme) ([][]byte, error) {
 	var a signedAttributes
-	a.addValue(oid.AttrSigningCertificateV2)(signingCertificateV2(c))
+	der, err := signingCertificateV2(c)
+	a.addValue(oid.AttrSigningCertificateV2, der, err)
 	a.add(oid.AttrAlgorithmProtection, func(b *cryptobyte.Builder) {
 		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { // RFC 6211 §2
 			scheme.Digest.Add(b)

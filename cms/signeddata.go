@@ -24,6 +24,9 @@ type SignedOptions struct {
 	Content io.Reader
 	// Certificates are further ones among which signers are looked for.
 	Certificates []*cert.Certificate
+	// ParseCertificate reads the message's certificates; nil is [cert.Parse].
+	// A [cert.Cache] saves time where the same ones come again and again.
+	ParseCertificate func(der []byte) (*cert.Certificate, error)
 	// WithoutAttributes takes signatures over the content alone, without
 	// signed attributes. Old mail has them; they let the attributes of one
 	// message pass as the content of another, which is looked for and refused.
@@ -45,6 +48,7 @@ type SignedReader struct {
 	size         int64
 	certificates []*cert.Certificate
 	extra        []*cert.Certificate
+	parse        func([]byte) (*cert.Certificate, error)
 	unreadable   int
 	crls         [][]byte
 	ocsp         [][]byte
@@ -68,7 +72,10 @@ func (r *Reader) SignedData(o *SignedOptions) (*SignedReader, error) {
 	if o == nil {
 		o = &SignedOptions{}
 	}
-	s := &SignedReader{r: r, extra: o.Certificates, bare: o.WithoutAttributes, digests: map[OID]hash.Hash{}}
+	s := &SignedReader{r: r, extra: o.Certificates, parse: o.ParseCertificate, bare: o.WithoutAttributes, digests: map[OID]hash.Hash{}}
+	if s.parse == nil {
+		s.parse = cert.Parse
+	}
 	if err := s.readHead(); err != nil {
 		return nil, err
 	}
@@ -195,7 +202,7 @@ func (s *SignedReader) readCertificates() error {
 		if !h.Is(ber.Universal, ber.TagSequence) {
 			continue
 		}
-		if c, err := cert.Parse(raw); err == nil {
+		if c, err := s.parse(raw); err == nil {
 			s.certificates = append(s.certificates, c)
 		} else {
 			s.unreadable++

@@ -49,6 +49,7 @@ type constants struct {
 	// What they were made of.
 	key         crypto.Signer
 	certificate *cert.Certificate
+	encryption  *cert.Certificate
 	digest      crypto.Hash
 	pss         bool
 
@@ -56,28 +57,39 @@ type constants struct {
 	// head is what stands ahead of the signed attributes in a SignerInfo,
 	// algorithm what stands behind (RFC 5652 §5.3).
 	head, algorithm []byte
+	digestAlgorithm []byte
 	// attributes are signingCertificateV2 and cmsAlgorithmProtection, encoded.
 	attributes [][]byte
+	// preference is the value of encryptionKeyPreference; nil for none.
+	preference []byte
 }
 
 // prepare returns the signer's constants, made anew when the signer was changed.
 func (s *Signer) prepare() (*constants, error) {
-	if c := s.constants.Load(); c != nil && c.key == s.Key && c.certificate == s.Certificate && c.digest == s.Digest && c.pss == s.PSS {
+	if c := s.constants.Load(); c != nil && c.key == s.Key && c.certificate == s.Certificate && c.encryption == s.Encryption && c.digest == s.Digest && c.pss == s.PSS {
 		return c, nil
 	}
 	scheme, err := s.scheme()
 	if err != nil {
 		return nil, err
 	}
-	c := &constants{key: s.Key, certificate: s.Certificate, digest: s.Digest, pss: s.PSS, scheme: scheme}
+	c := &constants{key: s.Key, certificate: s.Certificate, encryption: s.Encryption, digest: s.Digest, pss: s.PSS, scheme: scheme}
 	if c.attributes, err = constantAttributes(s.Certificate, scheme); err != nil {
 		return nil, err
+	}
+	if e := s.encryptionCertificate(); e != nil {
+		if c.preference, err = encryptionKeyPreference(e); err != nil {
+			return nil, err
+		}
 	}
 	var b cryptobyte.Builder
 	b.AddASN1Int64(1) // the version that goes with issuerAndSerialNumber
 	addIssuerAndSerial(&b, asn1.SEQUENCE, s.Certificate)
 	scheme.Digest.Add(&b)
 	if c.head, err = b.Bytes(); err != nil {
+		return nil, err
+	}
+	if c.digestAlgorithm, err = scheme.Digest.DER(); err != nil {
 		return nil, err
 	}
 	if c.algorithm, err = scheme.Algorithm.DER(); err != nil {

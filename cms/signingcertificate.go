@@ -33,13 +33,21 @@ func (r *SignerResult) checkSigningCertificate(c *cert.Certificate) error {
 		if hash == 0 {
 			return fmt.Errorf("%w: digest of attribute %s", ErrUnsupported, t.Name())
 		}
-		h := hash.New()
-		h.Write(c.Raw)
-		if !bytes.Equal(h.Sum(nil), digest) {
+		if !bytes.Equal(certificateDigest(c, hash), digest) {
 			return fmt.Errorf("%w: attribute %s names another certificate", ErrSignature, t.Name())
 		}
 	}
 	return nil
+}
+
+func certificateDigest(c *cert.Certificate, hash crypto.Hash) []byte {
+	if hash == crypto.SHA256 {
+		sum := c.Digest() // taken once
+		return sum[:]
+	}
+	h := hash.New()
+	h.Write(c.Raw)
+	return h.Sum(nil)
 }
 
 // firstESSCertID reads SigningCertificate or SigningCertificateV2. hash is 0

@@ -324,7 +324,7 @@ func withoutESS(t testing.TB, s *Signer, info []byte) []byte {
 	}
 	writeParts(t, w, info)
 	c := w.constants[0]
-	attrs, err := w.attributes(s, c)
+	attrs, err := w.attributes(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -123,7 +123,11 @@ func (op *opener) verifyOnce(content io.Reader, signature *entity.Entity, enc en
 }
 
 func (op *opener) signedOptions(content io.Reader) *cms.SignedOptions {
-	return &cms.SignedOptions{Content: content, Certificates: op.o.Intermediates, WithoutAttributes: op.o.WithoutAttributes || op.o.Profile.orDefault().bare}
+	o := &cms.SignedOptions{Content: content, Certificates: op.o.Intermediates, WithoutAttributes: op.o.WithoutAttributes || op.o.Profile.orDefault().bare}
+	if op.o.Known != nil {
+		o.ParseCertificate = op.o.Known.Parse
+	}
+	return o
 }
 
 // readSigned reads a SignedData to its end. Signatures that are wrong are no error here; they are among the signers.

@@ -10,6 +10,7 @@ package ahead
 import (
 	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
 )
 
@@ -90,7 +91,8 @@ func (r *Reader) next() error {
 func (r *Reader) fill() {
 	if r.read < alone {
 		if size := max(firstBlock, r.read); len(r.current) < size { // doubles what was read
-			r.current = make([]byte, size)
+			r.release()
+			r.current = newBlock(size)
 		}
 		n, err := fillBlock(r.src, r.current)
 		r.read += n
@@ -104,6 +106,23 @@ func (r *Reader) fill() {
 	}
 	f := <-r.full
 	r.current, r.rest, r.err = f.buf, f.buf[:f.n], f.err
+}
+
+var firstBlocks = sync.Pool{New: func() any { return new([firstBlock]byte) }}
+
+func newBlock(size int) []byte {
+	if size == firstBlock {
+		return firstBlocks.Get().(*[firstBlock]byte)[:]
+	}
+	return make([]byte, size)
+}
+
+// release gives the first block back; nothing of it may be in use.
+func (r *Reader) release() {
+	if len(r.current) == firstBlock {
+		firstBlocks.Put((*[firstBlock]byte)(r.current))
+	}
+	r.current = nil
 }
 
 func (r *Reader) start() {
@@ -146,6 +165,7 @@ func (r *Reader) Close() {
 		}
 		r.full = nil
 	}
+	r.release()
 	r.rest, r.err, r.read = nil, errClosed, 0
 }
 

@@ -21,7 +21,8 @@ type Reader struct {
 	src    *bufio.Reader
 	pos    int64
 	stack  []frame
-	header *Header // the next element's, already consumed from src
+	peeked bool   // whether header is set
+	header Header // the next element's, already consumed from src
 	err    error
 }
 
@@ -54,8 +55,8 @@ func (r *Reader) Peek() (Header, error) {
 	if r.err != nil {
 		return Header{}, r.err
 	}
-	if r.header != nil {
-		return *r.header, nil
+	if r.peeked {
+		return r.header, nil
 	}
 	f := &r.stack[len(r.stack)-1]
 	if f.closed || f.end == r.pos && !f.indefinite {
@@ -72,7 +73,7 @@ func (r *Reader) Peek() (Header, error) {
 		f.closed = true
 		return Header{}, io.EOF
 	}
-	r.header = &h
+	r.header, r.peeked = h, true
 	return h, nil
 }
 
@@ -135,7 +136,7 @@ func (r *Reader) next() (Header, error) {
 	if errors.Is(err, io.EOF) {
 		err = r.fail(r.pos, "an element is missing here")
 	}
-	r.header = nil
+	r.peeked = false
 	return h, err
 }
 
@@ -167,7 +168,7 @@ func (r *Reader) End() error {
 // the form of [DER]. Elements above max octets are refused.
 func (r *Reader) Element(max int) ([]byte, error) {
 	start := r.pos
-	if r.header != nil {
+	if r.peeked {
 		start -= int64(r.header.size)
 	}
 	raw, err := r.Raw(max)
@@ -353,7 +354,7 @@ func (o *OctetReader) nextPiece() error {
 	if err != nil {
 		return err
 	}
-	r.header = nil
+	r.peeked = false
 	if !h.Is(Universal, TagOctetString) {
 		return r.fail(r.pos, "piece of an octet string is "+h.String())
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // Base64 in 76 columns: 57 bytes make a line (RFC 2045 §6.8).
@@ -110,9 +111,10 @@ func (w *base64Writer) Close() error {
 
 type base64Reader struct {
 	src    io.Reader
-	raw    []byte // for reading
-	text   []byte // of a group that is not whole yet, and of lines that are not plain
-	out    []byte // decoded, not yet given on
+	first  *base64Blocks // nil once given back
+	raw    []byte        // for reading
+	text   []byte        // of a group that is not whole yet, and of lines that are not plain
+	out    []byte        // decoded, not yet given on
 	outBuf []byte
 	offset int64 // of raw in the source, for errors
 	padded bool
@@ -135,6 +137,7 @@ func NewBase64Reader(src io.Reader) io.Reader { return &base64Reader{src: src} }
 func (r *base64Reader) Read(p []byte) (int, error) {
 	for len(r.out) == 0 && len(p) > 0 {
 		if r.err != nil {
+			r.release()
 			return 0, r.err
 		}
 		r.fill()
@@ -170,14 +173,31 @@ func (r *base64Reader) fill() {
 	r.err = err
 }
 
+// base64Blocks are those for reading and decoding of the first blocks.
+type base64Blocks struct {
+	raw [base64First]byte
+	out [(base64First + 8) / 4 * 3]byte
+}
+
+var base64Pool = sync.Pool{New: func() any { return new(base64Blocks) }}
+
 func (r *base64Reader) grow() {
-	size := base64First
-	if r.offset >= 4*base64First {
-		size = base64Block
+	switch {
+	case r.raw == nil:
+		r.first = base64Pool.Get().(*base64Blocks)
+		r.raw, r.outBuf = r.first.raw[:], r.first.out[:0]
+	case r.first != nil && r.offset >= 4*base64First:
+		r.release()
+		r.raw = make([]byte, base64Block)
+		r.outBuf = make([]byte, 0, base64.StdEncoding.DecodedLen(base64Block+8))
 	}
-	if len(r.raw) < size {
-		r.raw = make([]byte, size)
-		r.outBuf = make([]byte, 0, base64.StdEncoding.DecodedLen(size+8))
+}
+
+// release gives the first blocks back when all of them was given on.
+func (r *base64Reader) release() {
+	if r.first != nil {
+		base64Pool.Put(r.first)
+		r.first, r.outBuf = nil, nil
 	}
 }
 

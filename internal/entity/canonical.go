@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"sync"
 )
 
 // CanonicalReader gives text in canonical form: every line ends in CRLF (RFC 8551 §3.1.1). A CR that is no part of a CRLF stays
@@ -32,6 +33,7 @@ func (c *CanonicalReader) Read(p []byte) (int, error) {
 	for n == 0 && len(p) > 0 {
 		if len(c.in) == 0 {
 			if c.err != nil {
+				c.release()
 				return 0, c.err
 			}
 			c.fill()
@@ -42,12 +44,25 @@ func (c *CanonicalReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// canonicalBlock holds what most messages have; longer ones get a larger one.
+const canonicalBlock = 8 << 10
+
+var canonicalBlocks = sync.Pool{New: func() any { return new([canonicalBlock]byte) }}
+
+// release gives the block back when all of it was given on.
+func (c *CanonicalReader) release() {
+	if len(c.buf) == canonicalBlock {
+		canonicalBlocks.Put((*[canonicalBlock]byte)(c.buf))
+	}
+	c.buf = nil
+}
+
 func (c *CanonicalReader) fill() {
-	// The first blocks are small, because most messages are.
 	switch {
 	case c.buf == nil:
-		c.buf = make([]byte, 8<<10)
+		c.buf = canonicalBlocks.Get().(*[canonicalBlock]byte)[:]
 	case c.blocks == 8:
+		c.release()
 		c.buf = make([]byte, 64<<10)
 	}
 	c.blocks++

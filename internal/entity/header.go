@@ -44,8 +44,13 @@ func (d Defect) String() string { return fmt.Sprintf("header line %d: %s", d.Lin
 // Value is the field's value, unfolded (RFC 5322 §2.2.3) and without white space at its ends.
 func (f Field) Value() string {
 	_, v, _ := bytes.Cut(f.Raw, []byte(":"))
-	v = bytes.ReplaceAll(v, []byte("\r\n"), nil)
-	v = bytes.ReplaceAll(v, []byte("\n"), nil)
+	if end := bytes.TrimSuffix(v, []byte("\n")); len(end) < len(v) {
+		v = bytes.TrimSuffix(end, []byte("\r"))
+	}
+	if bytes.IndexByte(v, '\n') >= 0 {
+		v = bytes.ReplaceAll(v, []byte("\r\n"), nil)
+		v = bytes.ReplaceAll(v, []byte("\n"), nil)
+	}
 	return string(bytes.Trim(v, " \t"))
 }
 
@@ -72,14 +77,18 @@ func (h Header) All(name string) []Field {
 // Only returns the value of the one field of this name, "" if there is none, and an error that wraps [ErrAmbiguous] if there are
 // several.
 func (h Header) Only(name string) (string, error) {
-	fields := h.All(name)
-	switch len(fields) {
-	case 0:
-		return "", nil
-	case 1:
-		return fields[0].Value(), nil
+	var only Field
+	n := 0
+	for _, f := range h.Fields {
+		if f.Is(name) {
+			only = f
+			n++
+		}
 	}
-	return "", fmt.Errorf("%w: %d %s fields", ErrAmbiguous, len(fields), name)
+	if n > 1 {
+		return "", fmt.Errorf("%w: %d %s fields", ErrAmbiguous, n, name)
+	}
+	return only.Value(), nil
 }
 
 // Has tells whether there is at least one field of this name.
@@ -109,7 +118,7 @@ func readHeader(src io.ReaderAt, s Span) (Header, int64, error) {
 // readHeaderBlock returns the bytes of s up to and with the first empty line, or all of s if there is none.
 func readHeaderBlock(src io.ReaderAt, s Span) ([]byte, error) {
 	var block []byte
-	for want := int64(4 << 10); ; want *= 4 {
+	for want := int64(1 << 10); ; want *= 4 {
 		have := int64(len(block))
 		block = append(block, make([]byte, min(want, s.Len())-have)...)
 		if _, err := readFullAt(src, block[have:], s.Start+have); err != nil {

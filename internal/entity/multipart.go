@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"sync"
 )
 
 const (
@@ -88,9 +89,13 @@ type multipartScan struct {
 	seen      bool  // a first delimiter
 }
 
+var scanBuffers = sync.Pool{New: func() any { return new([scanBuffer]byte) }}
+
 // scan searches the body for the delimiter with bytes.Index, a large block at a time.
 func (m *multipartScan) scan() error {
-	buf := make([]byte, min(m.body.Len(), scanBuffer))
+	pooled := scanBuffers.Get().(*[scanBuffer]byte)
+	defer scanBuffers.Put(pooled)
+	buf := pooled[:]
 	for pos := m.body.Start; m.body.End-pos >= int64(len(m.delimiter)); {
 		block := buf[:min(int64(len(buf)), m.body.End-pos)]
 		if _, err := readFullAt(m.src, block, pos); err != nil {
