@@ -88,6 +88,9 @@ func (b *bench) run(full bool, store, report, filter string) (err error) {
 	if err := b.library(selected(cells("library", full), filter)); err != nil {
 		return err
 	}
+	if err := b.rates(); err != nil {
+		return err
+	}
 	if err := b.floors(); err != nil {
 		return fmt.Errorf("floors: %w", err)
 	}

@@ -29,6 +29,7 @@ floor" is how many times that mailseal's wall time was. Go's RSA private operati
 	r.table(&s, "process", true)
 	s.WriteString("\n## In process\n\nsmallstep/pkcs7 verifies the chain each time, all of its signatures. Of raw CMS mailseal verifies the signature; of mail the chain too, whose signatures it knows (certpath.Known) after the first time.\n")
 	r.table(&s, "library", false)
+	r.rateTable(&s)
 	r.floorTable(&s)
 	r.initTable(&s)
 	return s.String()

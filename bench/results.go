@@ -33,12 +33,13 @@ type results struct {
 	Machine machine                       `json:"machine"`
 	Floors  map[string]float64            `json:"floors"` // nanoseconds of CPU: per octet, or per operation
 	Cells   map[string]map[string]*result `json:"cells"`  // by cell, then by program
+	Rates   map[string]*rate              `json:"rates"`  // by the sender's key
 	Inits   []initialization              `json:"inits"`
 }
 
 // load reads the file at path, or begins a new one.
 func load(path string) (*results, error) {
-	r := &results{path: path, Floors: map[string]float64{}, Cells: map[string]map[string]*result{}}
+	r := &results{path: path, Floors: map[string]float64{}, Cells: map[string]map[string]*result{}, Rates: map[string]*rate{}}
 	if path == "" {
 		return r, nil
 	}
@@ -49,7 +50,11 @@ func load(path string) (*results, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r, json.Unmarshal(data, r)
+	err = json.Unmarshal(data, r)
+	if r.Rates == nil { // of a file that an older version wrote
+		r.Rates = map[string]*rate{}
+	}
+	return r, err
 }
 
 // save replaces the file in one step.
