@@ -1,13 +1,16 @@
 // Package keys turns the URI of an authority's private key into a
 // crypto.Signer, so that nobody above it knows where a key lives.
 //
-// Known today: "file:keys/NAME.pem", a PKCS #8 file (RFC 5958, RFC 7468 §10)
-// inside the data folder, named relative to it so that the folder can move.
-// Such a file is not encrypted: it is only made and read when [Keys.Plaintext]
-// says so, which is for --dev. It must lie inside the folder, be a plain file
-// and be closed to everybody else (mode 0600).
+// Kinds of URIs:
 //
-// Start at [Keys.Create] and [Keys.Signer].
+//   - "file:keys/NAME.pem", a file inside the data folder, named relative to it so
+//     that the folder can move: encrypted under a passphrase (see envelope.go), or
+//     with [Keys.Plaintext], which is for --dev, a bare PKCS #8 file (RFC 5958,
+//     RFC 7468 §10). It must be a plain file that is closed to everybody else
+//     (mode 0600).
+//   - "pkcs11:...", a key in a token (RFC 7512), through [token].
+//
+// Start at [Keys.Create] and [Keys.Signer]; [Secrets] has what unlocks them.
 package keys
 
 import (
@@ -23,7 +26,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
+
+	"github.com/mailseal/mailseal/internal/token"
 )
 
 // Refusals that a caller may want to tell apart.
@@ -43,14 +50,19 @@ const (
 
 // Keys opens and makes private keys.
 type Keys struct {
-	Dir       string // the data folder
-	Plaintext bool   // allow unencrypted files in Dir (--dev)
+	Dir       string   // the data folder
+	Plaintext bool     // keep unencrypted files in Dir (--dev)
+	Secrets   *Secrets // nil: only what needs none can be opened
+	Tokens    Tokens
+
+	mutex   sync.Mutex
+	clients []*token.Client
 }
 
-// Create stores key under a new name in the data folder and returns its URI.
-// The file is on the disk when Create returns.
+// Create stores key under a new name in the data folder and returns its URI:
+// encrypted, unless Plaintext is set. The file is on the disk when Create returns.
 func (k *Keys) Create(name string, key crypto.Signer) (uri string, err error) {
-	if !k.Plaintext {
+	if !k.Plaintext && k.Secrets == nil {
 		return "", ErrPlaintext
 	}
 	if !plainName(name) {
@@ -61,13 +73,33 @@ func (k *Keys) Create(name string, key crypto.Signer) (uri string, err error) {
 		return "", fmt.Errorf("keys: encode %s: %w", name, err)
 	}
 	defer clear(der)
-	block := pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der})
-	defer clear(block)
 	file := path.Join(folder, name+".pem")
+	block, err := k.encode(file, der)
+	if err != nil {
+		return "", fmt.Errorf("keys: encrypt %s: %w", file, err)
+	}
+	defer clear(block)
 	if err := k.write(file, block); err != nil {
 		return "", fmt.Errorf("keys: write %s: %w", file, err)
 	}
 	return fileScheme + file, nil
+}
+
+// encode returns the content of a key's file.
+func (k *Keys) encode(file string, der []byte) ([]byte, error) {
+	if k.Plaintext {
+		return pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}), nil
+	}
+	passphrase, err := k.Secrets.Passphrase(file, true)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(passphrase)
+	sealed, err := seal(rand.Reader, writtenCost, passphrase, der)
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: envelopeType, Bytes: sealed}), nil
 }
 
 // write makes the file appear whole or not at all: temporary file, fsync,
@@ -115,21 +147,21 @@ func syncFolder(root *os.Root, name string) error {
 
 // Signer opens the private key that uri names.
 func (k *Keys) Signer(uri string) (crypto.Signer, error) {
+	if isToken(uri) {
+		return k.fromToken(uri)
+	}
 	name, ok := strings.CutPrefix(uri, fileScheme)
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", ErrScheme, scheme(uri))
-	}
-	if !k.Plaintext {
-		return nil, ErrPlaintext
 	}
 	data, err := k.read(name)
 	if err != nil {
 		return nil, fmt.Errorf("keys: read %s: %w", name, err)
 	}
 	defer clear(data)
-	signer, err := parse(data)
+	signer, err := k.decode(name, data)
 	if err != nil {
-		return nil, fmt.Errorf("keys: %s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return signer, nil
 }
@@ -147,26 +179,71 @@ func (k *Keys) read(name string) ([]byte, error) {
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, errors.New("not a plain file")
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("mode %v lets others read it: chmod 600", info.Mode().Perm())
-	case info.Size() > maxFile:
+	}
+	if err := private(info); err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFile {
 		return nil, fmt.Errorf("longer than %d bytes", maxFile)
 	}
 	return io.ReadAll(f)
 }
 
-func parse(data []byte) (crypto.Signer, error) {
+// private refuses what others can read. Windows has no such modes.
+func private(info fs.FileInfo) error {
+	switch {
+	case !info.Mode().IsRegular():
+		return errors.New("not a plain file")
+	case info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows":
+		return fmt.Errorf("mode %v lets others read it: chmod 600", info.Mode().Perm())
+	}
+	return nil
+}
+
+// decode reads the content of a key's file; name is for the person who is asked.
+func (k *Keys) decode(name string, data []byte) (crypto.Signer, error) {
 	block, rest := pem.Decode(data)
-	if block == nil || block.Type != pemType || len(strings.TrimSpace(string(rest))) != 0 {
-		return nil, fmt.Errorf("not one PEM block %q", pemType)
+	if block == nil || len(block.Headers) > 0 || len(strings.TrimSpace(string(rest))) != 0 {
+		return nil, fmt.Errorf("not one PEM block %q or %q", envelopeType, pemType)
 	}
 	defer clear(block.Bytes)
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	switch {
+	case block.Type == envelopeType:
+		return k.decrypt(name, block.Bytes)
+	case block.Type != pemType:
+		return nil, fmt.Errorf("PEM block %q is neither %q nor %q", block.Type, envelopeType, pemType)
+	case !k.Plaintext:
+		return nil, ErrPlaintext
+	}
+	return parse(block.Bytes)
+}
+
+func (k *Keys) decrypt(name string, data []byte) (crypto.Signer, error) {
+	e, err := parseEnvelope(data)
+	if err != nil {
+		return nil, err
+	}
+	if k.Secrets == nil {
+		return nil, ErrNoSecret
+	}
+	passphrase, err := k.Secrets.Passphrase(name, false)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(passphrase)
+	der, err := e.open(passphrase)
+	if err != nil {
+		k.Secrets.Forget()
+		return nil, err
+	}
+	defer clear(der)
+	return parse(der)
+}
+
+func parse(der []byte) (crypto.Signer, error) {
+	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		return nil, err
 	}

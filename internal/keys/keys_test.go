@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -82,8 +83,8 @@ func TestRefusals(t *testing.T) {
 	if _, err := strict.Create("b", key); !errors.Is(err, ErrPlaintext) {
 		t.Errorf("new unencrypted key without --dev: %v, want %v", err, ErrPlaintext)
 	}
-	if _, err := k.Signer("pkcs11:token=a?pin-value=secret"); !errors.Is(err, ErrScheme) {
-		t.Errorf("unknown scheme: %v, want %v", err, ErrScheme)
+	if _, err := k.Signer("vault:token=secret"); !errors.Is(err, ErrScheme) || strings.Contains(err.Error(), "secret") {
+		t.Errorf("unknown scheme: %v, want %v and nothing secret", err, ErrScheme)
 	}
 
 	file := filepath.Join(dir, "keys", "a.pem")
@@ -119,24 +120,25 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// FuzzParse: no file makes a signer that is none.
-func FuzzParse(f *testing.F) {
+// FuzzDecode: no file makes a signer that is none.
+func FuzzDecode(f *testing.F) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		f.Fatal(err)
 	}
-	dir := f.TempDir()
-	if _, err := (&Keys{Dir: dir, Plaintext: true}).Create("a", key); err != nil {
+	k := &Keys{Dir: f.TempDir(), Plaintext: true}
+	if _, err := k.Create("a", key); err != nil {
 		f.Fatal(err)
 	}
-	file, err := os.ReadFile(filepath.Join(dir, "keys", "a.pem"))
+	file, err := os.ReadFile(filepath.Join(k.Dir, "keys", "a.pem"))
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(file)
 	f.Add([]byte("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n"))
+	f.Add([]byte("-----BEGIN MAILSEAL ENCRYPTED KEY-----\nTVNLAQEAAAADAAEAAAQ=\n-----END MAILSEAL ENCRYPTED KEY-----\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		signer, err := parse(data)
+		signer, err := k.decode("a", data)
 		if (err == nil) != (signer != nil) || err == nil && signer.Public() == nil {
 			t.Errorf("signer %v, %v", signer, err)
 		}

@@ -38,9 +38,10 @@ revocation/fetch        brings what a certificate names as its sources: the only
 internal/anchors        the authorities that are trusted for mail by default: data, no judgement
 internal/inspect        explains any file of the formats below
 internal/store          SQL: imports nothing of ours, its rows are plain structs
-internal/keys           key URI to crypto.Signer
 internal/token          PKCS #11: keys behind a process of their own, which alone needs cgo
 internal/mailout        submits one mail; the catcher of --dev
+
+internal/keys           key URI to crypto.Signer: files, tokens, other processes
 
 internal/audit          hash-chained events
 internal/outbox         durable jobs
