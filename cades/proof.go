@@ -133,6 +133,21 @@ func (s *Stamp) Covers(other *Stamp) bool {
 	return s.archive != nil && s.archive.CoversUnsigned(other.attribute(), other.Token)
 }
 
+// JudgeTimestamp judges a timestamp that belongs to a message and is not in it: its
+// authority must be good at Options.At, or at an earlier time at which the timestamp
+// is proven to have existed. What s brings of certificates and lists counts as it
+// does for the message's own timestamps.
+func JudgeTimestamp(t *cms.Timestamp, token []byte, at time.Time, s *cms.SignedReader, o *Options) *Stamp {
+	stamp := &Stamp{Timestamp: t, Token: token, Judged: at}
+	budget := o.Budget
+	if budget == 0 {
+		budget = certpath.DefaultBudget
+	}
+	p := &Proof{options: o, message: s}
+	p.judgeAuthority(stamp, budget)
+	return stamp
+}
+
 // judge decides about a stamp, those that cover it having been judged.
 func (p *Proof) judge(s *Stamp, budget int) {
 	s.Judged = p.options.At
@@ -141,6 +156,11 @@ func (p *Proof) judge(s *Stamp, budget int) {
 			s.Judged = a.Existed()
 		}
 	}
+	p.judgeAuthority(s, budget)
+}
+
+// judgeAuthority decides about a stamp whose authority must be good at Judged.
+func (p *Proof) judgeAuthority(s *Stamp, budget int) {
 	switch {
 	case s.Err != nil:
 		s.Why = s.Err

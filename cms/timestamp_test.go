@@ -88,7 +88,7 @@ func TestTimestampLater(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		token, err := readTimestampResponse(response)
+		token, err := TimestampToken(response)
 		return Attributes{TimestampAttribute(token)}, err
 	}})
 	for _, certs := range [][]*cert.Certificate{nil, {a.Signer.Certificate}} {

@@ -58,10 +58,7 @@ var failures = map[int]string{
 // ErrUnsupported or ErrNoCertificate. Whether the authority may be trusted
 // (Timestamp.Signer.Certificate) is not asked here.
 func (q *TimestampRequest) Open(response []byte) (token []byte, t *Timestamp, err error) {
-	if len(response) > MaxTimestampResponse {
-		return nil, nil, malformed(fmt.Sprintf("TimeStampResp of more than %d octets", MaxTimestampResponse), nil)
-	}
-	if token, err = readTimestampResponse(response); err != nil {
+	if token, err = TimestampToken(response); err != nil {
 		return nil, nil, err
 	}
 	t = readToken(token, nil)
@@ -85,8 +82,13 @@ func TimestampResponse(token []byte) ([]byte, error) {
 	return b.Bytes()
 }
 
-// readTimestampResponse returns the token, or why there is none.
-func readTimestampResponse(response []byte) ([]byte, error) {
+// TimestampToken returns the token of a TimeStampResp, or why there is none: a
+// [*TimestampRefused], or an error that wraps ErrMalformed. The token is not verified;
+// [VerifyTimestamp] does that.
+func TimestampToken(response []byte) ([]byte, error) {
+	if len(response) > MaxTimestampResponse {
+		return nil, malformed(fmt.Sprintf("TimeStampResp of more than %d octets", MaxTimestampResponse), nil)
+	}
 	der, err := ber.DER(response)
 	if err != nil {
 		return nil, malformed("TimeStampResp", err)

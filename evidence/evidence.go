@@ -7,7 +7,8 @@
 // was found when the record was made, and a README in English and Japanese with
 // the commands that check it. Of all of these, what was signed and signature.p7s
 // are the evidence; the rest follows from them or is a statement of whoever made
-// the record.
+// the record. A manifest lists the digests of all of them, and a timestamp over
+// it proves that they were put together by then.
 //
 // # Where to start
 //
@@ -45,6 +46,8 @@ type Source struct {
 	// which it is not; see smime.Detach.
 	Content   *io.SectionReader
 	Signature []byte
+
+	earlier []*seal // of the record that this is from
 }
 
 func (s *Source) content() io.Reader { return io.NewSectionReader(s.Content, 0, s.Content.Size()) }
@@ -177,14 +180,50 @@ func Make(dst io.Writer, src *Source, o *MakeOptions) (*Report, error) {
 	if level, missing := lowest(found); o.Insist && level < o.Level {
 		return nil, &LevelError{o.Level, level, missing}
 	}
-	files, err := layOut(raised, found)
+	reader, err := readSignature(signature, src.content(), nil)
 	if err != nil {
 		return nil, err
 	}
-	if files, err = r.addStatements(files, found); err != nil {
+	files, err := layOut(raised, reader, found)
+	if err != nil {
+		return nil, err
+	}
+	s := &sealing{report: r, files: files, found: found, message: reader, o: o, earlier: src.earlier}
+	if files, err = s.all(); err != nil {
 		return nil, err
 	}
 	return r, writeZIP(dst, files, o.At)
+}
+
+// AlteredError: what was altered is not made into another record.
+type AlteredError struct{ Altered []string }
+
+// Error says what was altered.
+func (e *AlteredError) Error() string {
+	return "the record was altered: " + strings.Join(e.Altered, "; ")
+}
+
+// Renew writes a new record of what is in r, as Make does, raised further or stamped
+// once more. The manifest and its timestamp are carried on: they prove since when the
+// mail is as it is. The error is an [*AlteredError] for a record that was altered.
+func (r *Record) Renew(dst io.Writer, o *MakeOptions) (*Report, error) {
+	found, err := r.Check(&o.Options)
+	if err != nil {
+		return nil, err
+	}
+	if len(found.Altered) > 0 {
+		return nil, &AlteredError{found.Altered}
+	}
+	if len(r.seals) > MaxSeals {
+		return nil, fmt.Errorf("the record was renewed %d times, and no more are read", MaxSeals)
+	}
+	src := r.Source
+	for i, s := range r.seals {
+		earlier := *s
+		earlier.number = len(r.seals) - i
+		src.earlier = append(src.earlier, &earlier)
+	}
+	return Make(dst, &src, o)
 }
 
 // lowest is the level of the signature that has least.
@@ -221,11 +260,22 @@ func (r *Record) Check(o *Options) (*Report, error) {
 		report.Altered = append(report.Altered, err.Error())
 		return report, nil
 	}
-	files, err := layOut(&r.Source, found)
+	reader, err := readSignature(r.Signature, r.content(), nil)
 	if err != nil {
 		return nil, err
 	}
-	report.Altered = append(report.Altered, r.altered(files)...)
+	files, err := layOut(&r.Source, reader, found)
+	if err != nil {
+		return nil, err
+	}
+	var f faults
+	r.altered(&f, files)
+	if err := r.exchanged(&f); err != nil {
+		return nil, err
+	}
+	r.judgeSeals(&f, reader, o)
+	report.addSeals(r.seals)
+	report.Altered = f.said
 	return report, nil
 }
 

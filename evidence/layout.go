@@ -55,8 +55,8 @@ func (s *Source) contentName() string {
 }
 
 // layOut is the files that follow from what was signed and the signature, and
-// these two: the same for the same record, whenever and by whomever it is asked.
-func layOut(s *Source, found []*cades.Assessment) ([]file, error) {
+// these two, which reader has read: the same for the same record, whenever and by whomever it is asked.
+func layOut(s *Source, reader *cms.SignedReader, found []*cades.Assessment) ([]file, error) {
 	var files []file
 	add := func(name, what string, data []byte) { files = append(files, file{name: name, what: what, data: data}) }
 	if s.Message != nil {
@@ -64,10 +64,6 @@ func layOut(s *Source, found []*cades.Assessment) ([]file, error) {
 	}
 	files = append(files, file{name: s.contentName(), what: "what was signed, octet for octet", from: s.Content})
 	add(signatureName, "the signatures (CMS SignedData in DER), with timestamps, certificates and revocation information", s.Signature)
-	reader, err := readSignature(s.Signature, s.content(), nil)
-	if err != nil {
-		return nil, err
-	}
 	add(certificatesName, "all certificates of the signature and of its timestamps", pems(certificates(reader, found)))
 	for i, crl := range reader.CRLs() {
 		add(fmt.Sprintf("crl-%d.crl", i+1), "revocation list", crl)
@@ -143,25 +139,27 @@ func pems(certificates []*cert.Certificate) []byte {
 }
 
 // altered compares what is in the record with what follows from its signature.
-func (r *Record) altered(files []file) (out []string) {
-	for _, f := range files {
-		if f.from != nil || f.name == signatureName {
+func (r *Record) altered(f *faults, files []file) {
+	known := []string{readmeName, verdictName, anchorsName, manifestName, sealName, sealersName}
+	for _, s := range r.seals {
+		manifest, response := s.names()
+		known = append(known, manifest, response)
+	}
+	for _, file := range files {
+		known = append(known, file.name)
+		if file.from != nil || file.name == signatureName {
 			continue // read from the record itself
 		}
-		switch data, here := r.small[f.name]; {
+		switch data, here := r.small[file.name]; {
 		case !here:
-			out = append(out, f.name+" is missing from the record")
-		case !bytes.Equal(data, f.data):
-			out = append(out, f.name+" is not what the signature holds")
+			f.add(file.name, "is missing from the record")
+		case !bytes.Equal(data, file.data):
+			f.add(file.name, "is not what the signature holds")
 		}
-	}
-	known := func(name string) bool {
-		return name == readmeName || name == verdictName || name == anchorsName || slices.ContainsFunc(files, func(f file) bool { return f.name == name })
 	}
 	for _, name := range r.names {
-		if !known(name) {
-			out = append(out, name+" is no part of the record")
+		if !slices.Contains(known, name) {
+			f.add(name, "is no part of the record")
 		}
 	}
-	return out
 }

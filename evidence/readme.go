@@ -14,8 +14,8 @@ import (
 
 // readme tells a person, who may never have heard of this program, what the files
 // are and how to check them. Lines that begin with "    $ " are commands.
-func readme(r *Report, files []file, found []*cades.Assessment) []byte {
-	t := &text{report: r, files: files, found: found}
+func (s *sealing) readme(files []file) []byte {
+	t := &text{sealing: s, report: s.report, files: files, found: s.found}
 	t.english()
 	t.line("")
 	t.line(strings.Repeat("=", 72))
@@ -25,6 +25,7 @@ func readme(r *Report, files []file, found []*cades.Assessment) []byte {
 }
 
 type text struct {
+	*sealing
 	report *Report
 	files  []file
 	found  []*cades.Assessment
@@ -76,6 +77,10 @@ func (t *text) english() {
 		t.line("  %-24s %s", f.name, f.what)
 	}
 	t.line("  %-24s what was found when the record was made; a statement, not a proof", verdictName)
+	t.line("  %-24s the digest (SHA-256) of each of these files and of this one", manifestName)
+	if t.sealed() {
+		t.line("  %-24s the timestamp over %s", sealName, manifestName)
+	}
 	t.line("")
 	t.line("HOW TO CHECK IT WITH OPENSSL (3.0 or newer), in the folder of these files")
 	t.line("")
@@ -104,9 +109,16 @@ func (t *text) english() {
 	if slices.ContainsFunc(t.files, func(f file) bool { return strings.HasPrefix(f.name, "ocsp-") }) {
 		t.line("   An OCSP response is of its time; that its dates are not those of today is no fault.")
 	}
+	t.line("")
+	t.line("5. No file was exchanged for another one since the manifest was made. The first")
+	t.line("   command prints nothing when that is so. Timestamps prove since when: one over")
+	t.line("   %s for all files, one over an earlier manifest for %s and", manifestName, t.content())
+	t.line("   the mail, which it must list with the same digests.")
+	t.line("")
+	t.manifests("   No timestamp is over the manifest: whoever had the record could have made it anew.")
 	if slices.ContainsFunc(t.found, func(a *cades.Assessment) bool { return len(a.Archive) > 0 }) {
 		t.line("")
-		t.line("5. An archive-N-M.bin is, in this order: the type of the content, the digest of")
+		t.line("6. An archive-N-M.bin is, in this order: the type of the content, the digest of")
 		t.line("   %s, the fields of the signature, and the digests of all certificates,", t.content())
 		t.line("   lists and timestamps in %s. OpenSSL cannot make it from these; a program", signatureName)
 		t.line("   that knows CAdES can, and mailseal does: mailseal evidence RECORD.zip")
@@ -201,6 +213,38 @@ func (t *text) stamp(s *cades.Stamp, response, data string) {
 		at = fmt.Sprintf(" -attime %d", known.Unix())
 	}
 	t.command("openssl ts -verify -in %s -data %s -CAfile %s -untrusted %s%s", response, data, anchorsName, certificatesName, at)
+}
+
+// manifests prints the commands that hold the files to the manifest, and it to the
+// timestamps over it and over those before it.
+func (t *text) manifests(unsealed string) {
+	names := []string{readmeName}
+	for _, f := range t.files {
+		names = append(names, f.name)
+	}
+	names = append(names, verdictName)
+	t.command("openssl dgst -sha256 -r %s | cmp - %s", strings.Join(names, " "), manifestName)
+	untrusted := certificatesName
+	if len(t.sealers) > 0 {
+		untrusted = sealersName
+	}
+	verify := func(manifest, response, at string) {
+		t.command("openssl ts -verify -in %s -data %s -CAfile %s -untrusted %s%s", response, manifest, anchorsName, untrusted, at)
+	}
+	at := ""
+	if t.sealed() {
+		verify(manifestName, sealName, at)
+		at = fmt.Sprintf(" -attime %d", t.report.AsOf.Unix())
+	} else {
+		t.line("%s", unsealed)
+	}
+	for _, one := range t.earlier {
+		if one.stamp.Trusted() {
+			manifest, response := one.names()
+			verify(manifest, response, at)
+			at = fmt.Sprintf(" -attime %d", one.stamp.Existed().Unix())
+		}
+	}
 }
 
 // covered is the time at which an archive timestamp that is believed proves that
@@ -314,6 +358,13 @@ func (t *text) japanese() {
 	t.line("4. その時までに証明書が失効していなかったこと。")
 	t.line("")
 	t.revocation("   この記録には情報がありません。", "   失効リストの内容:")
+	t.line("")
+	t.line("5. 目録 (manifest) が作られた後に、ファイルがすり替えられていないこと。最初の")
+	t.line("   コマンドは、一致すれば何も表示しません。いつからかは、タイムスタンプが証明")
+	t.line("   します。%s のものはすべてのファイルについて、以前の目録のものは", manifestName)
+	t.line("   %s とメールについて証明します (同じハッシュ値が載っていること)。", t.content())
+	t.line("")
+	t.manifests("   目録にタイムスタンプはありません。記録を持っていた者は目録を作り直せました。")
 	if len(r.Verdict.From) > 0 {
 		t.line("")
 		t.line("メールの差出人 (From) %s が署名者の証明書の", strings.Join(r.Verdict.From, ", "))

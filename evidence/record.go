@@ -3,11 +3,13 @@ package evidence
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/mailseal/mailseal/smime"
@@ -50,6 +52,7 @@ type Record struct {
 	names  []string
 	small  map[string][]byte
 	spools []smime.Spool
+	seals  []*seal // the newest first
 }
 
 // Close forgets what had to be unpacked.
@@ -67,7 +70,8 @@ func (r *Record) Close() error {
 // compressed; nil keeps it in memory, up to smime.MaxMemory. Errors wrap
 // ErrMalformed, or are src's own.
 func Read(src io.ReaderAt, size int64, spool func() (smime.Spool, error)) (*Record, error) {
-	if err := checkDirectory(src, size); err != nil {
+	directory, err := checkDirectory(src, size)
+	if err != nil {
 		return nil, err
 	}
 	z, err := zip.NewReader(src, size)
@@ -77,12 +81,18 @@ func Read(src io.ReaderAt, size int64, spool func() (smime.Spool, error)) (*Reco
 	if len(z.File) > MaxFiles {
 		return nil, malformed("more than %d files", MaxFiles)
 	}
+	if err := checkPlaces(src, z.File, directory); err != nil {
+		return nil, err
+	}
 	r := &Record{small: map[string][]byte{}}
 	u := &unpacking{src: src, size: size, spool: spool, record: r, left: MaxSmallTotal}
 	for _, f := range z.File {
 		if err := u.file(f); err != nil {
 			return nil, errors.Join(err, r.Close())
 		}
+	}
+	if r.seals, err = r.findSeals(); err != nil {
+		return nil, errors.Join(err, r.Close())
 	}
 	r.Signature, r.Statement = r.small[signatureName], r.small[verdictName]
 	if r.Content == nil || r.Signature == nil {
@@ -91,29 +101,95 @@ func Read(src io.ReaderAt, size int64, spool func() (smime.Spool, error)) (*Reco
 	return r, nil
 }
 
-// checkDirectory bounds the list of files before it is read: package zip takes it
-// into memory whole. The list ends where the end record begins.
-func checkDirectory(src io.ReaderAt, size int64) error {
-	const endSize, maxComment = 22, 1<<16 - 1
-	tail := make([]byte, min(size, endSize+maxComment))
-	if _, err := src.ReadAt(tail, size-int64(len(tail))); err != nil && err != io.EOF {
-		return fmt.Errorf("read the record: %w", err)
+// checkDirectory bounds the list of files before it is read, since package zip takes
+// it into memory whole, and returns where it begins. It ends where the end record
+// begins, and with that the file ends: a comment could hold another end record, in
+// which other programs would find other files.
+func checkDirectory(src io.ReaderAt, size int64) (begins int64, err error) {
+	const endSize = 22
+	end := make([]byte, endSize)
+	if size < endSize {
+		return 0, malformed("not a ZIP file, or cut off")
 	}
-	at := bytes.LastIndex(tail, []byte("PK\x05\x06"))
-	if at < 0 || len(tail)-at < endSize {
-		return malformed("not a ZIP file, or cut off")
+	if _, err := src.ReadAt(end, size-endSize); err != nil && err != io.EOF {
+		return 0, fmt.Errorf("read the record: %w", err)
 	}
-	end := tail[at:]
-	files, directory, offset := binary.LittleEndian.Uint16(end[10:]), binary.LittleEndian.Uint32(end[12:]), binary.LittleEndian.Uint32(end[16:])
-	if files > MaxFiles || directory > maxDirectory || offset == 1<<32-1 {
-		return malformed("a list of %d files in %d octets", files, directory)
+	if !bytes.HasPrefix(end, []byte("PK\x05\x06")) || binary.LittleEndian.Uint16(end[20:]) != 0 {
+		return 0, malformed("not a ZIP file, or cut off, or with a comment")
 	}
-	if start := size - int64(len(tail)) + int64(at) - int64(directory); start < 0 || int64(offset) > start {
-		return malformed("the list of files is not where it should be")
-	} else if start-int64(offset) > maxDirectory {
-		return malformed("the list of files is too long")
+	files, length, offset := binary.LittleEndian.Uint16(end[10:]), binary.LittleEndian.Uint32(end[12:]), binary.LittleEndian.Uint32(end[16:])
+	if files > MaxFiles || length > maxDirectory || offset == 1<<32-1 {
+		return 0, malformed("a list of %d files in %d octets", files, length)
+	}
+	if begins = size - endSize - int64(length); begins < 0 || int64(offset) != begins {
+		return 0, malformed("the list of files is not where it should be")
+	}
+	return begins, nil
+}
+
+// checkPlaces holds the files to one after the other, from the beginning to the list
+// of files, each with one name. Programs that read the file from its beginning, as
+// some do, then find the same files as those that read the list.
+func checkPlaces(src io.ReaderAt, files []*zip.File, directory int64) error {
+	const headerSize = 30
+	type place struct {
+		*zip.File
+		data int64
+	}
+	var places []place
+	for _, f := range files {
+		at, err := f.DataOffset()
+		if err != nil {
+			return malformed("%.80q: %v", f.Name, err)
+		}
+		places = append(places, place{f, at})
+	}
+	slices.SortFunc(places, func(a, b place) int { return cmp.Compare(a.data, b.data) })
+	end := int64(0)
+	for _, f := range places {
+		header := make([]byte, headerSize+len(f.Name))
+		begins, err := nextHeader(src, end)
+		if err != nil {
+			return malformed("%.80q does not follow what is before it", f.Name)
+		}
+		if _, err := src.ReadAt(header, begins); err != nil {
+			return malformed("%.80q: %v", f.Name, err)
+		}
+		name, extra := int64(binary.LittleEndian.Uint16(header[26:])), int64(binary.LittleEndian.Uint16(header[28:]))
+		if begins+headerSize+name+extra != f.data || string(header[headerSize:]) != f.Name || name != int64(len(f.Name)) {
+			return malformed("%.80q does not follow what is before it, or has another name there", f.Name)
+		}
+		if f.CompressedSize64 > uint64(directory) || f.data+int64(f.CompressedSize64) > directory {
+			return malformed("%.80q is cut off", f.Name)
+		}
+		end = f.data + int64(f.CompressedSize64)
+	}
+	if directory-end > maxDescriptor {
+		return malformed("something lies between the files and their list")
 	}
 	return nil
+}
+
+// maxDescriptor is the size of what may follow a file: its checksum and sizes, for
+// programs that knew them too late for the header.
+const maxDescriptor = 24
+
+// nextHeader finds the header of the file that follows what ends at a place.
+func nextHeader(src io.ReaderAt, end int64) (int64, error) {
+	between := make([]byte, maxDescriptor+4)
+	n, err := src.ReadAt(between, end)
+	if err != nil && err != io.EOF {
+		return 0, err
+	}
+	for _, size := range []int{0, 12, 16, 20, maxDescriptor} {
+		if size > 0 && end == 0 {
+			break
+		}
+		if size+4 <= n && bytes.HasPrefix(between[size:], []byte("PK\x03\x04")) {
+			return end + int64(size), nil
+		}
+	}
+	return 0, io.ErrUnexpectedEOF
 }
 
 // unpacking is a record on its way in.

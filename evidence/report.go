@@ -1,10 +1,7 @@
 package evidence
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"io"
 	"slices"
 	"time"
 
@@ -32,8 +29,12 @@ type Report struct {
 	Signers []SignerReport `json:"signatures"`
 	// Anchors are where the trust begins that was used.
 	Anchors []CertificateReport `json:"anchors"`
-	Files   []FileReport        `json:"files,omitempty"`
-	// Altered says what in the record does not follow from the signature.
+	// Seals are the timestamps over the manifest, the newest first, and Unsealed says
+	// why none proves when the files of the record were put together.
+	Seals    []SealReport `json:"seals,omitempty"`
+	Unsealed string       `json:"unsealed,omitempty"`
+	// Altered says what in the record does not follow from the signature, or is not
+	// what the manifest lists.
 	Altered []string `json:"altered,omitempty"`
 }
 
@@ -74,13 +75,6 @@ type CertificateReport struct {
 	Serial  string    `json:"serial"`
 	SHA256  string    `json:"sha256"`
 	Ends    time.Time `json:"ends"`
-}
-
-// FileReport is about one file of the record.
-type FileReport struct {
-	Name   string `json:"name"`
-	SHA256 string `json:"sha256"`
-	What   string `json:"what"`
 }
 
 // OriginUnknown is what is said of a key of whose making nothing is known.
@@ -168,26 +162,25 @@ func anchors(found []*cades.Assessment) (out []*cert.Certificate) {
 	return out
 }
 
-// addStatements adds verdict.json and README.txt, which speak of the others.
-func (r *Report) addStatements(files []file, found []*cades.Assessment) ([]file, error) {
-	files = append(files, file{name: anchorsName, data: pems(anchors(found)), what: "the roots that were trusted when the record was made: compare their fingerprints with ones you know"})
-	for _, f := range files {
-		sum, err := f.sum()
-		if err != nil {
-			return nil, err
-		}
-		r.Files = append(r.Files, FileReport{f.name, hex.EncodeToString(sum), f.what})
+// statements adds to the files what speaks of them.
+func (s *sealing) statements() ([]file, error) {
+	files := append(slices.Clip(s.files), file{name: anchorsName, data: pems(s.roots), what: "the roots that were trusted when the record was made: compare their fingerprints with ones you know"})
+	if len(s.sealers) > 0 {
+		files = append(files, file{name: sealersName, data: pems(s.sealers), what: "further certificates of who stamped the manifests"})
 	}
-	verdict, err := json.MarshalIndent(r, "", "  ")
+	for _, one := range s.earlier {
+		manifest, response := one.names()
+		files = append(files, file{name: manifest, data: one.manifest, what: "the manifest of what this record was before"},
+			file{name: response, data: one.response, what: "the timestamp over it"})
+	}
+	s.report.Anchors = s.report.Anchors[:0]
+	for _, c := range s.roots {
+		s.report.Anchors = append(s.report.Anchors, certificateReport(c))
+	}
+	verdict, err := json.MarshalIndent(s.report, "", "  ")
 	if err != nil {
 		return nil, err
 	}
-	readme := readme(r, files, found)
+	readme := s.readme(files)
 	return append([]file{{name: readmeName, data: readme}}, append(files, file{name: verdictName, data: append(verdict, '\n')})...), nil
-}
-
-func (f *file) sum() ([]byte, error) {
-	h := sha256.New()
-	_, err := io.Copy(h, f.open())
-	return h.Sum(nil), err
 }

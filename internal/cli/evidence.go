@@ -36,7 +36,9 @@ without a network and without mailseal, or check such a record.
 
 A record is a ZIP file: what was signed, the signature with timestamps, certificates
 and revocation information, and a README in English and Japanese with the commands of
-OpenSSL that check it. It is as good as what goes into it (ETSI EN 319 122-1):
+OpenSSL that check it. A manifest lists the digests of all its files, and --timestamp
+has it stamped, so that none can be exchanged unnoticed. The signature in it is as good
+as what goes into it (ETSI EN 319 122-1):
 
   B-B    the signature alone
   B-T    and a timestamp: it proves when the signature existed, after the signer's
@@ -126,7 +128,7 @@ func (p *program) runEvidence(ctx context.Context, file string, o *evidenceOptio
 		if o.origin == "" {
 			mo.KeyOrigin = r.KeyOrigin
 		}
-		return p.writeEvidence(in, &r.Source, o, mo)
+		return p.writeEvidence(in, o, mo, r.Renew)
 	}
 	if o.timestamp != "" {
 		return usage(errors.New("a record is renewed into another file"), "name it with -o FILE")
@@ -209,7 +211,9 @@ func (p *program) makeEvidence(ctx context.Context, in *input, head []byte, o *e
 	if src.Signature, err = io.ReadAll(signature.reader()); err != nil {
 		return err
 	}
-	return p.writeEvidence(in, src, o, mo)
+	return p.writeEvidence(in, o, mo, func(dst io.Writer, mo *evidence.MakeOptions) (*evidence.Report, error) {
+		return evidence.Make(dst, src, mo)
+	})
 }
 
 // isCMS tells CMS in DER, BER or PEM from a mail, which begins with text.
@@ -239,17 +243,20 @@ func (p *program) detachFile(ctx context.Context, content, signature io.Writer, 
 	return smime.DetachCMS(content, signature, der, der.Size(), io.NewSectionReader(b, 0, b.size))
 }
 
-// writeEvidence makes a record and says what is in it.
-func (p *program) writeEvidence(in *input, src *evidence.Source, o *evidenceOptions, mo *evidence.MakeOptions) error {
+// writeEvidence makes a record, or renews one, and says what is in it.
+func (p *program) writeEvidence(in *input, o *evidenceOptions, mo *evidence.MakeOptions, make func(io.Writer, *evidence.MakeOptions) (*evidence.Report, error)) error {
 	out, err := p.createOutput(o.output, modeSecret, in)
 	if err != nil {
 		return err
 	}
 	defer out.discard()
-	report, err := evidence.Make(out, src, mo)
+	report, err := make(out, mo)
 	var level *evidence.LevelError
 	var verdict *evidence.VerdictError
+	var altered *evidence.AlteredError
 	switch {
+	case errors.As(err, &altered):
+		return no(fmt.Errorf("%s: %w", in.name, err), "see what is left of it: mailseal evidence %s", in.path)
 	case errors.As(err, &level):
 		return no(fmt.Errorf("%s: %w", in.name, err), "%s", levelHint(level.Reached))
 	case errors.As(err, &verdict):
@@ -317,8 +324,14 @@ func (p *program) printEvidence(w io.Writer, r *evidence.Report, asJSON bool) er
 	for _, a := range r.Anchors {
 		s.row("Trusted", a.Subject)
 	}
+	for _, seal := range r.Seals {
+		s.row("Sealed", sealLine(seal))
+	}
 	for _, a := range r.Altered {
 		s.row("Altered", a)
+	}
+	if r.Unsealed != "" {
+		s.note("Note", "the statements in the record, and what nobody signed of a mail's header, may be from anybody who had it: "+r.Unsealed)
 	}
 	for _, warning := range r.Verdict.Warnings {
 		s.note("Note", warning)
@@ -343,6 +356,15 @@ func evidenceHeadline(r *evidence.Report) string {
 		return headline(r.Verdict)
 	}
 	return rawHeadline(r.Verdict)
+}
+
+// sealLine says since when the files of the record are what they are.
+func sealLine(s evidence.SealReport) string {
+	line := stampLine(s.StampReport)
+	if s.Manifest != evidence.Manifest {
+		line += "; for the mail, over " + s.Manifest
+	}
+	return line
 }
 
 func stampLine(s evidence.StampReport) string {
