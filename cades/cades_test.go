@@ -263,6 +263,73 @@ func TestRevokedSigner(t *testing.T) {
 	}
 }
 
+// sources asks an authority's list, as package revocation/fetch would.
+type sources struct {
+	lists []*cert.CRL
+	asked []*cert.Certificate
+}
+
+func (s *sources) Fetch(c, _ *cert.Certificate, answers func(revocation.Evidence) bool) (revocation.Evidence, error) {
+	s.asked = append(s.asked, c)
+	for _, l := range s.lists {
+		if e := (revocation.Evidence{CRLs: []*cert.CRL{l}}); l.Issuer.Equal(c.Issuer) && answers(e) {
+			return e, nil
+		}
+	}
+	return revocation.Evidence{}, errors.New("no list")
+}
+
+// TestOldListOfAuthority: a list about an authority that was fresh at the proven time
+// and older than that was chosen by whoever made the message. It keeps nobody from
+// asking, neither for a verdict nor when the signature is raised.
+func TestOldListOfAuthority(t *testing.T) {
+	w := newWorld(t)
+	long := testca.Validity(date(2024, time.January), date(2050, time.January))
+	w.issuing = w.root.Authority("Evidence Issuing", long, testca.Points(testca.Point{URIs: []string{"http://lists.example.com/root.crl"}}))
+	w.signer = w.issuing.Leaf("alice@example.com", testca.P256, testca.Validity(date(2024, time.August), endOfSign))
+	day := signedAt.AddDate(0, 0, 2)
+	old, fresh := w.crl(w.root, signedAt.AddDate(0, 0, -7)), w.crl(w.issuing, day)
+	stolen := w.crl(w.root, day, testca.Revoked{SerialNumber: w.issuing.Certificate.Serial, RevocationTime: signedAt.AddDate(0, 0, -1), ReasonCode: int(cert.CACompromise)})
+	message := w.amended(w.stamped(), &cms.Amendment{
+		Certificates: []*cert.Certificate{w.root.Certificate, w.tsaRoot.Certificate},
+		CRLs:         [][]byte{old.Raw, fresh.Raw, w.crl(w.tsaRoot, signedAt).Raw},
+	})
+	o := w.options(date(2025, time.July))
+	if a := w.assess(message, o); a.Level != cades.BLT { // nobody asks: it was in force
+		t.Errorf("offline: %v, missing %q", a.Level, a.Missing)
+	}
+	for name, tt := range map[string]struct {
+		source *cert.CRL
+		want   revocation.Status
+	}{
+		"revoked before the proven time": {stolen, revocation.Revoked},
+		"good":                           {w.crl(w.root, day), revocation.Good},
+		"no answer":                      {w.crl(w.tsaRoot, day), revocation.Unknown},
+	} {
+		s := &sources{lists: []*cert.CRL{tt.source}}
+		o.Fetcher = s
+		a := w.assess(message, o)
+		if status, err := a.Revocation([]*cert.Certificate{w.signer.Certificate, w.issuing.Certificate, w.root.Certificate}); status != tt.want || len(s.asked) == 0 {
+			t.Errorf("%s: %v, %v; asked %d times", name, status, err, len(s.asked))
+		}
+	}
+	s := &sources{lists: []*cert.CRL{w.crl(w.root, day)}}
+	o.Fetcher = s
+	raised, _ := w.raise(message, &cades.RaiseOptions{Options: o, Level: cades.BLT})
+	if !bytes.Contains(raised, s.lists[0].Raw) {
+		t.Error("raised with the old list alone")
+	}
+	// One that had run out by the proven time is of no use to anybody.
+	ended := w.crl(w.root, signedAt.AddDate(0, 0, -31))
+	message = w.amended(w.stamped(), &cms.Amendment{
+		Certificates: []*cert.Certificate{w.root.Certificate, w.tsaRoot.Certificate},
+		CRLs:         [][]byte{ended.Raw, fresh.Raw, w.crl(w.tsaRoot, signedAt).Raw},
+	})
+	if a := w.assess(message, w.options(date(2025, time.July))); a.Level != cades.BT {
+		t.Errorf("a list that had run out: %v", a.Level)
+	}
+}
+
 // TestListsWithoutProof: once the authority itself has ended, its lists count
 // only under an archive timestamp, for others may have its key by then.
 func TestListsWithoutProof(t *testing.T) {

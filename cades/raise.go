@@ -193,12 +193,12 @@ func (w *raising) material(amendment *cms.Amendment, a *Assessment, chain, token
 	var used revocation.Evidence
 	for i := range chain[:len(chain)-1] {
 		below := chain[i:]
-		e := join(w.o.Evidence, a.embedded(below))
+		given, brought := w.o.Evidence, a.embedded(below)
 		if i == 0 && later {
-			e = since(e, below, at)
+			given, brought = since(given, below, at), since(brought, below, at)
 		}
 		// What is not known all the same is among what the assessment misses.
-		_, _ = w.o.check(below, join(e, used), revocation.Evidence{}, at, &used)
+		_, _ = w.o.check(below, join(given, used), brought, at, &used)
 	}
 	add(used.Certificates...)
 	for _, l := range used.CRLs {

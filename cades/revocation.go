@@ -9,16 +9,40 @@ import (
 )
 
 // check asks about the revocation of a chain, at a time that is proven when it
-// lies before the judgement. What the message brought and is about a proven time
-// is kept for this; about the present, the sources are asked all the same.
+// lies before the judgement. What the message brought and was made at a proven time
+// or later was kept for this. What is older was chosen by whoever made the message,
+// though it was fresh then: the sources are asked all the same, as they are about the
+// present.
 func (o *Options) check(chain []*cert.Certificate, e, brought revocation.Evidence, at time.Time, used *revocation.Evidence) (revocation.Status, error) {
 	e.Certificates = append(slices.Clip(e.Certificates), o.Intermediates...)
 	if at.Before(o.At) {
-		e, brought = join(e, brought), revocation.Evidence{}
+		var kept revocation.Evidence
+		kept, brought = split(brought, at)
+		e = join(e, kept)
 	}
 	return revocation.Check(chain, &revocation.Options{
 		Evidence: e, Brought: brought, Fetcher: o.Fetcher, At: at, Proven: at.Before(o.At), Now: o.now(), Used: used,
 	})
+}
+
+// split parts what was made at a time or later from what is older.
+func split(e revocation.Evidence, at time.Time) (later, older revocation.Evidence) {
+	later.Certificates = e.Certificates
+	for _, l := range e.CRLs {
+		if l.ThisUpdate.Before(at) {
+			older.CRLs = append(older.CRLs, l)
+		} else {
+			later.CRLs = append(later.CRLs, l)
+		}
+	}
+	for _, r := range e.Responses {
+		if r.Basic != nil && slices.ContainsFunc(r.Basic.Answers, func(a cert.OCSPAnswer) bool { return a.ThisUpdate.Before(at) }) {
+			older.Responses = append(older.Responses, r)
+		} else {
+			later.Responses = append(later.Responses, r)
+		}
+	}
+	return later, older
 }
 
 // now is when the judgement is made: nothing later is believed.

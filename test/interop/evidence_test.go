@@ -83,7 +83,7 @@ func TestEvidenceStampedByOpenSSL(t *testing.T) {
 			t.Errorf("%s\n%v\n%s", command, err, out)
 		}
 	}
-	if checked != 12 { // in each language: signature, two timestamps, revocation, two lists
+	if checked != 16 { // in each language: signature, two timestamps, revocation, two lists, manifest and its timestamp
 		t.Errorf("%d commands in\n%s", checked, readme)
 	}
 }
