@@ -16,7 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -30,8 +30,11 @@ import (
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/repository"
 	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/store/storetest"
 	"github.com/mailseal/mailseal/internal/validation"
 )
+
+func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
 
 // server is the API and the repository on a real listener.
 type server struct {
@@ -86,13 +89,10 @@ func serve(t *testing.T) *server {
 	t.Helper()
 	dir := t.TempDir()
 	s := &server{t: t, log: &bytes.Buffer{}, now: time.Now()}
-	db, err := store.Open(t.Context(), filepath.Join(dir, "mailseal.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	s.db = db
 	v := &validation.Validator{Clock: s.clock}
+	var err error
 	s.authority, err = authority.Found(t.Context(), authority.Options{
 		Store: db, Keys: &keys.Keys{Dir: dir, Plaintext: true}, Validation: v, Clock: s.clock,
 		GenerateKey: func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },

@@ -1,17 +1,17 @@
 package auth
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/store/storetest"
 )
 
 const (
@@ -19,21 +19,23 @@ const (
 	password = "correct horse battery"
 )
 
+func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
+
 type fixture struct {
 	*Service
-	t   *testing.T
-	dir string
-	now time.Time
+	t      *testing.T
+	source string
+	now    time.Time
 }
 
 func open(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, dir: t.TempDir(), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
-	db, err := store.Open(t.Context(), filepath.Join(f.dir, "mailseal.db"))
+	f := &fixture{t: t, source: storetest.Source(t), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	db, err := store.Open(t.Context(), f.source)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
+	t.Cleanup(func() { _ = db.Close() })
 	f.Service = New(Options{Store: db, Clock: func() time.Time { return f.now }, Cost: LeastCost})
 	return f
 }
@@ -251,18 +253,14 @@ func TestNothingAtRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	look := func(secrets ...string) {
-		files, err := filepath.Glob(filepath.Join(f.dir, "*"))
-		if err != nil || len(files) == 0 {
-			t.Fatal(files, err)
+		content := storetest.Content(t, f.source)
+		if len(content) == 0 {
+			t.Fatal("nothing is stored")
 		}
-		for _, file := range files {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+		for name, data := range content {
 			for _, s := range secrets {
-				if bytes.Contains(data, []byte(s)) {
-					t.Errorf("%s has %q", filepath.Base(file), s)
+				if strings.Contains(data, s) {
+					t.Errorf("%s has %q", name, s)
 				}
 			}
 		}
@@ -273,6 +271,9 @@ func TestNothingAtRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	look(code, token, password)
+	if !strings.Contains(fmt.Sprint(storetest.Content(t, f.source)), email) {
+		t.Error("the look does not see the account")
+	}
 }
 
 func TestPHC(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -23,20 +22,24 @@ import (
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/keys"
 	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/store/storetest"
 	"github.com/mailseal/mailseal/internal/validation"
 )
+
+func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
 
 // world is a data folder with an authority that can be stopped and started.
 type world struct {
 	*authority.Authority
-	t     testing.TB
-	dir   string
-	db    *store.DB
-	now   time.Time
-	stop  func(step string) error
-	rand  io.Reader
-	v     *validation.Validator
-	count int
+	t      testing.TB
+	dir    string // of the keys
+	source string // of the store
+	db     *store.DB
+	now    time.Time
+	stop   func(step string) error
+	rand   io.Reader
+	v      *validation.Validator
+	count  int
 }
 
 func p256() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
@@ -61,7 +64,7 @@ func (w *world) options() authority.Options {
 
 func (w *world) openStore() {
 	w.t.Helper()
-	db, err := store.Open(context.Background(), filepath.Join(w.dir, "mailseal.db"))
+	db, err := store.Open(context.Background(), w.source)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -70,7 +73,7 @@ func (w *world) openStore() {
 
 func found(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	w := &world{t: t, dir: t.TempDir(), source: storetest.Source(t), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	w.v = &validation.Validator{Clock: w.clock}
 	w.openStore()
 	t.Cleanup(func() { w.db.Close() })
@@ -348,14 +351,7 @@ func TestRecoverRefuses(t *testing.T) {
 // sql changes the database behind the store's back.
 func (w *world) sql(query string, args ...any) {
 	w.t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(w.dir, "mailseal.db"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.Exec(query, args...); err != nil {
-		w.t.Fatal(err)
-	}
+	storetest.SQL(w.t, w.source, query, args...)
 }
 
 func TestSecondStart(t *testing.T) {
@@ -382,7 +378,7 @@ func TestSecondStart(t *testing.T) {
 }
 
 func TestFoundingRefusals(t *testing.T) {
-	w := &world{t: t, dir: t.TempDir(), now: time.Now()}
+	w := &world{t: t, dir: t.TempDir(), source: storetest.Source(t), now: time.Now()}
 	w.openStore()
 	defer w.db.Close()
 	if _, err := authority.Open(t.Context(), w.options()); !errors.Is(err, authority.ErrNone) {
@@ -637,7 +633,7 @@ func TestCRLs(t *testing.T) {
 func TestCRLWhenTheDiskIsFull(t *testing.T) {
 	w := found(t)
 	w.crl("issuing")
-	w.sql(`CREATE TRIGGER full BEFORE INSERT ON crls BEGIN SELECT RAISE(ABORT, 'no space'); END`)
+	allow := storetest.Refuse(t, w.source, "INSERT ON crls")
 	w.now = w.now.Add(48 * time.Hour)
 	if n := w.crl("issuing").Number.Int64(); n != 1 {
 		t.Errorf("number %d", n)
@@ -646,7 +642,7 @@ func TestCRLWhenTheDiskIsFull(t *testing.T) {
 	if _, err := w.CRL(t.Context(), "issuing"); err == nil {
 		t.Error("a stale list was served")
 	}
-	w.sql(`DROP TRIGGER full`)
+	allow()
 	if n := w.crl("issuing").Number.Int64(); n != 2 {
 		t.Errorf("after that number %d, want 2: numbers are not skipped", n)
 	}
@@ -659,11 +655,11 @@ func TestFailingWrites(t *testing.T) {
 			w := found(t)
 			key := newKey(t)
 			o := w.order(key)
-			w.sql(`CREATE TRIGGER full BEFORE ` + event + ` BEGIN SELECT RAISE(ABORT, 'no space'); END`)
+			allow := storetest.Refuse(t, w.source, event)
 			if _, err := w.issue(o, key); err == nil {
 				t.Fatal("issued without a place for it")
 			}
-			w.sql(`DROP TRIGGER full`)
+			allow()
 			if _, err := w.issue(o, key); err != nil {
 				t.Fatal(err)
 			}

@@ -15,14 +15,17 @@ import (
 	"github.com/mailseal/mailseal/internal/validation"
 )
 
-// killFolder tells the child of TestKill where to issue.
-const killFolder = "MAILSEAL_TEST_KILL_FOLDER"
+// These tell the child of TestKill where to issue.
+const (
+	killFolder = "MAILSEAL_TEST_KILL_FOLDER"
+	killStore  = "MAILSEAL_TEST_KILL_STORE"
+)
 
 // The process is killed in the middle of issuing, again and again. After each
 // restart every order has one certificate or can still get it.
 func TestKill(t *testing.T) {
 	if dir := os.Getenv(killFolder); dir != "" {
-		issueUntilKilled(t, dir)
+		issueUntilKilled(t, dir, os.Getenv(killStore))
 		return
 	}
 	w := found(t)
@@ -32,7 +35,7 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKill$")
-		child.Env = append(os.Environ(), killFolder+"="+w.dir)
+		child.Env = append(os.Environ(), killFolder+"="+w.dir, killStore+"="+w.source)
 		out, err := child.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -89,8 +92,8 @@ func (w *world) orders() (orders []store.Order) {
 }
 
 // issueUntilKilled is the child: it opens orders and issues for them.
-func issueUntilKilled(t *testing.T, dir string) {
-	w := &world{t: t, dir: dir, now: time.Date(2026, 11, 23, 13, 0, 0, 0, time.UTC)}
+func issueUntilKilled(t *testing.T, dir, source string) {
+	w := &world{t: t, dir: dir, source: source, now: time.Date(2026, 11, 23, 13, 0, 0, 0, time.UTC)}
 	w.v = &validation.Validator{Clock: w.clock}
 	w.openStore()
 	a, err := authority.Open(t.Context(), w.options())

@@ -7,7 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
-	"path/filepath"
+	"os"
 	"regexp"
 	"sync"
 	"testing"
@@ -18,8 +18,11 @@ import (
 	"github.com/mailseal/mailseal/internal/keys"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/store/storetest"
 	"github.com/mailseal/mailseal/internal/validation"
 )
+
+func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
 
 // office is a registration with everything behind it: a store on the disk, an
 // authority of its own, a clock that tests set, and a postman who keeps mails.
@@ -27,7 +30,8 @@ type office struct {
 	*registration.Service
 	db        *store.DB
 	authority *authority.Authority
-	dir       string
+	dir       string // of the keys
+	source    string // of the store
 
 	mu    sync.Mutex
 	now   time.Time
@@ -46,12 +50,12 @@ func newKey(t testing.TB) crypto.Signer {
 
 func open(t testing.TB) *office {
 	t.Helper()
-	o := &office{dir: t.TempDir(), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
-	db, err := store.Open(t.Context(), filepath.Join(o.dir, "mailseal.db"))
+	o := &office{dir: t.TempDir(), source: storetest.Source(t), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	db, err := store.Open(t.Context(), o.source)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
+	t.Cleanup(func() { _ = db.Close() })
 	v := &validation.Validator{Clock: o.clock, Site: "http://127.0.0.1:8080"}
 	o.db = db
 	o.authority, err = authority.Found(t.Context(), authority.Options{

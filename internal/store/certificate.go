@@ -98,8 +98,8 @@ func (tx *Tx) Revocations(authorityID string, since time.Time) ([]Revocation, er
 	return all(tx, "revocations", func(s scanner) (r Revocation, err error) {
 		return r, s.Scan(&r.Serial, seconds{&r.At}, &r.Reason)
 	}, `SELECT serial, revoked_at, revoked_for FROM certificates
-		WHERE authority_id = $1 AND revoked_at IS NOT NULL AND not_after >= coalesce($2, 0)
+		WHERE authority_id = $1 AND revoked_at IS NOT NULL AND not_after >= coalesce($2, CAST(0 AS BIGINT))
 		UNION ALL SELECT serial, revoked_at, revoked_for FROM authority_certificates
-		WHERE issuer_id = $1 AND revoked_at IS NOT NULL AND not_after >= coalesce($2, 0)
+		WHERE issuer_id = $1 AND revoked_at IS NOT NULL AND not_after >= coalesce($2, CAST(0 AS BIGINT))
 		ORDER BY revoked_at, serial`, authorityID, unix(since))
 }

@@ -15,13 +15,16 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// Migrations returns the folder of migrations, for tests that name it.
+func Migrations() fs.FS { return migrations }
+
 // migrate applies what is missing, each migration in a transaction of its own.
-func migrate(ctx context.Context, db *sql.DB) error {
+func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files)
+	p, err := goose.NewProvider(dialect, db, files)
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}

@@ -1,11 +1,12 @@
 // Package store keeps the state of the server in SQL: people, orders, proofs,
 // certificates, authorities, administrators.
 //
-// One set of hand-written statements serves SQLite, which is embedded, and is
-// kept to what PostgreSQL understands too: $N parameters, BIGINT seconds,
-// BYTEA, no counters of the engine, and state changes written as one
-// conditional UPDATE whose row count says whether it took place. Migrations
-// are embedded, run forward only, and run when the store is opened.
+// One set of hand-written statements and migrations serves both engines: SQLite,
+// which is embedded, and PostgreSQL, which several nodes share. It keeps to what
+// both understand: $N parameters, BIGINT seconds, BYTEA, no counters of the
+// engine, and state changes written as one conditional UPDATE whose row count
+// says whether it took place. Migrations are embedded, run forward only, and run
+// when the store is opened.
 //
 // Start at [Open]. Everything happens in a transaction: [DB.Update] to change,
 // [DB.View] to look; the methods of [Tx] are grouped by what they keep, one
@@ -18,12 +19,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
 	"time"
-
-	_ "modernc.org/sqlite" // the driver "sqlite", pure Go
 )
 
 // What a statement may answer; both are wrapped with what was looked for.
@@ -38,58 +34,28 @@ var (
 // maxReaders bounds the connections that look while one writes.
 const maxReaders = 8
 
-// DB is an open store. SQLite has one writer at a time: one connection makes
-// the waiting a queue in this process instead of SQLITE_BUSY. Readers see the
-// last committed state (write-ahead log).
+// engine is what differs between SQLite and PostgreSQL once a store is open.
+type engine struct {
+	lock string        // makes a transaction the only one that writes; empty where beginning does
+	view sql.TxOptions // of a transaction that reads one consistent state
+}
+
+// DB is an open store.
 type DB struct {
+	engine engine
 	writer *sql.DB
 	reader *sql.DB
 }
 
-// Open opens the SQLite file at path, makes it (mode 0600) where there is none
-// and brings its tables up to date.
-func Open(ctx context.Context, path string) (*DB, error) {
-	if err := touch(path); err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+// Open opens a store and brings its tables up to date: the SQLite file at a
+// path, which is made where there is none, or the PostgreSQL database of a URL
+// (postgres://...), which several processes may have open. No error names the
+// URL's password.
+func Open(ctx context.Context, source string) (*DB, error) {
+	if isPostgres(source) {
+		return openPostgres(ctx, source)
 	}
-	writer, err := sql.Open("sqlite", dsn(path, "_txlock=immediate"))
-	if err != nil {
-		return nil, fmt.Errorf("open store %s: %w", path, err)
-	}
-	writer.SetMaxOpenConns(1)
-	if err := migrate(ctx, writer); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), writer.Close())
-	}
-	reader, err := sql.Open("sqlite", dsn(path, "_pragma=query_only(1)"))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), writer.Close())
-	}
-	reader.SetMaxOpenConns(maxReaders)
-	return &DB{writer: writer, reader: reader}, nil
-}
-
-// touch makes the file before SQLite does, which would ask for mode 0644. The
-// log and the index beside it inherit the mode.
-func touch(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	return f.Close()
-}
-
-// dsn names the file and the promises: synchronous=FULL syncs the log at every
-// commit, so that a certificate that left the process is on the disk.
-func dsn(path, more string) string {
-	u := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path)}
-	if abs, err := filepath.Abs(path); err == nil {
-		u.Path = filepath.ToSlash(abs)
-	}
-	return u.String() + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
-		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&" + more
+	return openSQLite(ctx, source)
 }
 
 // Close closes the store; running transactions end first.
@@ -105,20 +71,28 @@ type Tx struct {
 }
 
 // Update runs change in a transaction that writes, and commits it unless
-// change returns an error, which Update then returns as it is.
+// change returns an error, which Update then returns as it is. Changes take
+// place one after the other, of all processes that have the store open.
 func (db *DB) Update(ctx context.Context, change func(*Tx) error) error {
-	return run(ctx, db.writer, nil, change)
+	return run(ctx, db.writer, nil, func(tx *Tx) error {
+		if db.engine.lock != "" {
+			if _, err := tx.execCount("wait for the other writers", db.engine.lock); err != nil {
+				return err
+			}
+		}
+		return change(tx)
+	})
 }
 
 // View runs look in a transaction that reads one consistent state.
 func (db *DB) View(ctx context.Context, look func(*Tx) error) error {
-	return run(ctx, db.reader, &sql.TxOptions{ReadOnly: true}, look)
+	return run(ctx, db.reader, &db.engine.view, look)
 }
 
 func run(ctx context.Context, db *sql.DB, o *sql.TxOptions, f func(*Tx) error) error {
 	tx, err := db.BeginTx(ctx, o)
 	if err != nil {
-		return fmt.Errorf("store: begin: %w", err)
+		return fmt.Errorf("store: begin: %w", classify(err))
 	}
 	if err := f(&Tx{ctx, tx}); err != nil {
 		// The error of f is the one to tell; a rollback fails only when the
@@ -127,7 +101,7 @@ func run(ctx context.Context, db *sql.DB, o *sql.TxOptions, f func(*Tx) error) e
 		return err
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("store: commit: %w", err)
+		return fmt.Errorf("store: commit: %w", classify(err))
 	}
 	return nil
 }
@@ -144,11 +118,11 @@ func (tx *Tx) exec(what, query string, args ...any) error {
 func (tx *Tx) execCount(what, query string, args ...any) (int64, error) {
 	res, err := tx.tx.ExecContext(tx.ctx, query, args...)
 	if err != nil {
-		return 0, fmt.Errorf("store: %s: %w", what, err)
+		return 0, fmt.Errorf("store: %s: %w", what, classify(err))
 	}
 	n, err := res.RowsAffected()
 	if err != nil {
-		return 0, fmt.Errorf("store: %s: %w", what, err)
+		return 0, fmt.Errorf("store: %s: %w", what, classify(err))
 	}
 	return n, nil
 }
@@ -163,7 +137,7 @@ func one[T any](tx *Tx, what string, scan func(scanner) (T, error), query string
 	case errors.Is(err, sql.ErrNoRows):
 		return v, fmt.Errorf("%s: %w", what, ErrNotFound)
 	case err != nil:
-		return v, fmt.Errorf("store: %s: %w", what, err)
+		return v, fmt.Errorf("store: %s: %w", what, classify(err))
 	}
 	return v, nil
 }
@@ -172,19 +146,19 @@ func one[T any](tx *Tx, what string, scan func(scanner) (T, error), query string
 func all[T any](tx *Tx, what string, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := tx.tx.QueryContext(tx.ctx, query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("store: %s: %w", what, err)
+		return nil, fmt.Errorf("store: %s: %w", what, classify(err))
 	}
 	defer rows.Close()
 	var list []T
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {
-			return nil, fmt.Errorf("store: %s: %w", what, err)
+			return nil, fmt.Errorf("store: %s: %w", what, classify(err))
 		}
 		list = append(list, v)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("store: %s: %w", what, err)
+		return nil, fmt.Errorf("store: %s: %w", what, classify(err))
 	}
 	return list, nil
 }

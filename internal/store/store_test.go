@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"bytes"
@@ -6,17 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/store/storetest"
 )
+
+func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-func open(t *testing.T, path string) *DB {
+func open(t *testing.T, path string) *store.DB {
 	t.Helper()
-	db, err := Open(t.Context(), path)
+	db, err := store.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +28,7 @@ func open(t *testing.T, path string) *DB {
 	return db
 }
 
-func update(t *testing.T, db *DB, change func(*Tx) error) {
+func update(t *testing.T, db *store.DB, change func(*store.Tx) error) {
 	t.Helper()
 	if err := db.Update(t.Context(), change); err != nil {
 		t.Fatal(err)
@@ -32,42 +36,34 @@ func update(t *testing.T, db *DB, change func(*Tx) error) {
 }
 
 // filled opens a store with an authority and a proven order.
-func filled(t *testing.T) (*DB, Order) {
+func filled(t *testing.T) (*store.DB, store.Order) {
 	t.Helper()
-	db := open(t, filepath.Join(t.TempDir(), "mailseal.db"))
-	o := Order{
+	db := storetest.Open(t)
+	o := store.Order{
 		ID: "order", State: "proven", Name: "Alice", Language: "en", SecretHash: []byte("s"), ProfileHash: []byte("p"),
 		Created: now, Expires: now.Add(time.Hour), Addresses: []string{"alice@example.org", "alias@example.org"},
 	}
-	update(t, db, func(tx *Tx) error {
+	update(t, db, func(tx *store.Tx) error {
 		return errors.Join(
-			tx.InsertAuthority(Authority{ID: "root", Name: "root", Kind: "root", KeyURI: "file:r", Certificate: []byte("r"), Created: now}),
-			tx.InsertAuthority(Authority{ID: "ca", Name: "issuing", Kind: "issuing", ParentID: "root", KeyURI: "file:i", Certificate: []byte("i"), Created: now}),
+			tx.InsertAuthority(store.Authority{ID: "root", Name: "root", Kind: "root", KeyURI: "file:r", Certificate: []byte("r"), Created: now}),
+			tx.InsertAuthority(store.Authority{ID: "ca", Name: "issuing", Kind: "issuing", ParentID: "root", KeyURI: "file:i", Certificate: []byte("i"), Created: now}),
 			tx.InsertProfile(o.ProfileHash, "{}", now), tx.InsertProfile(o.ProfileHash, "{}", now),
 			tx.InsertOrder(o))
 	})
 	return db, o
 }
 
-func TestOpen(t *testing.T) {
-	// Names that a URI would read as something else.
-	path := filepath.Join(t.TempDir(), "a b", "50%?x=1#y", "mailseal.db")
-	db := open(t, path)
-	update(t, db, func(tx *Tx) error {
-		return tx.InsertOperator(Operator{Name: "Example", PolicyArc: "2.25.1", BaseURL: "http://ca.example.org", Created: now})
+func TestReopen(t *testing.T) {
+	source := storetest.Source(t)
+	db := open(t, source)
+	update(t, db, func(tx *store.Tx) error {
+		return tx.InsertOperator(store.Operator{Name: "Example", PolicyArc: "2.25.1", BaseURL: "http://ca.example.org", Created: now})
 	})
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v, %v, want 0600", info.Mode(), err)
-	}
-	if log, err := os.Stat(path + "-wal"); err != nil || log.Mode().Perm() != 0o600 {
-		t.Errorf("log: %v, want a file of mode 0600", err)
-	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db = open(t, path)
-	err = db.View(t.Context(), func(tx *Tx) error {
+	db = open(t, source)
+	err := db.View(t.Context(), func(tx *store.Tx) error {
 		o, err := tx.Operator()
 		if o.Name != "Example" || !o.Created.Equal(now) || o.Created.Location() != time.UTC {
 			t.Errorf("after reopening: %+v", o)
@@ -79,45 +75,19 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// The promises that durability and references rest on hold on every connection.
-func TestPragmas(t *testing.T) {
-	db := open(t, filepath.Join(t.TempDir(), "mailseal.db"))
-	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
-		for name, run := range map[string]func(context.Context, func(*Tx) error) error{"writer": db.Update, "reader": db.View} {
-			err := run(t.Context(), func(tx *Tx) error {
-				got, err := one(tx, pragma, scanString, `PRAGMA `+pragma)
-				if got != want {
-					t.Errorf("%s: %s is %s, want %s", name, pragma, got, want)
-				}
-				return err
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	err := db.View(t.Context(), func(tx *Tx) error { return tx.AddEvent("id", []byte("k"), now) })
+func TestViewDoesNotWrite(t *testing.T) {
+	db := storetest.Open(t)
+	err := db.View(t.Context(), func(tx *store.Tx) error { return tx.AddEvent("id", []byte("k"), now) })
 	if err == nil {
 		t.Error("a view wrote")
-	}
-}
-
-func TestNotADatabase(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "mailseal.db")
-	if err := os.WriteFile(path, bytes.Repeat([]byte("not a database\n"), 1000), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if db, err := Open(t.Context(), path); err == nil {
-		db.Close()
-		t.Error("opened")
 	}
 }
 
 func TestRollback(t *testing.T) {
 	db, _ := filled(t)
 	boom := errors.New("boom")
-	err := db.Update(t.Context(), func(tx *Tx) error {
-		if err := tx.InsertPerson(Person{ID: "p", Created: now}); err != nil {
+	err := db.Update(t.Context(), func(tx *store.Tx) error {
+		if err := tx.InsertPerson(store.Person{ID: "p", Created: now}); err != nil {
 			return err
 		}
 		return boom
@@ -126,64 +96,64 @@ func TestRollback(t *testing.T) {
 		t.Fatalf("%v, want the error of the function", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	err = db.Update(ctx, func(tx *Tx) error {
+	err = db.Update(ctx, func(tx *store.Tx) error {
 		defer cancel()
-		return tx.InsertPerson(Person{ID: "p", Created: now})
+		return tx.InsertPerson(store.Person{ID: "p", Created: now})
 	})
 	if err == nil {
 		t.Error("committed for a caller who has gone")
 	}
-	err = db.View(t.Context(), func(tx *Tx) error { _, err := tx.Person("p"); return err })
-	if !errors.Is(err, ErrNotFound) {
-		t.Errorf("after two rollbacks: %v, want %v", err, ErrNotFound)
+	err = db.View(t.Context(), func(tx *store.Tx) error { _, err := tx.Person("p"); return err })
+	if !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("after two rollbacks: %v, want %v", err, store.ErrNotFound)
 	}
 }
 
 // Every change of state happens from the one state that allows it.
 func TestConditionalUpdates(t *testing.T) {
 	db, o := filled(t)
-	row := Certificate{ID: "c", AuthorityID: "ca", Serial: []byte{1}, OrderID: o.ID, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), Reserved: now}
+	row := store.Certificate{ID: "c", AuthorityID: "ca", Serial: []byte{1}, OrderID: o.ID, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), Reserved: now}
 	other := row
 	other.ID, other.OrderID = "d", ""
 	steps := []struct {
 		name string
-		do   func(*Tx) error
+		do   func(*store.Tx) error
 		want error
 	}{
-		{"apply again", func(tx *Tx) error { return tx.InsertOrder(o) }, ErrConflict},
-		{"prove again", func(tx *Tx) error { return tx.OrderProven(o.ID, "", now) }, ErrConflict},
-		{"extend", func(tx *Tx) error { return tx.ExtendOrder(o.ID, now) }, ErrConflict},
-		{"key", func(tx *Tx) error { return tx.OrderKey(o.ID, []byte("k")) }, nil},
-		{"key again", func(tx *Tx) error { return tx.OrderKey(o.ID, []byte("k")) }, nil},
-		{"other key", func(tx *Tx) error { return tx.OrderKey(o.ID, []byte("l")) }, ErrConflict},
-		{"prepare before", func(tx *Tx) error { return tx.PrepareCertificate("c", []byte("t")) }, ErrConflict},
-		{"reserve", func(tx *Tx) error { return tx.ReserveCertificate(row) }, nil},
-		{"reserve again", func(tx *Tx) error { r := row; r.ID, r.Serial = "e", []byte{2}; return tx.ReserveCertificate(r) }, ErrConflict},
-		{"serial again", func(tx *Tx) error { return tx.ReserveCertificate(other) }, ErrConflict},
-		{"issue before", func(tx *Tx) error { return tx.IssueCertificate("c", []byte("d"), []byte("h"), now, now) }, ErrConflict},
-		{"revoke before", func(tx *Tx) error { return tx.RevokeCertificate("ca", []byte{1}, now, 1) }, ErrConflict},
-		{"refuse", func(tx *Tx) error { return tx.RefuseCertificate("c", "test") }, nil},
-		{"refuse again", func(tx *Tx) error { return tx.RefuseCertificate("c", "test") }, ErrConflict},
-		{"serial of the refused", func(tx *Tx) error { return tx.ReserveCertificate(other) }, ErrConflict},
-		{"reserve anew", func(tx *Tx) error { r := row; r.ID, r.Serial = "e", []byte{2}; return tx.ReserveCertificate(r) }, nil},
-		{"prepare", func(tx *Tx) error { return tx.PrepareCertificate("e", []byte("t")) }, nil},
-		{"prepare again", func(tx *Tx) error { return tx.PrepareCertificate("e", []byte("u")) }, ErrConflict},
-		{"issue", func(tx *Tx) error {
+		{"apply again", func(tx *store.Tx) error { return tx.InsertOrder(o) }, store.ErrConflict},
+		{"prove again", func(tx *store.Tx) error { return tx.OrderProven(o.ID, "", now) }, store.ErrConflict},
+		{"extend", func(tx *store.Tx) error { return tx.ExtendOrder(o.ID, now) }, store.ErrConflict},
+		{"key", func(tx *store.Tx) error { return tx.OrderKey(o.ID, []byte("k")) }, nil},
+		{"key again", func(tx *store.Tx) error { return tx.OrderKey(o.ID, []byte("k")) }, nil},
+		{"other key", func(tx *store.Tx) error { return tx.OrderKey(o.ID, []byte("l")) }, store.ErrConflict},
+		{"prepare before", func(tx *store.Tx) error { return tx.PrepareCertificate("c", []byte("t")) }, store.ErrConflict},
+		{"reserve", func(tx *store.Tx) error { return tx.ReserveCertificate(row) }, nil},
+		{"reserve again", func(tx *store.Tx) error { r := row; r.ID, r.Serial = "e", []byte{2}; return tx.ReserveCertificate(r) }, store.ErrConflict},
+		{"serial again", func(tx *store.Tx) error { return tx.ReserveCertificate(other) }, store.ErrConflict},
+		{"issue before", func(tx *store.Tx) error { return tx.IssueCertificate("c", []byte("d"), []byte("h"), now, now) }, store.ErrConflict},
+		{"revoke before", func(tx *store.Tx) error { return tx.RevokeCertificate("ca", []byte{1}, now, 1) }, store.ErrConflict},
+		{"refuse", func(tx *store.Tx) error { return tx.RefuseCertificate("c", "test") }, nil},
+		{"refuse again", func(tx *store.Tx) error { return tx.RefuseCertificate("c", "test") }, store.ErrConflict},
+		{"serial of the refused", func(tx *store.Tx) error { return tx.ReserveCertificate(other) }, store.ErrConflict},
+		{"reserve anew", func(tx *store.Tx) error { r := row; r.ID, r.Serial = "e", []byte{2}; return tx.ReserveCertificate(r) }, nil},
+		{"prepare", func(tx *store.Tx) error { return tx.PrepareCertificate("e", []byte("t")) }, nil},
+		{"prepare again", func(tx *store.Tx) error { return tx.PrepareCertificate("e", []byte("u")) }, store.ErrConflict},
+		{"issue", func(tx *store.Tx) error {
 			return tx.IssueCertificate("e", []byte("d"), []byte("h"), now.AddDate(1, 0, 0), now)
 		}, nil},
-		{"issue again", func(tx *Tx) error { return tx.IssueCertificate("e", []byte("d"), []byte("i"), now, now) }, ErrConflict},
-		{"order issued", func(tx *Tx) error { return tx.OrderIssued(o.ID) }, nil},
-		{"order issued again", func(tx *Tx) error { return tx.OrderIssued(o.ID) }, ErrConflict},
-		{"refuse the issued", func(tx *Tx) error { return tx.OrderRefused(o.ID, "test") }, ErrConflict},
-		{"refuse its certificate", func(tx *Tx) error { return tx.RefuseCertificate("e", "test") }, ErrConflict},
-		{"revoke", func(tx *Tx) error { return tx.RevokeCertificate("ca", []byte{2}, now, 1) }, nil},
-		{"revoke again", func(tx *Tx) error { return tx.RevokeCertificate("ca", []byte{2}, now, 4) }, ErrConflict},
-		{"unknown profile", func(tx *Tx) error {
+		{"issue again", func(tx *store.Tx) error { return tx.IssueCertificate("e", []byte("d"), []byte("i"), now, now) }, store.ErrConflict},
+		{"order issued", func(tx *store.Tx) error { return tx.OrderIssued(o.ID) }, nil},
+		{"order issued again", func(tx *store.Tx) error { return tx.OrderIssued(o.ID) }, store.ErrConflict},
+		{"refuse the issued", func(tx *store.Tx) error { return tx.OrderRefused(o.ID, "test") }, store.ErrConflict},
+		{"refuse its certificate", func(tx *store.Tx) error { return tx.RefuseCertificate("e", "test") }, store.ErrConflict},
+		{"revoke", func(tx *store.Tx) error { return tx.RevokeCertificate("ca", []byte{2}, now, 1) }, nil},
+		{"revoke again", func(tx *store.Tx) error { return tx.RevokeCertificate("ca", []byte{2}, now, 4) }, store.ErrConflict},
+		{"unknown profile", func(tx *store.Tx) error {
 			r := other
 			r.Serial, r.ProfileHash = []byte{3}, []byte("x")
 			return tx.ReserveCertificate(r)
 		}, errAny},
-		{"unknown authority", func(tx *Tx) error {
+		{"unknown authority", func(tx *store.Tx) error {
 			r := other
 			r.Serial, r.AuthorityID = []byte{3}, "x"
 			return tx.ReserveCertificate(r)
@@ -198,7 +168,7 @@ func TestConditionalUpdates(t *testing.T) {
 			t.Errorf("%s: %v, want %v", step.name, err, step.want)
 		}
 	}
-	err := db.View(t.Context(), func(tx *Tx) error {
+	err := db.View(t.Context(), func(tx *store.Tx) error {
 		c, err := tx.CertificateOf(o.ID)
 		if err != nil {
 			return err
@@ -217,12 +187,12 @@ var errAny = errors.New("any error")
 
 func TestOrderRoundTrip(t *testing.T) {
 	db, want := filled(t)
-	err := db.View(t.Context(), func(tx *Tx) error {
+	err := db.View(t.Context(), func(tx *store.Tx) error {
 		got, err := tx.Order(want.ID)
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
-		if _, err := tx.Order("nobody"); !errors.Is(err, ErrNotFound) {
+		if _, err := tx.Order("nobody"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("unknown order: %v", err)
 		}
 		return err
@@ -235,14 +205,14 @@ func TestOrderRoundTrip(t *testing.T) {
 // Only the last challenge of an address is open, and it closes once.
 func TestChallenges(t *testing.T) {
 	db, o := filled(t)
-	c := Challenge{ID: "1", OrderID: o.ID, Address: o.Addresses[0], CodeHash: []byte("h"), Created: now, Expires: now.Add(time.Hour)}
-	update(t, db, func(tx *Tx) error {
+	c := store.Challenge{ID: "1", OrderID: o.ID, Address: o.Addresses[0], CodeHash: []byte("h"), Created: now, Expires: now.Add(time.Hour)}
+	update(t, db, func(tx *store.Tx) error {
 		second, alias := c, c
 		second.ID = "2"
 		alias.ID, alias.Address = "3", o.Addresses[1]
 		return errors.Join(tx.InsertChallenge(c), tx.InsertChallenge(alias), tx.InsertChallenge(second))
 	})
-	update(t, db, func(tx *Tx) error {
+	update(t, db, func(tx *store.Tx) error {
 		open, err := tx.OpenChallenges(o.ID)
 		if len(open) != 2 || open[0].ID != "3" || open[1].ID != "2" {
 			t.Errorf("open are %+v", open)
@@ -252,42 +222,42 @@ func TestChallenges(t *testing.T) {
 				t.Errorf("wrong codes: %d, %v, want %d", n, err, want)
 			}
 		}
-		if _, err := tx.ChallengeWrong("1"); !errors.Is(err, ErrNotFound) {
+		if _, err := tx.ChallengeWrong("1"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("wrong code for a void challenge: %v", err)
 		}
 		return errors.Join(err, tx.CloseChallenge("2", "used"))
 	})
 	for _, id := range []string{"1", "2"} {
-		if err := db.Update(t.Context(), func(tx *Tx) error { return tx.CloseChallenge(id, "used") }); !errors.Is(err, ErrConflict) {
+		if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.CloseChallenge(id, "used") }); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("closing %s again: %v", id, err)
 		}
 	}
 	foreign := c
 	foreign.ID, foreign.Address = "4", "eve@example.com"
-	if err := db.Update(t.Context(), func(tx *Tx) error { return tx.InsertChallenge(foreign) }); err == nil {
+	if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.InsertChallenge(foreign) }); err == nil {
 		t.Error("a challenge for an address that the order does not have")
 	}
 }
 
 func TestMailboxHolders(t *testing.T) {
 	db, _ := filled(t)
-	update(t, db, func(tx *Tx) error {
+	update(t, db, func(tx *store.Tx) error {
 		return errors.Join(
-			tx.InsertPerson(Person{ID: "a", Name: "Alice", Language: "en", Created: now}),
-			tx.InsertPerson(Person{ID: "b", Name: "Bob", Language: "ja", Created: now}),
+			tx.InsertPerson(store.Person{ID: "a", Name: "Alice", Language: "en", Created: now}),
+			tx.InsertPerson(store.Person{ID: "b", Name: "Bob", Language: "ja", Created: now}),
 			tx.HoldMailbox("alice@example.org", "Alice@example.org", "a", now))
 	})
-	err := db.Update(t.Context(), func(tx *Tx) error { return tx.HoldMailbox("alice@example.org", "alice@example.org", "b", now) })
-	if !errors.Is(err, ErrConflict) {
+	err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.HoldMailbox("alice@example.org", "alice@example.org", "b", now) })
+	if !errors.Is(err, store.ErrConflict) {
 		t.Errorf("two hold one mailbox: %v", err)
 	}
-	update(t, db, func(tx *Tx) error { return tx.RenamePerson("a", "Alicia", "ja") })
-	err = db.View(t.Context(), func(tx *Tx) error {
+	update(t, db, func(tx *store.Tx) error { return tx.RenamePerson("a", "Alicia", "ja") })
+	err = db.View(t.Context(), func(tx *store.Tx) error {
 		p, err := tx.HolderOf("alice@example.org")
 		if p.ID != "a" || p.Name != "Alicia" || p.Language != "ja" {
 			t.Errorf("held by %+v", p)
 		}
-		if _, err := tx.HolderOf("bob@example.org"); !errors.Is(err, ErrNotFound) {
+		if _, err := tx.HolderOf("bob@example.org"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("held by nobody: %v", err)
 		}
 		return err
@@ -305,7 +275,7 @@ func TestCRLNumbers(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			err := db.Update(t.Context(), func(tx *Tx) error {
+			err := db.Update(t.Context(), func(tx *store.Tx) error {
 				n, err := tx.NextCRLNumber("ca")
 				if err != nil {
 					return err
@@ -313,7 +283,7 @@ func TestCRLNumbers(t *testing.T) {
 				mu.Lock()
 				seen[n] = true
 				mu.Unlock()
-				return tx.InsertCRL(CRL{"ca", n, now, now, []byte{byte(n)}})
+				return tx.InsertCRL(store.CRL{"ca", n, now, now, []byte{byte(n)}})
 			})
 			if err != nil {
 				t.Error(err)
@@ -326,15 +296,15 @@ func TestCRLNumbers(t *testing.T) {
 			t.Errorf("number %d was skipped", n)
 		}
 	}
-	update(t, db, func(tx *Tx) error {
+	update(t, db, func(tx *store.Tx) error {
 		last, err := tx.LastCRL("ca")
 		if last.Number != 20 || !bytes.Equal(last.DER, []byte{20}) {
 			t.Errorf("the last is %+v", last)
 		}
-		if _, err := tx.LastCRL("root"); !errors.Is(err, ErrNotFound) {
+		if _, err := tx.LastCRL("root"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("of the root: %v", err)
 		}
-		if _, err := tx.NextCRLNumber("nobody"); !errors.Is(err, ErrNotFound) {
+		if _, err := tx.NextCRLNumber("nobody"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("of nobody: %v", err)
 		}
 		return err
@@ -343,13 +313,13 @@ func TestCRLNumbers(t *testing.T) {
 
 func TestRevocations(t *testing.T) {
 	db, o := filled(t)
-	update(t, db, func(tx *Tx) error {
+	update(t, db, func(tx *store.Tx) error {
 		var errs []error
 		for i := range byte(4) {
 			id := string('a' + i)
 			end := now.AddDate(0, 0, int(i))
 			errs = append(errs,
-				tx.ReserveCertificate(Certificate{ID: id, AuthorityID: "ca", Serial: []byte{i + 1}, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), Reserved: now}),
+				tx.ReserveCertificate(store.Certificate{ID: id, AuthorityID: "ca", Serial: []byte{i + 1}, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), Reserved: now}),
 				tx.PrepareCertificate(id, []byte(id)), tx.IssueCertificate(id, []byte(id), []byte(id), end, now))
 			if i != 2 {
 				errs = append(errs, tx.RevokeCertificate("ca", []byte{i + 1}, now.Add(time.Duration(i)*time.Minute), int(i)))
@@ -357,7 +327,7 @@ func TestRevocations(t *testing.T) {
 		}
 		return errors.Join(errs...)
 	})
-	err := db.View(t.Context(), func(tx *Tx) error {
+	err := db.View(t.Context(), func(tx *store.Tx) error {
 		list, err := tx.Revocations("ca", now.AddDate(0, 0, 1))
 		if len(list) != 2 || list[0].Serial[0] != 2 || list[1].Serial[0] != 4 || list[1].Reason != 3 {
 			t.Errorf("listed: %+v", list)
@@ -371,7 +341,7 @@ func TestRevocations(t *testing.T) {
 
 func TestEvents(t *testing.T) {
 	db, _ := filled(t)
-	update(t, db, func(tx *Tx) error {
+	update(t, db, func(tx *store.Tx) error {
 		for i := range 5 {
 			if err := tx.AddEvent(fmt.Sprint(i), []byte("k"), now.Add(time.Duration(i)*time.Minute)); err != nil {
 				return err

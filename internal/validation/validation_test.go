@@ -6,7 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
-	"path/filepath"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,7 +14,10 @@ import (
 
 	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/store/storetest"
 )
+
+func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
 
 // The form that programs rely on: 24 to 40 letters, digits and hyphens.
 var codeForm = regexp.MustCompile(`^[A-Za-z0-9-]{24,40}$`)
@@ -177,16 +180,12 @@ func TestHarmless(t *testing.T) {
 func validator(t *testing.T) (*Validator, *store.DB, store.Order, *time.Time) {
 	t.Helper()
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "mailseal.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	o := store.Order{
 		ID: "order", State: "applied", SecretHash: []byte("secret"), ProfileHash: []byte("profile"),
 		Created: now, Expires: now.Add(CodeLife), Addresses: []string{"alice@example.org", "alias@example.org"},
 	}
-	err = db.Update(t.Context(), func(tx *store.Tx) error {
+	err := db.Update(t.Context(), func(tx *store.Tx) error {
 		return errors.Join(tx.InsertProfile(o.ProfileHash, "{}", now), tx.InsertOrder(o))
 	})
 	if err != nil {

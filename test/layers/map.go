@@ -97,5 +97,5 @@ var LibraryLimits = Limits{
 	},
 	// A person's key store is a folder of files: that is what identity is for.
 	Excepted: map[string][]string{"identity": {"os"}},
-	TestOnly: []string{"internal/testca", "test"},
+	TestOnly: []string{"internal/testca", "internal/store/storetest", "test"},
 }
