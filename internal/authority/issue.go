@@ -135,7 +135,7 @@ func (a *Authority) prepare(ctx context.Context, row store.Certificate, key cryp
 		return nil, errors.Join(err, a.refuse(ctx, row, err))
 	}
 	prepared, err := issuance.Prepare(a.profile, m.issuer, issuance.Request{
-		Key: key, Mailboxes: mailboxes, Serial: new(big.Int).SetBytes(row.Serial),
+		Key: key, Names: issuance.Names{Mailboxes: mailboxes}, Serial: new(big.Int).SetBytes(row.Serial),
 		NotBefore: a.now().Add(-backdate),
 	})
 	if err != nil {
@@ -176,7 +176,7 @@ func (a *Authority) admit(row store.Certificate, profileText string, mailboxes [
 	if err != nil {
 		return nil, err
 	}
-	prepared, err := issuance.Resume(profile, m.issuer, row.TBS, mailboxes)
+	prepared, err := issuance.Resume(profile, m.issuer, row.TBS, issuance.Names{Mailboxes: mailboxes})
 	switch {
 	case err != nil:
 		return nil, err

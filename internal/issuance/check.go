@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/lint"
 	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/internal/oid"
 )
@@ -25,7 +26,7 @@ const (
 
 // check holds a certificate, read back from its bytes, against the profile.
 // Every rule that it breaks is named.
-func (p *Profile) check(is *Issuer, c *cert.Certificate, mailboxes []mailbox.Mailbox) error {
+func (p *Profile) check(is *Issuer, c *cert.Certificate, names Names) error {
 	rules := []func(*Profile, *Issuer, *cert.Certificate) error{
 		checkFrame, checkSerial, checkValidity, checkPublicKey, checkUsages,
 		checkIdentifiers, checkPolicies, checkAddresses, checkCapabilities, checkExtensionList,
@@ -34,7 +35,7 @@ func (p *Profile) check(is *Issuer, c *cert.Certificate, mailboxes []mailbox.Mai
 	for _, rule := range rules {
 		wrong = append(wrong, rule(p, is, c))
 	}
-	return errors.Join(append(wrong, checkNames(c, mailboxes))...)
+	return errors.Join(append(wrong, p.checkSubject(c, names))...)
 }
 
 // checkFrame: version 3, the issuer's name byte for byte (RFC 5280 §4.1.2.4),
@@ -72,8 +73,8 @@ func checkValidity(p *Profile, is *Issuer, c *cert.Certificate) error {
 	return nil
 }
 
-func checkPublicKey(_ *Profile, _ *Issuer, c *cert.Certificate) error {
-	if err := CheckKey(c.PublicKey); err != nil {
+func checkPublicKey(p *Profile, _ *Issuer, c *cert.Certificate) error {
+	if err := p.CheckKey(c.PublicKey); err != nil {
 		return err
 	}
 	canonical, err := encodeKey(c.PublicKey)
@@ -96,8 +97,8 @@ func checkUsages(p *Profile, _ *Issuer, c *cert.Certificate) error {
 	switch {
 	case c.KeyUsage != want:
 		return fmt.Errorf("keyUsage %v, not %v", c.KeyUsage, want)
-	case !slices.Equal(c.ExtKeyUsage, p.extKeyUsage()):
-		return fmt.Errorf("extKeyUsage %v, not %v", c.ExtKeyUsage, p.extKeyUsage())
+	case !slices.Equal(c.ExtKeyUsage, p.extKeyUsage(c.PublicKey)):
+		return fmt.Errorf("extKeyUsage %v, not %v", c.ExtKeyUsage, p.extKeyUsage(c.PublicKey))
 	case c.BasicConstraints.Present:
 		return errors.New("basicConstraints in a subscriber's certificate")
 	}
@@ -119,6 +120,12 @@ func checkIdentifiers(_ *Profile, is *Issuer, c *cert.Certificate) error {
 
 // checkPolicies: exactly one, the profile's (S/MIME BR §7.1.2.3 (a)).
 func checkPolicies(p *Profile, _ *Issuer, c *cert.Certificate) error {
+	if p.config.service() {
+		if len(c.Policies) > 0 {
+			return errors.New("certificatePolicies in the certificate of a service")
+		}
+		return nil
+	}
 	if len(c.Policies) != 1 || c.Policies[0].ID != p.config.Policy || c.Policies[0].Qualifiers != nil {
 		return fmt.Errorf("certificatePolicies is not %s alone", p.config.Policy)
 	}
@@ -126,14 +133,20 @@ func checkPolicies(p *Profile, _ *Issuer, c *cert.Certificate) error {
 }
 
 // checkAddresses: one plain http address each for the CRL and the authority's
-// certificate (S/MIME BR §7.1.2.3 (b) and (c)).
-func checkAddresses(_ *Profile, is *Issuer, c *cert.Certificate) error {
+// certificate (S/MIME BR §7.1.2.3 (b) and (c)). A responder's certificate is
+// not asked about (RFC 6960 §4.2.2.2.1) and names no CRL.
+func checkAddresses(p *Profile, is *Issuer, c *cert.Certificate) error {
 	points := c.DistributionPoints
 	switch {
+	case p.config.Type == OCSPSigner:
+		if points != nil {
+			return errors.New("cRLDistributionPoints in the certificate of a responder")
+		}
 	case len(points) != 1 || len(points[0].FullName) != 1 || points[0].Reasons != 0 || points[0].CRLIssuer != nil ||
 		!slices.Equal(c.CRLDistributionPoints, []string{is.crlURL}):
 		return errors.New("cRLDistributionPoints is not the authority's one address")
-	case !slices.Equal(c.IssuingCertificateURL, []string{is.certificateURL}) || len(c.OCSPServer) != 0:
+	}
+	if !slices.Equal(c.IssuingCertificateURL, []string{is.certificateURL}) || len(c.OCSPServer) != 0 {
 		return errors.New("authorityInfoAccess is not the authority's one address")
 	}
 	return errors.Join(checkHTTP(is.crlURL), checkHTTP(is.certificateURL))
@@ -178,11 +191,17 @@ func checkCapabilities(p *Profile, _ *Issuer, c *cert.Certificate) error {
 
 // checkExtensionList: nothing but what a profile of S/MIME BR §7.1.2.3 has,
 // critical where it must be.
-func checkExtensionList(_ *Profile, _ *Issuer, c *cert.Certificate) error {
+func checkExtensionList(p *Profile, _ *Issuer, c *cert.Certificate) error {
 	critical := map[oid.OID]bool{
-		oid.ExtKeyUsage: true, oid.ExtExtKeyUsage: false, oid.ExtSubjectAltName: c.Subject.Empty(),
+		oid.ExtKeyUsage: true, oid.ExtExtKeyUsage: p.config.Type == TimestampSigner, oid.ExtSubjectAltName: c.Subject.Empty(),
 		oid.ExtSubjectKeyID: false, oid.ExtAuthorityKeyID: false, oid.ExtCertificatePolicies: false,
 		oid.ExtCRLDistributionPoints: false, oid.ExtAuthorityInfoAccess: false, oid.ExtSMIMECapabilities: false,
+	}
+	if p.config.Type == OCSPSigner {
+		critical[oid.ExtOCSPNoCheck] = false
+		if _, present := c.Extension(oid.ExtOCSPNoCheck); !present {
+			return errors.New("ocsp-nocheck is missing")
+		}
 	}
 	var wrong []error
 	for _, e := range c.Extensions {
@@ -196,26 +215,65 @@ func checkExtensionList(_ *Profile, _ *Issuer, c *cert.Certificate) error {
 	return errors.Join(wrong...)
 }
 
-// checkNames: the proven mailboxes and nothing else, byte for byte, in the
-// form that each needs; the subject is the first of them or empty (S/MIME BR
-// §7.1.4.2.1, §7.1.4.2.3).
-func checkNames(c *cert.Certificate, mailboxes []mailbox.Mailbox) error {
-	if len(c.AltNames) != len(mailboxes) || len(mailboxes) == 0 {
-		return fmt.Errorf("subjectAltName has %d names for %d mailboxes", len(c.AltNames), len(mailboxes))
+// checkSubject: the proven mailboxes and nothing else, byte for byte, in the
+// form that each needs; the subject is what was validated (S/MIME BR
+// §7.1.4.2).
+func (p *Profile) checkSubject(c *cert.Certificate, names Names) error {
+	if err := p.checkNames(names, c.NotBefore); err != nil {
+		return err
 	}
-	for i, m := range mailboxes {
+	if len(c.AltNames) != len(names.Mailboxes) {
+		return fmt.Errorf("subjectAltName has %d names for %d mailboxes", len(c.AltNames), len(names.Mailboxes))
+	}
+	for i, m := range names.Mailboxes {
 		n := c.AltNames[i]
 		form := n.Kind == cert.RFC822Name && m.ASCII() || n.IsSmtpUTF8Mailbox() && !m.ASCII()
 		if again, err := mailbox.Parse(n.Text); !form || err != nil || again != m || n.Text != m.String() {
 			return errors.New("subjectAltName has a name that is not the proven mailbox")
 		}
 	}
-	subject, _, err := subjectName(mailboxes[0])
+	subject, _, err := p.subject(names)
 	if err != nil {
 		return err
 	}
 	if !bytes.Equal(c.RawSubject, subject) {
-		return errors.New("subject is not the mailbox alone")
+		return errors.New("subject is not what was validated")
 	}
 	return nil
+}
+
+// lint holds the certificate against the requirements as anybody would who
+// knows nothing of the profile: our own rules, then zlint's. Those know the
+// CA/Browser Forum's policy identifiers alone, so they see a twin. A warning is
+// as bad as an error: what we issue gives no reason for one.
+func (p *Profile) lint(c *cert.Certificate) error {
+	kind := p.config.kind()
+	found := lint.Check(&lint.Subject{Certificate: c, Kind: kind, Private: !lint.IsReserved(p.config.Policy)})
+	twin, err := lint.Twin(c.RawTBS, kind.ReservedPolicy())
+	if err != nil {
+		return err
+	}
+	others, err := lint.ZLint(twin)
+	if err != nil {
+		return err
+	}
+	if !lint.IsReserved(p.config.Policy) {
+		others = slices.DeleteFunc(others, func(f lint.Finding) bool { return f.Rule == internalNames })
+	}
+	return findings(append(found, others...))
+}
+
+// internalNames is zlint's rule about addresses that only some networks reach.
+// A private authority may serve such a network.
+const internalNames = "w_smime_aia_contains_internal_names"
+
+// findings makes one error of those that count.
+func findings(list []lint.Finding) error {
+	var wrong []error
+	for _, f := range list {
+		if f.Severity != lint.Notice {
+			wrong = append(wrong, fmt.Errorf("%s (%s, %s): %s", f.Rule, f.By, f.Section, f.Text))
+		}
+	}
+	return errors.Join(wrong...)
 }

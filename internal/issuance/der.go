@@ -3,7 +3,6 @@ package issuance
 import (
 	"crypto"
 	"crypto/sha256"
-	"crypto/x509"
 	"fmt"
 	"math/big"
 	"time"
@@ -118,10 +117,10 @@ func name(attributes ...attribute) ([]byte, error) {
 	return b.Bytes()
 }
 
-// stringTag: a country is a PrintableString (RFC 5280 §A.1), all other text is
-// UTF8String (§4.1.2.4).
+// stringTag: a country and a serial number are PrintableString (RFC 5280 §A.1),
+// all other text is UTF8String (§4.1.2.4).
 func stringTag(id oid.OID) asn1.Tag {
-	if id == oid.Country {
+	if id == oid.Country || id == oid.SerialNumber {
 		return asn1.PrintableString
 	}
 	return asn1.UTF8String
@@ -131,7 +130,7 @@ func stringTag(id oid.OID) asn1.Tag {
 // form, whatever form the request had: rsaEncryption with NULL, points
 // uncompressed (S/MIME BR §7.1.3.1).
 func encodeKey(key crypto.PublicKey) ([]byte, error) {
-	der, err := x509.MarshalPKIXPublicKey(key)
+	der, err := cert.MarshalPublicKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("encode public key: %w", err)
 	}
@@ -277,4 +276,10 @@ func capabilities(list []oid.OID) extension {
 			}
 		})
 	}}
+}
+
+// noCheck is id-pkix-ocsp-nocheck (RFC 6960 §4.2.2.2.1): nobody asks whether
+// the responder's own certificate is revoked; it lives shortly instead.
+func noCheck() extension {
+	return extension{oid.ExtOCSPNoCheck, false, func(b *cryptobyte.Builder) { b.AddBytes(oid.Null) }}
 }

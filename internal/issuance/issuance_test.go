@@ -128,7 +128,7 @@ func issue(t testing.TB, p *Profile, is *Issuer, key crypto.PublicKey, addresses
 	t.Helper()
 	r := Request{Key: key, Serial: serial(t), NotBefore: now}
 	for _, a := range addresses {
-		r.Mailboxes = append(r.Mailboxes, parse(t, a))
+		r.Names.Mailboxes = append(r.Names.Mailboxes, parse(t, a))
 	}
 	prepared, err := Prepare(p, is, r)
 	if err != nil {
@@ -395,13 +395,13 @@ func TestRules(t *testing.T) {
 			b.AddBytes([]byte("alice@example.org\x00"))
 		}}), "not the proven mailbox"},
 		{"names critical", replace(subjectAltName([]mailbox.Mailbox{alice}, true)), "critical is true"},
-		{"subject is a person", subject(attribute{oid.CommonName, "Alice Example"}), "subject is not"},
-		{"subject says more", subject(attribute{oid.Organization, "Example"}, attribute{oid.CommonName, "alice@example.org"}), "subject is not"},
-		{"subject empty", subject(), "subject is not"},
+		{"subject is a person", subject(attribute{oid.CommonName, "Alice Example"}), "subject is not what"},
+		{"subject says more", subject(attribute{oid.Organization, "Example"}, attribute{oid.CommonName, "alice@example.org"}), "subject is not what"},
+		{"subject empty", subject(), "subject is not what"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tbs, err := p.build(is, Request{
-				Key: ecKey(t, elliptic.P256()).Public(), Serial: serial(t), NotBefore: now, Mailboxes: []mailbox.Mailbox{alice},
+				Key: ecKey(t, elliptic.P256()).Public(), Serial: serial(t), NotBefore: now, Names: Names{Mailboxes: []mailbox.Mailbox{alice}},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -410,17 +410,17 @@ func TestRules(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Resume(p, is, der, []mailbox.Mailbox{alice}); err != nil {
+			if _, err := Resume(p, is, der, Names{Mailboxes: []mailbox.Mailbox{alice}}); err != nil {
 				t.Fatalf("before the change: %v", err)
 			}
-			if _, err := Resume(p, other, der, []mailbox.Mailbox{alice}); err == nil {
+			if _, err := Resume(p, other, der, Names{Mailboxes: []mailbox.Mailbox{alice}}); err == nil {
 				t.Error("another authority took it")
 			}
 			test.change(tbs)
 			if der, err = tbs.der(); err != nil {
 				t.Fatal(err)
 			}
-			_, err = Resume(p, is, der, []mailbox.Mailbox{alice})
+			_, err = Resume(p, is, der, Names{Mailboxes: []mailbox.Mailbox{alice}})
 			if !errors.Is(err, ErrProfile) && !errors.Is(err, ErrWeakKey) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v, want a refusal that says %q", err, test.want)
 			}
@@ -477,7 +477,7 @@ func TestNames(t *testing.T) {
 	for name, mailboxes := range map[string][]mailbox.Mailbox{
 		"none": nil, "too many": make([]mailbox.Mailbox, MaxMailboxes+1), "zero": {{}},
 	} {
-		if _, err := Prepare(p, is, Request{Key: key, Serial: serial(t), NotBefore: now, Mailboxes: mailboxes}); err == nil {
+		if _, err := Prepare(p, is, Request{Key: key, Serial: serial(t), NotBefore: now, Names: Names{Mailboxes: mailboxes}}); err == nil {
 			t.Errorf("%s mailboxes: prepared", name)
 		}
 	}
@@ -495,7 +495,7 @@ func TestProfiles(t *testing.T) {
 	for name, change := range map[string]func(*ProfileConfig){
 		"no name":                    func(c *ProfileConfig) { c.Name = "" },
 		"no type":                    func(c *ProfileConfig) { c.Type = "" },
-		"other type":                 func(c *ProfileConfig) { c.Type = "sponsor-validated" },
+		"other type":                 func(c *ProfileConfig) { c.Type = "domain-validated" },
 		"legacy":                     func(c *ProfileConfig) { c.Generation = "legacy" },
 		"no time":                    func(c *ProfileConfig) { c.ValidityDays = 0 },
 		"too long":                   func(c *ProfileConfig) { c.ValidityDays = MaxValidityDays + 1 },
@@ -535,7 +535,7 @@ func TestIssuerRefusals(t *testing.T) {
 		"backwards":    second(is.IssueAuthority(AuthorityRequest{Subject: Subject{"XX", "A", "B"}, Key: key.Public(), Serial: serial(t), NotBefore: now, NotAfter: now})),
 		"zero token":   second(is.Issue(&Prepared{})),
 		"no token":     second(is.Issue(nil)),
-		"weak request": second(Prepare(profile(t, config()), is, Request{Key: rsaKey(t, 1024).Public(), Serial: serial(t), NotBefore: now, Mailboxes: []mailbox.Mailbox{parse(t, "a@example.org")}})),
+		"weak request": second(Prepare(profile(t, config()), is, Request{Key: rsaKey(t, 1024).Public(), Serial: serial(t), NotBefore: now, Names: Names{Mailboxes: []mailbox.Mailbox{parse(t, "a@example.org")}}})),
 	} {
 		if err == nil {
 			t.Errorf("%s: accepted", name)
@@ -551,7 +551,7 @@ func FuzzResume(f *testing.F) {
 	_, is := authorities(f, ecKey(f, elliptic.P256()), ecKey(f, elliptic.P256()))
 	p := profile(f, config())
 	alice := []mailbox.Mailbox{parse(f, "alice@example.org")}
-	tbs, err := p.build(is, Request{Key: ecKey(f, elliptic.P256()).Public(), Serial: serial(f), NotBefore: now, Mailboxes: alice})
+	tbs, err := p.build(is, Request{Key: ecKey(f, elliptic.P256()).Public(), Serial: serial(f), NotBefore: now, Names: Names{Mailboxes: alice}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -562,7 +562,7 @@ func FuzzResume(f *testing.F) {
 	f.Add(der)
 	f.Add([]byte{0x30, 0x80})
 	f.Fuzz(func(t *testing.T, der []byte) {
-		prepared, err := Resume(p, is, der, alice)
+		prepared, err := Resume(p, is, der, Names{Mailboxes: alice})
 		if err != nil {
 			return
 		}

@@ -5,196 +5,100 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/mldsa"
+	"crypto/mlkem"
 	"crypto/rsa"
-	"errors"
-	"fmt"
-	"math/big"
-	"sync"
-)
+	"slices"
+	"strings"
 
-// Limits on subscribers' RSA keys: S/MIME BR §6.1.5 and §6.1.6 from below,
-// the patience of those who verify from above.
-const (
-	MinRSABits     = 2048
-	MaxRSABits     = 8192
-	minRSAExponent = 65537
-	maxRSAExponent = 1<<31 - 1
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/weakkey"
 )
 
 // ErrWeakKey is wrapped by every refusal of a public key; what follows it
 // says what is wrong.
-var ErrWeakKey = errors.New("public key not accepted")
+var ErrWeakKey = weakkey.Err
 
-func weak(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrWeakKey, fmt.Sprintf(format, args...))
-}
+// Algorithm is a kind of public key that can be certified.
+type Algorithm string
 
-// CheckKey refuses public keys that S/MIME BR §6.1.1.3, §6.1.5 and §6.1.6 do
-// not allow: kinds and curves off the list, short moduli, small exponents, and
-// moduli that are known to fall.
-func CheckKey(key crypto.PublicKey) error {
+// The kinds. ML-DSA and ML-KEM (RFC 9881, RFC 9935) are for hierarchies whose
+// relying parties can read them.
+const (
+	RSA     Algorithm = "RSA"
+	P256    Algorithm = "P-256"
+	P384    Algorithm = "P-384"
+	Ed25519 Algorithm = "Ed25519"
+	MLDSA   Algorithm = "ML-DSA"
+	MLKEM   Algorithm = "ML-KEM"
+)
+
+// everydayAlgorithms are those that a profile takes when it names none.
+var everydayAlgorithms = []Algorithm{RSA, P256, P384, Ed25519}
+
+// allAlgorithms are those that a profile may name.
+var allAlgorithms = append(slices.Clone(everydayAlgorithms), MLDSA, MLKEM)
+
+// algorithmOf returns the kind of a key; empty when it cannot be certified.
+func algorithmOf(key crypto.PublicKey) Algorithm {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
-		return checkRSA(key)
+		return RSA
 	case *ecdsa.PublicKey:
-		return checkEC(key)
+		switch key.Curve {
+		case elliptic.P256():
+			return P256
+		case elliptic.P384():
+			return P384
+		}
 	case ed25519.PublicKey:
-		if len(key) != ed25519.PublicKeySize || lowOrder25519(key) {
-			return weak("the Ed25519 key is no usable point")
-		}
-		return nil
-	case nil:
-		return weak("its algorithm is not known here; use RSA, P-256, P-384 or Ed25519")
+		return Ed25519
+	case *mldsa.PublicKey:
+		return MLDSA
+	case *cert.MLKEM512PublicKey, *mlkem.EncapsulationKey768, *mlkem.EncapsulationKey1024:
+		return MLKEM
 	}
-	return weak("keys of type %T are not certified; use RSA, P-256, P-384 or Ed25519", key)
+	return ""
 }
 
-func checkEC(key *ecdsa.PublicKey) error {
-	if key.Curve != elliptic.P256() && key.Curve != elliptic.P384() {
-		return weak("curve %s; use P-256 or P-384", key.Curve.Params().Name)
+// CheckKey refuses public keys that are certified under no profile: kinds and
+// curves off the list, and those that are known to fall (S/MIME BR §6.1.1.3,
+// §6.1.5, §6.1.6).
+func CheckKey(key crypto.PublicKey) error { return checkKey(key, allAlgorithms) }
+
+func checkKey(key crypto.PublicKey, allowed []Algorithm) error {
+	if key == nil {
+		return weakkey.Refuse("its algorithm is not known here; use %s", either(allowed))
 	}
-	if _, err := key.ECDH(); err != nil { // on the curve and not at infinity
-		return weak("the point is not on its curve")
+	if !slices.Contains(allowed, algorithmOf(key)) {
+		return weakkey.Refuse("%s is not certified here; use %s", describe(key), either(allowed))
 	}
-	return nil
+	return weakkey.Check(key)
 }
 
-func checkRSA(key *rsa.PublicKey) error {
-	bits := key.N.BitLen()
-	switch {
-	case bits < MinRSABits:
-		return weak("RSA modulus of %d bits; at least %d", bits, MinRSABits)
-	case bits > MaxRSABits:
-		return weak("RSA modulus of %d bits; at most %d", bits, MaxRSABits)
-	case bits%8 != 0:
-		return weak("RSA modulus of %d bits; a multiple of 8", bits)
-	case key.E < minRSAExponent || key.E > maxRSAExponent || key.E%2 == 0:
-		return weak("RSA exponent %d; an odd number from %d", key.E, minRSAExponent)
-	case key.N.Sign() <= 0 || hasSmallFactor(key.N):
-		return weak("the RSA modulus has a small factor")
-	case isROCA(key.N):
-		return weak("the RSA key was made by a library with the ROCA flaw (CVE-2017-15361)")
-	case hasCloseFactors(key.N):
-		return weak("the two factors of the RSA modulus are too close")
+// describe names a key that is on no list.
+func describe(key crypto.PublicKey) string {
+	if a := algorithmOf(key); a != "" {
+		return string(a)
 	}
-	return nil
+	if ec, ok := key.(*ecdsa.PublicKey); ok {
+		return "curve " + ec.Curve.Params().Name
+	}
+	return "a key of this kind"
 }
 
-// smallPrimes are those below 2^13; S/MIME BR asks for 752 and above. They are
-// computed when first needed: most runs of the program look at no key.
-var smallPrimes = sync.OnceValue(func() []int64 { return primesBelow(1 << 13) })
-
-func primesBelow(limit int) []int64 {
-	composite := make([]bool, limit)
-	var primes []int64
-	for p := 2; p < limit; p++ {
-		if composite[p] {
-			continue
-		}
-		primes = append(primes, int64(p))
-		for m := p * p; m < limit; m += p {
-			composite[m] = true
-		}
+// either lists kinds for people: "RSA, P-256 or Ed25519".
+func either(list []Algorithm) string {
+	var words []string
+	for _, a := range list {
+		words = append(words, string(a))
 	}
-	return primes
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
 
-// hasSmallFactor compares with the product of all small primes at once.
-func hasSmallFactor(n *big.Int) bool {
-	return new(big.Int).GCD(nil, nil, n, primorial()).Cmp(big.NewInt(1)) != 0
-}
-
-// primorial is their product, some 11,000 bits.
-var primorial = sync.OnceValue(func() *big.Int { return product(smallPrimes()) })
-
-func product(list []int64) *big.Int {
-	if len(list) == 1 {
-		return big.NewInt(list[0])
-	}
-	half := len(list) / 2
-	return new(big.Int).Mul(product(list[:half]), product(list[half:]))
-}
-
-// rocaResidue is a prime and the powers of 65537 modulo it.
-type rocaResidue struct {
-	prime  *big.Int
-	powers map[int64]bool
-}
-
-// rocaPrimes are those from 3 to 167.
-func rocaPrimes() []int64 { return smallPrimes()[1:39] }
-
-// rocaResidues: keys of the flawed library are powers of 65537 modulo each of
-// these primes. A random modulus passes for one with a chance below 2^-27
-// (Nemec et al., CCS 2017, §2.3).
-var rocaResidues = sync.OnceValue(func() []rocaResidue {
-	var all []rocaResidue
-	for _, p := range rocaPrimes() {
-		powers := map[int64]bool{}
-		for v := int64(1); !powers[v]; v = v * 65537 % p {
-			powers[v] = true
-		}
-		all = append(all, rocaResidue{big.NewInt(p), powers})
-	}
-	return all
-})
-
-func isROCA(n *big.Int) bool {
-	var r big.Int
-	for _, residue := range rocaResidues() {
-		if !residue.powers[r.Mod(n, residue.prime).Int64()] {
-			return false
-		}
-	}
-	return true
-}
-
-// fermatRounds is what the TLS BR §6.1.1.3 ask for.
-const fermatRounds = 100
-
-// hasCloseFactors runs Fermat's factorization for a while: n = a²-b².
-func hasCloseFactors(n *big.Int) bool {
-	a := new(big.Int).Sqrt(n)
-	if new(big.Int).Mul(a, a).Cmp(n) == 0 {
-		return true
-	}
-	var b2, b big.Int
-	for range fermatRounds {
-		a.Add(a, big.NewInt(1))
-		b2.Sub(b2.Mul(a, a), n)
-		if b.Sqrt(&b2); new(big.Int).Mul(&b, &b).Cmp(&b2) == 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// lowOrder25519 tells whether the point has one of the y coordinates of the
-// eight points of small order (RFC 7748 §6.1 has them for Montgomery form;
-// these are their Edwards images), with either sign.
-func lowOrder25519(key ed25519.PublicKey) bool {
-	y := make([]byte, 32)
-	copy(y, key)
-	y[31] &= 0x7f
-	for i, j := 0, 31; i < j; i, j = i+1, j-1 { // little endian
-		y[i], y[j] = y[j], y[i]
-	}
-	v := new(big.Int).SetBytes(y)
-	p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
-	if v.Cmp(p) >= 0 {
-		return true // not a canonical coordinate (RFC 8032 §5.1.3)
-	}
-	// Order 1 and 2: y = 1, -1; order 4: y = 0; order 8: y⁴ d = ... gives these two.
-	for _, s := range []string{
-		"0", "1",
-		"7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffec",
-		"7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7",
-		"05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826",
-	} {
-		low, _ := new(big.Int).SetString(s, 16)
-		if v.Cmp(low) == 0 {
-			return true
-		}
-	}
-	return false
-}
+// canSign and canEncrypt tell what the algorithm is good for.
+func (a Algorithm) canSign() bool    { return a != MLKEM }
+func (a Algorithm) canEncrypt() bool { return a != MLDSA && a != Ed25519 }

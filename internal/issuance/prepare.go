@@ -9,7 +9,6 @@ import (
 	"math/big"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -21,10 +20,10 @@ import (
 
 // Request is all that differs between certificates of one profile.
 type Request struct {
-	Key       crypto.PublicKey  // all that a certification request gives
-	Mailboxes []mailbox.Mailbox // proven ones; the first stands in the subject too
-	Serial    *big.Int          // see internal/authority
-	NotBefore time.Time         // whole seconds
+	Key       crypto.PublicKey // all that a certification request gives
+	Names     Names
+	Serial    *big.Int  // see internal/authority
+	NotBefore time.Time // whole seconds
 }
 
 // MaxMailboxes limits the addresses of one certificate.
@@ -68,10 +67,10 @@ func KeyHash(key crypto.PublicKey) ([]byte, error) {
 	return sum[:], nil
 }
 
-// Prepare builds a certificate from its profile and holds the result against
-// every rule of the profile.
+// Prepare builds a certificate from its profile, holds the result against every
+// rule of the profile, and lints it.
 func Prepare(p *Profile, is *Issuer, r Request) (*Prepared, error) {
-	if err := CheckKey(r.Key); err != nil {
+	if err := p.CheckKey(r.Key); err != nil {
 		return nil, err
 	}
 	t, err := p.build(is, r)
@@ -82,17 +81,17 @@ func Prepare(p *Profile, is *Issuer, r Request) (*Prepared, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare certificate: %w", err)
 	}
-	return admit(p, is, tbs, r.Mailboxes)
+	return admit(p, is, tbs, r.Names)
 }
 
 // Resume takes up bytes that were prepared before the process ended. They are
 // held against the same rules as new ones.
-func Resume(p *Profile, is *Issuer, tbs []byte, mailboxes []mailbox.Mailbox) (*Prepared, error) {
-	return admit(p, is, slices.Clone(tbs), mailboxes)
+func Resume(p *Profile, is *Issuer, tbs []byte, names Names) (*Prepared, error) {
+	return admit(p, is, slices.Clone(tbs), names)
 }
 
 // admit is the one door to Prepared.
-func admit(p *Profile, is *Issuer, tbs []byte, mailboxes []mailbox.Mailbox) (*Prepared, error) {
+func admit(p *Profile, is *Issuer, tbs []byte, names Names) (*Prepared, error) {
 	// The parser reads whole certificates: an empty signature makes one.
 	unsigned, err := signed(tbs, is.scheme.Algorithm, nil)
 	if err != nil {
@@ -105,7 +104,10 @@ func admit(p *Profile, is *Issuer, tbs []byte, mailboxes []mailbox.Mailbox) (*Pr
 	if !bytes.Equal(c.RawTBS, tbs) {
 		return nil, fmt.Errorf("%w: the bytes are more than one tbsCertificate", ErrProfile)
 	}
-	if err := p.check(is, c, mailboxes); err != nil {
+	if err := p.check(is, c, names); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrProfile, err)
+	}
+	if err := p.lint(c); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProfile, err)
 	}
 	return &Prepared{is, tbs, c}, nil
@@ -126,10 +128,10 @@ func (p *Profile) build(is *Issuer, r Request) (*tbsCertificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(r.Mailboxes) == 0 || len(r.Mailboxes) > MaxMailboxes {
-		return nil, fmt.Errorf("%d mailboxes; 1 to %d", len(r.Mailboxes), MaxMailboxes)
+	if err := p.checkNames(r.Names, r.NotBefore); err != nil {
+		return nil, err
 	}
-	subject, empty, err := subjectName(r.Mailboxes[0])
+	subject, empty, err := p.subject(r.Names)
 	if err != nil {
 		return nil, err
 	}
@@ -139,35 +141,28 @@ func (p *Profile) build(is *Issuer, r Request) (*tbsCertificate, error) {
 	t := &tbsCertificate{
 		serial: r.Serial, algorithm: is.scheme.Algorithm, issuer: is.certificate.RawSubject, subject: subject,
 		notBefore: r.NotBefore, notAfter: p.notAfter(r.NotBefore), spki: spki,
-		extensions: []extension{
-			keyUsage(usage),
-			extKeyUsage(p.extKeyUsage()...),
-			subjectAltName(r.Mailboxes, empty),
-			subjectKeyID(id),
-			authorityKeyID(is.certificate.SubjectKeyID),
-			certificatePolicies(p.config.Policy),
-			crlDistributionPoint(is.crlURL),
-			caIssuers(is.certificateURL),
-		},
+		extensions: []extension{keyUsage(usage), p.purposes(r.Key), subjectKeyID(id), authorityKeyID(is.certificate.SubjectKeyID)},
 	}
+	if !p.config.service() {
+		t.extensions = append(t.extensions, subjectAltName(r.Names.Mailboxes, empty), certificatePolicies(p.config.Policy))
+	}
+	if p.config.Type == OCSPSigner {
+		t.extensions = append(t.extensions, noCheck())
+	} else {
+		t.extensions = append(t.extensions, crlDistributionPoint(is.crlURL))
+	}
+	t.extensions = append(t.extensions, caIssuers(is.certificateURL))
 	if len(p.config.Capabilities) > 0 {
 		t.extensions = append(t.extensions, capabilities(p.config.Capabilities))
 	}
 	return t, nil
 }
 
-// maxCommonName is ub-common-name of RFC 5280 §A.1, in characters.
-const maxCommonName = 64
-
-// subjectName: commonName is the mailbox (S/MIME BR §7.1.4.2.2), never a
-// person's name. A mailbox that does not fit leaves the subject empty.
-func subjectName(m mailbox.Mailbox) (der []byte, empty bool, err error) {
-	if text := m.String(); utf8.RuneCountInString(text) <= maxCommonName {
-		der, err = name(attribute{oid.CommonName, text})
-		return der, false, err
-	}
-	der, err = name()
-	return der, true, err
+// purposes: that of a timestamp signer is critical (RFC 3161 §2.3).
+func (p *Profile) purposes(key crypto.PublicKey) extension {
+	e := extKeyUsage(p.extKeyUsage(key)...)
+	e.critical = p.config.Type == TimestampSigner
+	return e
 }
 
 // subjectAltName writes rfc822Name, or SmtpUTF8Mailbox where the local part

@@ -35,6 +35,7 @@ revocation/fetch        brings what a certificate names as its sources: the only
 
 *evidence               a record of a judged message that others can check: files and words around smime and cades
 
+internal/weakkey        public keys whose private half is not private: arithmetic
 internal/anchors        the authorities that are trusted for mail by default: data, no judgement
 internal/inspect        explains any file of the formats below
 internal/store          SQL: imports nothing of ours, its rows are plain structs
@@ -42,7 +43,7 @@ internal/token          PKCS #11: keys behind a process of their own, which alon
 internal/mailout        submits one mail; the catcher of --dev
 
 internal/keys           key URI to crypto.Signer: files, tokens, other processes
-
+internal/lint           findings about a certificate, by the rules of the S/MIME BR: judges bytes, proves nothing
 internal/audit          hash-chained events
 internal/outbox         durable jobs
 internal/auth           sessions and roles

@@ -1,0 +1,58 @@
+package lint
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/zmap/zcrypto/x509"
+	zlint "github.com/zmap/zlint/v3/lint"
+	_ "github.com/zmap/zlint/v3/lints/cabf_smime_br" // registers its lints
+	_ "github.com/zmap/zlint/v3/lints/rfc"           // likewise
+)
+
+// sources are whose lints are run: the others are about web servers and code.
+var sources = zlint.SourceList{
+	zlint.CABFSMIMEBaselineRequirements, zlint.RFC3279, zlint.RFC5280, zlint.RFC5480, zlint.RFC5891, zlint.RFC6960,
+	zlint.RFC8813,
+}
+
+// chosen filters the lints once, when the first certificate comes.
+var chosen = sync.OnceValues(func() ([]*zlint.CertificateLint, error) {
+	registry, err := zlint.GlobalRegistry().Filter(zlint.FilterOptions{IncludeSources: sources})
+	if err != nil {
+		return nil, fmt.Errorf("choose lints: %w", err)
+	}
+	return registry.CertificateLints().Lints(), nil
+})
+
+// ZLint runs zlint's rules over a certificate. The error means that zlint
+// cannot read it.
+func ZLint(der []byte) ([]Finding, error) {
+	lints, err := chosen()
+	if err != nil {
+		return nil, err
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("zlint: %w", err)
+	}
+	var found []Finding
+	configuration := zlint.NewEmptyConfig()
+	for _, l := range lints {
+		r := l.Execute(c, configuration)
+		severity, bad := severities[r.Status]
+		if !bad {
+			continue
+		}
+		found = append(found, Finding{l.Name, l.Citation, severity, cmp.Or(r.Details, l.Description), "zlint"})
+	}
+	slices.SortFunc(found, func(a, b Finding) int { return cmp.Compare(a.Rule, b.Rule) })
+	return found, nil
+}
+
+// severities are the results that say something against a certificate.
+var severities = map[zlint.LintStatus]Severity{
+	zlint.Notice: Notice, zlint.Warn: Warning, zlint.Error: Error, zlint.Fatal: Error,
+}
