@@ -426,7 +426,7 @@ func TestRepository(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list, err := s.authority.CRL(t.Context(), name)
+		list, err := s.authority.CRL(t.Context(), name, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

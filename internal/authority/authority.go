@@ -130,6 +130,15 @@ func Open(ctx context.Context, o Options) (*Authority, error) {
 func crlURL(base, name string) string         { return base + "/crl/" + name + ".crl" }
 func certificateURL(base, name string) string { return base + "/ca/" + name + ".cer" }
 
+// ocspURL is where OCSP is answered for what m issues. Authorities are looked
+// up in a root's list: who has the root's key offline has no answers at hand.
+func (a *Authority) ocspURL(m *Member) string {
+	if m.Root() {
+		return ""
+	}
+	return a.base + "/ocsp"
+}
+
 // mailboxProfile is the one product so far: Basic, mailbox-validated,
 // multipurpose. Capabilities name CBC only: a GCM mail is a blank page in
 // today's Thunderbird ESR.

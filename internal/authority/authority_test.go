@@ -357,7 +357,7 @@ func (w *world) sql(query string, args ...any) {
 func TestSecondStart(t *testing.T) {
 	w := found(t)
 	root, issuing, policy := w.Root(), w.Chain()[0], w.Profile().Hash()
-	before, err := w.CRL(t.Context(), "issuing")
+	before, err := w.CRL(t.Context(), "issuing", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -365,7 +365,7 @@ func TestSecondStart(t *testing.T) {
 	if !w.Root().Equal(root) || !w.Chain()[0].Equal(issuing) || !bytes.Equal(w.Profile().Hash(), policy) {
 		t.Error("another authority after the restart")
 	}
-	after, err := w.CRL(t.Context(), "issuing")
+	after, err := w.CRL(t.Context(), "issuing", 0)
 	if err != nil || !bytes.Equal(before.DER, after.DER) {
 		t.Errorf("another CRL after the restart, %v", err)
 	}
@@ -524,7 +524,7 @@ func TestWeakKeyLeavesTheOrder(t *testing.T) {
 
 func (w *world) crl(name string) *x509.RevocationList {
 	w.t.Helper()
-	served, err := w.CRL(w.t.Context(), name)
+	served, err := w.CRL(w.t.Context(), name, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -558,7 +558,7 @@ func TestRevokeBeforeTheFirstList(t *testing.T) {
 
 func TestCRLs(t *testing.T) {
 	w := found(t)
-	if _, err := w.CRL(t.Context(), "nobody"); !errors.Is(err, authority.ErrUnknown) {
+	if _, err := w.CRL(t.Context(), "nobody", 0); !errors.Is(err, authority.ErrUnknown) {
 		t.Errorf("CRL of nobody: %v", err)
 	}
 	first := w.crl("issuing")
@@ -639,7 +639,7 @@ func TestCRLWhenTheDiskIsFull(t *testing.T) {
 		t.Errorf("number %d", n)
 	}
 	w.now = w.now.Add(6 * 24 * time.Hour)
-	if _, err := w.CRL(t.Context(), "issuing"); err == nil {
+	if _, err := w.CRL(t.Context(), "issuing", 0); err == nil {
 		t.Error("a stale list was served")
 	}
 	allow()

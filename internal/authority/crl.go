@@ -1,10 +1,11 @@
 package authority
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"math/big"
+	"sync"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
@@ -30,18 +31,26 @@ type CRL struct {
 	NextUpdate time.Time
 }
 
-// CRL returns the newest list of the authority of that name, and signs it anew
-// when it is due. When that fails, the last one is good as long as it is valid.
-func (a *Authority) CRL(ctx context.Context, name string) (CRL, error) {
+// partition is one partition of an authority's CRL in this process.
+type partition struct {
+	turn sync.Mutex // of who signs the next list
+
+	mutex sync.Mutex
+	last  CRL // the octets that were read or signed last
+}
+
+// CRL returns the newest list of one partition of the CRL of the authority of
+// that name, and signs it anew when it is due. When that fails, the last one is
+// good as long as it is valid.
+func (a *Authority) CRL(ctx context.Context, name string, n int) (CRL, error) {
 	m, err := a.Member(name)
+	if err == nil && (n < 0 || n >= len(m.partitions)) {
+		err = ErrUnknown
+	}
 	if err != nil {
 		return CRL{}, err
 	}
-	var last store.CRL
-	err = a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
-		last, err = tx.LastCRL(m.id)
-		return err
-	})
+	last, changed, err := a.lastCRL(ctx, m, n)
 	none := errors.Is(err, store.ErrNotFound)
 	if err != nil && !none {
 		return CRL{}, fmt.Errorf("CRL of %s: %w", name, err)
@@ -50,126 +59,145 @@ func (a *Authority) CRL(ctx context.Context, name string) (CRL, error) {
 		if none || !a.now().Before(last.NextUpdate) {
 			return CRL{}, fmt.Errorf("CRL of %s: %w, and the list that came from there is missing or too old", name, ErrOffline)
 		}
-		return CRL{last.DER, last.Number, last.ThisUpdate, last.NextUpdate}, nil
+		return a.octets(ctx, m, n, last)
 	}
-	if none || m.due(last, a.now()) {
-		next, err := a.renew(ctx, m)
+	if none || m.due(last, a.now()) || last.Covers < changed && m.partitions[n].idle() {
+		next, err := a.publish(ctx, m, n, func(c store.CRL) bool { return !m.due(c, a.now()) && c.Covers >= changed })
 		switch {
 		case err == nil:
 			last = next
 		case none || !a.now().Before(last.NextUpdate):
 			return CRL{}, fmt.Errorf("CRL of %s: %w", name, err)
 		default:
-			a.o.Log.Error("CRL not renewed", "authority", name, "error", err)
+			a.o.Log.Error("CRL not renewed", "authority", name, "partition", n, "error", err)
 		}
 	}
-	return CRL{last.DER, last.Number, last.ThisUpdate, last.NextUpdate}, nil
+	return a.octets(ctx, m, n, last)
 }
 
-// renew signs the next list unless somebody else just did.
-func (a *Authority) renew(ctx context.Context, m *Member) (row store.CRL, err error) {
-	err = a.o.Store.Update(ctx, func(tx *store.Tx) error {
-		if row, err = tx.LastCRL(m.id); err == nil && !m.due(row, a.now()) {
-			return nil
+// idle tells whether nobody signs the next list at the moment: then whoever asks
+// first after a revocation waits for the list, and the others get the last one.
+func (p *partition) idle() bool {
+	free := p.turn.TryLock()
+	if free {
+		p.turn.Unlock()
+	}
+	return free
+}
+
+// lastCRL reads the row of the newest list and the last change that concerns it.
+func (a *Authority) lastCRL(ctx context.Context, m *Member, n int) (row store.CRL, changed int64, err error) {
+	err = a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		if changed, err = tx.LastStatusChangeIn(m.id, n); err != nil {
+			return err
 		}
-		row, err = a.publish(tx, m)
+		row, err = tx.LastCRL(m.id, n)
 		return err
 	})
-	return row, err
+	return row, changed, err
+}
+
+// octets joins the row with the list itself, which is mostly at hand.
+func (a *Authority) octets(ctx context.Context, m *Member, n int, row store.CRL) (CRL, error) {
+	p := m.partitions[n]
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if p.last.DER == nil || p.last.Number != row.Number {
+		err := a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+			row.DER, err = tx.CRLOctets(m.id, row.Number)
+			return err
+		})
+		if err != nil {
+			return CRL{}, fmt.Errorf("CRL of %s: %w", m.name, err)
+		}
+		p.last = CRL{row.DER, row.Number, row.ThisUpdate, row.NextUpdate}
+	}
+	return p.last, nil
 }
 
 func (m *Member) due(last store.CRL, now time.Time) bool {
 	return !now.Before(last.ThisUpdate.Add(m.fresh))
 }
 
-// publish signs the next list. Its number rises in the transaction that stores
-// it: a number is never used twice, and never without a list.
-func (a *Authority) publish(tx *store.Tx, m *Member) (store.CRL, error) {
-	now := a.now()
-	last, err := tx.LastCRL(m.id)
+// publish signs the next list of a partition unless the newest one is enough,
+// because somebody else just signed it. One at a time does so in this process;
+// a list that another node was faster with is signed once more, and in the end
+// while all others wait, so that it comes to an end.
+func (a *Authority) publish(ctx context.Context, m *Member, n int, enough func(store.CRL) bool) (store.CRL, error) {
+	m.partitions[n].turn.Lock()
+	defer m.partitions[n].turn.Unlock()
+	for range 2 {
+		last, _, err := a.lastCRL(ctx, m, n)
+		if err == nil && enough(last) || err != nil && !errors.Is(err, store.ErrNotFound) {
+			return last, err
+		}
+		var row store.CRL
+		if err := a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+			row, err = a.signCRL(tx, m, n)
+			return err
+		}); err != nil {
+			return store.CRL{}, err
+		}
+		err = a.o.Store.Update(ctx, func(tx *store.Tx) error { return storeCRL(tx, row) })
+		if err == nil || !errors.Is(err, store.ErrConflict) {
+			return row, err
+		}
+	}
+	var row store.CRL
+	err := a.o.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		if row, err = a.signCRL(tx, m, n); err != nil {
+			return err
+		}
+		return storeCRL(tx, row)
+	})
+	return row, err
+}
+
+// storeCRL stores a list. Its number is taken in the same transaction: none is
+// used twice, and none without a list.
+func storeCRL(tx *store.Tx, row store.CRL) error {
+	if err := tx.TakeCRLNumber(row.AuthorityID, row.Number); err != nil {
+		return err
+	}
+	return tx.InsertCRL(row)
+}
+
+// signCRL signs the next list from what the transaction sees. What has changed
+// is read before the entries: the list covers it for sure.
+func (a *Authority) signCRL(tx *store.Tx, m *Member, n int) (row store.CRL, err error) {
+	last, err := tx.LastCRL(m.id, n)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return store.CRL{}, err
+		return row, err
 	}
 	// A clock that was set back must not make the list look older.
+	now := a.now()
 	if now.Before(last.ThisUpdate) {
 		now = last.ThisUpdate
 	}
-	number, err := tx.NextCRLNumber(m.id)
-	if err != nil {
-		return store.CRL{}, err
+	row = store.CRL{AuthorityID: m.id, Partition: n, ThisUpdate: now, NextUpdate: now.Add(m.life)}
+	if row.Number, err = tx.CRLNumber(m.id); err != nil {
+		return row, err
 	}
-	revocations, err := tx.Revocations(m.id, last.ThisUpdate)
-	if err != nil {
-		return store.CRL{}, err
+	row.Number++
+	if row.Covers, err = tx.LastStatusChangeIn(m.id, n); err != nil {
+		return row, err
 	}
-	list := issuance.RevocationList{Number: number, ThisUpdate: now, NextUpdate: now.Add(m.life)}
-	for _, r := range revocations {
-		list.Revoked = append(list.Revoked, issuance.Revoked{
-			Serial: new(big.Int).SetBytes(r.Serial), At: r.At, Reason: cert.Reason(r.Reason),
-		})
-	}
-	der, err := m.issuer.CRL(list)
-	if err != nil {
-		return store.CRL{}, err
-	}
-	row := store.CRL{AuthorityID: m.id, Number: number, ThisUpdate: now, NextUpdate: list.NextUpdate, DER: der}
-	return row, tx.InsertCRL(row)
-}
-
-// Revoke revokes a subscriber's certificate and publishes the list that says
-// so, in one transaction. [ErrUnknown]: not issued here, or revoked already.
-func (a *Authority) Revoke(ctx context.Context, serial *big.Int, reason cert.Reason) error {
-	if !issuance.ReasonAllowed(reason) || reason == cert.CACompromise {
-		return fmt.Errorf("revoke: %d is not a reason for a subscriber's certificate", reason)
-	}
-	err := a.o.Store.Update(ctx, func(tx *store.Tx) error {
-		m, err := a.revoke(tx, serial, reason)
-		if err != nil {
-			return err
-		}
-		_, err = a.publish(tx, m)
-		return err
-	})
-	if errors.Is(err, store.ErrConflict) {
-		return ErrUnknown
-	}
-	if err != nil {
-		return fmt.Errorf("revoke %x: %w", serial, err)
-	}
-	a.o.Log.Info("certificate revoked", "serial", serial.Text(16), "reason", int(reason))
-	return nil
-}
-
-// revoke marks the certificate, whichever key of an issuing authority signed it:
-// serial numbers are drawn at random, so that no two of these have the same.
-func (a *Authority) revoke(tx *store.Tx, serial *big.Int, reason cert.Reason) (*Member, error) {
-	for _, m := range a.members {
-		if m.Root() || m.Offline() {
-			continue
-		}
-		err := tx.RevokeCertificate(m.id, serial.Bytes(), a.now(), int(reason))
-		if !errors.Is(err, store.ErrConflict) {
-			return m, err
-		}
-	}
-	return nil, store.ErrConflict
-}
-
-// Maintain keeps the lists fresh until ctx ends, also when nobody asks for
-// them. The server runs it in a goroutine of its own.
-func (a *Authority) Maintain(ctx context.Context) {
-	for {
-		for _, m := range a.members {
-			if _, err := a.CRL(ctx, m.name); err != nil && ctx.Err() == nil {
-				a.o.Log.Error("CRL not renewed", "authority", m.name, "error", err)
+	var der bytes.Buffer
+	err = m.issuer.WriteCRL(&der, issuance.RevocationList{
+		Number: row.Number, Partition: n, ThisUpdate: row.ThisUpdate, NextUpdate: row.NextUpdate,
+		Revoked: func(yield func(issuance.Revoked, error) bool) {
+			stopped := errors.New("enough")
+			err := tx.EachRevocation(m.id, n, last.ThisUpdate, func(r store.Revocation) error {
+				if !yield(issuance.Revoked{Serial: r.Serial, At: r.At, Reason: cert.Reason(r.Reason)}, nil) {
+					return stopped
+				}
+				return nil
+			})
+			if err != nil && !errors.Is(err, stopped) {
+				yield(issuance.Revoked{}, err)
 			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(maintainEvery):
-		}
-	}
+		},
+	})
+	row.DER = der.Bytes()
+	return row, err
 }
-
-const maintainEvery = 10 * time.Minute

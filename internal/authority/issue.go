@@ -104,7 +104,7 @@ func (a *Authority) reserve(ctx context.Context, order string, mailboxes []mailb
 			return store.Certificate{}, err
 		}
 		row := store.Certificate{
-			ID: id, AuthorityID: m.id, Serial: serial.Bytes(), State: "reserved", OrderID: order,
+			ID: id, AuthorityID: m.id, Serial: serial.Bytes(), Partition: m.issuer.Partition(serial), State: "reserved", OrderID: order,
 			ProfileHash: a.profile.Hash(), KeyHash: keyHash, Reserved: a.now(),
 		}
 		err = a.o.Store.Update(ctx, func(tx *store.Tx) error {

@@ -123,7 +123,7 @@ func TestMaintain(t *testing.T) {
 		err := w.db.View(t.Context(), func(tx *store.Tx) error {
 			rows, err := tx.Authorities()
 			for _, row := range rows {
-				_, missing := tx.LastCRL(row.ID)
+				_, missing := tx.LastCRL(row.ID, 0)
 				if missing == nil {
 					ids = append(ids, row.ID)
 				} else if !errors.Is(missing, store.ErrNotFound) {

@@ -28,6 +28,7 @@ type Member struct {
 	key         crypto.Signer    // likewise
 	life        time.Duration    // of a CRL
 	fresh       time.Duration    // until a CRL is signed anew
+	partitions  []*partition     // of the CRL
 }
 
 // ID returns the identifier in the store's rows.
@@ -189,11 +190,17 @@ func (a *Authority) add(row store.Authority) error {
 	if m.Root() {
 		m.life, m.fresh = rootCRLLife, rootCRLFresh
 	}
+	for range max(row.Partitions, 1) {
+		m.partitions = append(m.partitions, &partition{})
+	}
 	if a.o.Keys != nil && row.KeyURI != "" {
 		if m.key, err = a.o.Keys.Signer(row.KeyURI); err != nil {
 			return err
 		}
 		if m.issuer, err = issuance.NewIssuer(c, m.key, crlURL(a.base, row.Name), certificateURL(a.base, row.Name)); err != nil {
+			return err
+		}
+		if err := m.issuer.Publish(a.ocspURL(m), len(m.partitions)); err != nil {
 			return err
 		}
 	}

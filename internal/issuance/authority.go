@@ -93,8 +93,8 @@ func (is *Issuer) IssueAuthority(r AuthorityRequest) (*cert.Certificate, error) 
 		mailOnly(r.Domains),
 		authorityKeyID(is.certificate.SubjectKeyID),
 		certificatePolicies(oid.AnyPolicy),
-		crlDistributionPoint(is.crlURL),
-		caIssuers(is.certificateURL),
+		crlDistributionPoint(is.PartitionURL(is.Partition(r.Serial))),
+		authorityInfoAccess("", is.certificateURL), // OCSP is for subscribers; an authority is looked up in the CRL
 	)
 	c, err := is.signer.finish(t)
 	if err != nil {

@@ -132,24 +132,29 @@ func checkPolicies(p *Profile, _ *Issuer, c *cert.Certificate) error {
 	return nil
 }
 
-// checkAddresses: one plain http address each for the CRL and the authority's
-// certificate (S/MIME BR §7.1.2.3 (b) and (c)). A responder's certificate is
-// not asked about (RFC 6960 §4.2.2.2.1) and names no CRL.
+// checkAddresses: one plain http address each for the CRL, the authority's
+// certificate and OCSP where it is answered (S/MIME BR §7.1.2.3 (b) and (c)). A
+// responder's certificate is not asked about (RFC 6960 §4.2.2.2.1) and names
+// neither CRL nor OCSP.
 func checkAddresses(p *Profile, is *Issuer, c *cert.Certificate) error {
-	points := c.DistributionPoints
+	points, crl := c.DistributionPoints, is.PartitionURL(is.Partition(c.Serial))
 	switch {
 	case p.config.Type == OCSPSigner:
 		if points != nil {
 			return errors.New("cRLDistributionPoints in the certificate of a responder")
 		}
 	case len(points) != 1 || len(points[0].FullName) != 1 || points[0].Reasons != 0 || points[0].CRLIssuer != nil ||
-		!slices.Equal(c.CRLDistributionPoints, []string{is.crlURL}):
+		!slices.Equal(c.CRLDistributionPoints, []string{crl}):
 		return errors.New("cRLDistributionPoints is not the authority's one address")
 	}
-	if !slices.Equal(c.IssuingCertificateURL, []string{is.certificateURL}) || len(c.OCSPServer) != 0 {
-		return errors.New("authorityInfoAccess is not the authority's one address")
+	var ocsp []string
+	if address := p.ocspURL(is); address != "" {
+		ocsp = []string{address}
 	}
-	return errors.Join(checkHTTP(is.crlURL), checkHTTP(is.certificateURL))
+	if !slices.Equal(c.IssuingCertificateURL, []string{is.certificateURL}) || !slices.Equal(c.OCSPServer, ocsp) {
+		return errors.New("authorityInfoAccess is not the authority's one address of each kind")
+	}
+	return errors.Join(checkHTTP(crl), checkHTTP(is.certificateURL))
 }
 
 func checkHTTP(address string) error {

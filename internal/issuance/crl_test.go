@@ -2,9 +2,13 @@ package issuance
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/elliptic"
 	"crypto/x509"
+	"errors"
+	"iter"
 	"math/big"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,32 +17,103 @@ import (
 	"github.com/mailseal/mailseal/cert"
 )
 
-func TestCRL(t *testing.T) {
-	_, is := authorities(t, ecKey(t, elliptic.P256()), rsaKey(t, 2048))
-	revoked := []Revoked{
-		{serial(t), now.Add(-time.Hour), cert.Unspecified},
-		{serial(t), now.Add(-time.Minute), cert.KeyCompromise},
-		{serial(t), now, cert.PrivilegeWithdrawn},
+// each yields the entries as a store does.
+func each(entries []Revoked) iter.Seq2[Revoked, error] {
+	return func(yield func(Revoked, error) bool) {
+		for _, r := range entries {
+			if !yield(r, nil) {
+				return
+			}
+		}
 	}
-	for name, entries := range map[string][]Revoked{"empty": nil, "three": revoked} {
-		der, err := is.CRL(RevocationList{Number: 7, ThisUpdate: now, NextUpdate: now.AddDate(0, 0, 7), Revoked: entries})
-		if err != nil {
-			t.Fatal(err)
+}
+
+func list(t *testing.T, is *Issuer, l RevocationList) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := is.WriteCRL(&b, l); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Lists of every length of a DER header, of every kind of signature.
+func TestCRL(t *testing.T) {
+	for name, key := range map[string]crypto.Signer{
+		"RSA": rsaKey(t, 2048), "P-256": ecKey(t, elliptic.P256()), "Ed25519": edKey(t),
+	} {
+		_, is := authorities(t, ecKey(t, elliptic.P256()), key)
+		high := serial(t).Bytes()
+		high[0] |= 0x80
+		revoked := []Revoked{
+			{serial(t).Bytes(), now.Add(-time.Hour), cert.Unspecified},
+			{serial(t).Bytes(), now.Add(-time.Minute), cert.KeyCompromise},
+			{high, now, cert.PrivilegeWithdrawn},
+			{[]byte{1}, time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC), cert.Superseded},
+			{append([]byte{0x7f}, make([]byte, 19)...), now, cert.CessationOfOperation},
 		}
-		checkList(t, name, der, is, entries)
-		ours, err := cert.ParseCRL(der)
-		if err != nil {
-			t.Fatalf("%s: our own reader: %v", name, err)
+		for _, n := range []int{0, 1, 3, 5, 200, 30000} {
+			var entries []Revoked
+			for len(entries) < n {
+				entries = append(entries, revoked[:min(len(revoked), n-len(entries))]...)
+			}
+			checkList(t, name, list(t, is, RevocationList{
+				Number: 7, ThisUpdate: now, NextUpdate: now.AddDate(0, 0, 7), Revoked: each(entries),
+			}), is, entries)
 		}
-		if err := ours.CheckSignatureFrom(is.Certificate()); err != nil {
-			t.Errorf("%s: our own reader: %v", name, err)
+	}
+}
+
+// A certificate names the partition that it is in, and the partition names
+// itself in the same words (RFC 5280 §5.2.5).
+func TestCRLPartitions(t *testing.T) {
+	_, is := authorities(t, ecKey(t, elliptic.P256()), ecKey(t, elliptic.P256()))
+	if got := is.PartitionURL(0); got != "http://ca.example.org/crl/issuing.crl" {
+		t.Errorf("one partition is at %s", got)
+	}
+	for _, n := range []int{0, MaxPartitions + 1} {
+		if err := is.Publish("", n); err == nil {
+			t.Errorf("%d partitions were accepted", n)
 		}
+	}
+	if err := is.Publish("http://ca.example.org/ocsp", 3); err != nil {
+		t.Fatal(err)
+	}
+	p, seen := profile(t, config()), map[int]bool{}
+	for range 20 {
+		c := issue(t, p, is, ecKey(t, elliptic.P256()).Public(), "alice@example.org")
+		at := is.Partition(c.Serial)
+		seen[at] = true
+		if want := []string{is.PartitionURL(at)}; !slices.Equal(c.CRLDistributionPoints, want) {
+			t.Errorf("the certificate names %q, want %q", c.CRLDistributionPoints, want)
+		}
+		if !slices.Equal(c.OCSPServer, []string{"http://ca.example.org/ocsp"}) {
+			t.Errorf("the certificate names %q for OCSP", c.OCSPServer)
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("20 certificates are in %d of 3 partitions", len(seen))
+	}
+	l, err := cert.ParseCRL(list(t, is, RevocationList{Number: 1, ThisUpdate: now, NextUpdate: now.Add(time.Hour), Partition: 2}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	idp := l.IssuingDistributionPoint
+	if idp == nil || len(idp.FullName) != 1 || idp.FullName[0].Text != "http://ca.example.org/crl/issuing/2.crl" || idp.IndirectCRL {
+		t.Errorf("issuingDistributionPoint %+v", idp)
 	}
 }
 
 // checkList reads a list with crypto/x509.
 func checkList(t *testing.T, name string, der []byte, is *Issuer, want []Revoked) {
 	t.Helper()
+	ours, err := cert.ParseCRL(der)
+	if err != nil {
+		t.Fatalf("%s: our own reader: %v", name, err)
+	}
+	if err := ours.CheckSignatureFrom(is.Certificate()); err != nil {
+		t.Errorf("%s: our own reader: %v", name, err)
+	}
 	list, err := x509.ParseRevocationList(der)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
@@ -60,7 +135,7 @@ func checkList(t *testing.T, name string, der []byte, is *Issuer, want []Revoked
 		t.Fatalf("%s: %d entries, want %d", name, len(list.RevokedCertificateEntries), len(want))
 	}
 	for i, e := range list.RevokedCertificateEntries {
-		if e.SerialNumber.Cmp(want[i].Serial) != 0 || !e.RevocationTime.Equal(want[i].At) || e.ReasonCode != int(want[i].Reason) {
+		if !bytes.Equal(e.SerialNumber.Bytes(), want[i].Serial) || !e.RevocationTime.Equal(want[i].At) || e.ReasonCode != int(want[i].Reason) {
 			t.Errorf("%s: entry %d is %v, want %v", name, i, e, want[i])
 		}
 		if want[i].Reason == cert.Unspecified && len(e.Extensions) != 0 {
@@ -72,15 +147,28 @@ func checkList(t *testing.T, name string, der []byte, is *Issuer, want []Revoked
 func TestCRLRefusals(t *testing.T) {
 	_, is := authorities(t, ecKey(t, elliptic.P256()), ecKey(t, elliptic.P256()))
 	next := now.AddDate(0, 0, 7)
+	one := func(serial []byte, reason cert.Reason) iter.Seq2[Revoked, error] {
+		return each([]Revoked{{serial, now, reason}})
+	}
+	broken := func(yield func(Revoked, error) bool) { yield(Revoked{}, errors.New("database gone")) }
 	for name, list := range map[string]RevocationList{
-		"no number":      {ThisUpdate: now, NextUpdate: next},
-		"backwards":      {Number: 1, ThisUpdate: next, NextUpdate: now},
-		"no serial":      {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: []Revoked{{nil, now, cert.Unspecified}}},
-		"reason 7":       {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: []Revoked{{serial(t), now, 7}}},
-		"reason below 0": {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: []Revoked{{serial(t), now, -1}}},
+		"no number":       {ThisUpdate: now, NextUpdate: next},
+		"backwards":       {Number: 1, ThisUpdate: next, NextUpdate: now},
+		"partition":       {Number: 1, ThisUpdate: now, NextUpdate: next, Partition: 1},
+		"store breaks":    {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: broken},
+		"no serial":       {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: one(nil, 0)},
+		"serial zero":     {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: one([]byte{0}, 0)},
+		"serial long":     {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: one(bytes.Repeat([]byte{1}, 21), 0)},
+		"21 octets":       {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: one(bytes.Repeat([]byte{0x80}, 20), 0)},
+		"reason 7":        {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: one([]byte{1}, 7)},
+		"hold":            {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: one([]byte{1}, cert.CertificateHold)},
+		"removeFromCRL":   {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: one([]byte{1}, 8)},
+		"reason below 0":  {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: one([]byte{1}, -1)},
+		"reason above 10": {Number: 1, ThisUpdate: now, NextUpdate: next, Revoked: one([]byte{1}, 11)},
 	} {
-		if _, err := is.CRL(list); err == nil {
-			t.Errorf("%s: signed", name)
+		var b bytes.Buffer
+		if err := is.WriteCRL(&b, list); err == nil || b.Len() != 0 {
+			t.Errorf("%s: %v, and %d octets were written", name, err, b.Len())
 		}
 	}
 }

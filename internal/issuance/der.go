@@ -216,26 +216,38 @@ var uriTag = contextPrimitive(uint8(cert.URI))
 func crlDistributionPoint(uri string) extension {
 	return extension{oid.ExtCRLDistributionPoints, false, func(b *cryptobyte.Builder) {
 		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				b.AddASN1(contextTag(0), func(b *cryptobyte.Builder) { // distributionPoint
-					b.AddASN1(contextTag(0), func(b *cryptobyte.Builder) { // fullName
-						b.AddASN1(uriTag, func(b *cryptobyte.Builder) { b.AddBytes([]byte(uri)) })
-					})
-				})
-			})
+			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { addPointName(b, uri) })
 		})
 	}}
 }
 
-func caIssuers(uri string) extension {
+// addPointName writes distributionPoint with one fullName.
+func addPointName(b *cryptobyte.Builder, uri string) {
+	b.AddASN1(contextTag(0), func(b *cryptobyte.Builder) { // distributionPoint
+		b.AddASN1(contextTag(0), func(b *cryptobyte.Builder) { // fullName
+			b.AddASN1(uriTag, func(b *cryptobyte.Builder) { b.AddBytes([]byte(uri)) })
+		})
+	})
+}
+
+// authorityInfoAccess names where OCSP is answered, if it is, and the issuer's
+// certificate.
+func authorityInfoAccess(ocsp, caIssuers string) extension {
 	return extension{oid.ExtAuthorityInfoAccess, false, func(b *cryptobyte.Builder) {
 		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				oid.Add(b, oid.AccessCAIssuers)
-				b.AddASN1(uriTag, func(b *cryptobyte.Builder) { b.AddBytes([]byte(uri)) })
-			})
+			if ocsp != "" {
+				addAccess(b, oid.AccessOCSP, ocsp)
+			}
+			addAccess(b, oid.AccessCAIssuers, caIssuers)
 		})
 	}}
+}
+
+func addAccess(b *cryptobyte.Builder, method oid.OID, uri string) {
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		oid.Add(b, method)
+		b.AddASN1(uriTag, func(b *cryptobyte.Builder) { b.AddBytes([]byte(uri)) })
+	})
 }
 
 // mailOnly is the critical nameConstraints of an authority for mail: every DNS

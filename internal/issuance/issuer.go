@@ -18,6 +18,8 @@ type Issuer struct {
 	certificate    *cert.Certificate
 	crlURL         string
 	certificateURL string
+	ocspURL        string
+	partitions     int // of the CRL
 }
 
 // signer is a key with the scheme that it signs with.
@@ -50,7 +52,7 @@ func NewIssuer(c *cert.Certificate, key crypto.Signer, crlURL, certificateURL st
 	if err := errors.Join(checkHTTP(crlURL), checkHTTP(certificateURL)); err != nil {
 		return nil, fmt.Errorf("issuer %s: %w", c.Subject, err)
 	}
-	return &Issuer{s, c, crlURL, certificateURL}, nil
+	return &Issuer{s, c, crlURL, certificateURL, "", 1}, nil
 }
 
 // Certificate returns the authority's certificate.
@@ -88,6 +90,14 @@ func (s signer) sign(tbs []byte) (*cert.Certificate, error) {
 
 // signDER signs tbs and returns SEQUENCE { tbs, algorithm, signature }.
 func (s signer) signDER(tbs []byte) ([]byte, error) {
+	sig, err := s.signature(tbs)
+	if err != nil {
+		return nil, err
+	}
+	return signed(tbs, s.scheme.Algorithm, sig)
+}
+
+func (s signer) signature(tbs []byte) ([]byte, error) {
 	sig, err := s.scheme.Sign(rand.Reader, s.key, tbs)
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
@@ -95,5 +105,5 @@ func (s signer) signDER(tbs []byte) ([]byte, error) {
 	if err := s.scheme.Verify(s.key.Public(), tbs, sig); err != nil {
 		return nil, fmt.Errorf("check our own signature: %w", err)
 	}
-	return signed(tbs, s.scheme.Algorithm, sig)
+	return sig, nil
 }

@@ -149,9 +149,9 @@ func (p *Profile) build(is *Issuer, r Request) (*tbsCertificate, error) {
 	if p.config.Type == OCSPSigner {
 		t.extensions = append(t.extensions, noCheck())
 	} else {
-		t.extensions = append(t.extensions, crlDistributionPoint(is.crlURL))
+		t.extensions = append(t.extensions, crlDistributionPoint(is.PartitionURL(is.Partition(r.Serial))))
 	}
-	t.extensions = append(t.extensions, caIssuers(is.certificateURL))
+	t.extensions = append(t.extensions, authorityInfoAccess(p.ocspURL(is), is.certificateURL))
 	if len(p.config.Capabilities) > 0 {
 		t.extensions = append(t.extensions, capabilities(p.config.Capabilities))
 	}
@@ -190,4 +190,13 @@ func addMailbox(b *cryptobyte.Builder, m mailbox.Mailbox) {
 			b.AddASN1(asn1.UTF8String, func(b *cryptobyte.Builder) { b.AddBytes(text) })
 		})
 	})
+}
+
+// ocspURL is where OCSP is answered for the issuer's certificates of the
+// profile; a responder does not answer for itself.
+func (p *Profile) ocspURL(is *Issuer) string {
+	if p.config.Type == OCSPSigner {
+		return ""
+	}
+	return is.ocspURL
 }

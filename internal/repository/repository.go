@@ -27,7 +27,7 @@ import (
 
 // Authority has what is served.
 type Authority interface {
-	CRL(ctx context.Context, name string) (authority.CRL, error)
+	CRL(ctx context.Context, name string, partition int) (authority.CRL, error)
 	Certificate(name string) (*cert.Certificate, error)
 }
 
@@ -59,7 +59,7 @@ func (h *handler) crl(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	list, err := h.authority.CRL(r.Context(), name)
+	list, err := h.authority.CRL(r.Context(), name, 0)
 	switch {
 	case errors.Is(err, authority.ErrUnknown):
 		http.NotFound(w, r)

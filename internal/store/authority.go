@@ -27,17 +27,9 @@ type Authority struct {
 	Certificate []byte
 	Domains     []string // of mail that it may certify; none: any
 	Types       []string // of certificates that it issues; none: any
+	Partitions  int      // of its CRL, named in its certificates; 0: one
 	CRLNumber   int64    // of the last CRL
 	Created     time.Time
-}
-
-// CRL is one row of crls.
-type CRL struct {
-	AuthorityID string
-	Number      int64
-	ThisUpdate  time.Time
-	NextUpdate  time.Time
-	DER         []byte
 }
 
 // InsertOperator writes who runs this installation, once.
@@ -61,10 +53,12 @@ func (tx *Tx) InsertAuthority(a Authority) error {
 		parent = a.ParentID
 	}
 	return tx.exec("new authority", `INSERT INTO authorities
-		(id, name, line, generation, kind, state, parent_id, key_uri, certificate, domains, types, crl_number, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
+		(id, name, line, generation, kind, state, parent_id, key_uri, certificate, domains, types,
+		crl_partitions, crl_number, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING`,
 		a.ID, a.Name, cmp.Or(a.Line, a.Name), max(a.Generation, 1), a.Kind, cmp.Or(a.State, "active"), parent, a.KeyURI,
-		a.Certificate, strings.Join(a.Domains, " "), strings.Join(a.Types, " "), a.CRLNumber, unix(a.Created))
+		a.Certificate, strings.Join(a.Domains, " "), strings.Join(a.Types, " "), max(a.Partitions, 1),
+		a.CRLNumber, unix(a.Created))
 }
 
 // RetireAuthority ends the issuing of the line's active key. ErrConflict: there
@@ -79,34 +73,12 @@ func (tx *Tx) Authorities() ([]Authority, error) {
 	return all(tx, "authorities", func(s scanner) (a Authority, err error) {
 		var domains, types string
 		err = s.Scan(&a.ID, &a.Name, &a.Line, &a.Generation, &a.Kind, &a.State, &a.ParentID, &a.KeyURI, &a.Certificate,
-			&domains, &types, &a.CRLNumber, seconds{&a.Created})
+			&domains, &types, &a.Partitions, &a.CRLNumber, seconds{&a.Created})
 		a.Domains, a.Types = strings.Fields(domains), strings.Fields(types)
 		return a, err
 	}, `SELECT id, name, line, generation, kind, state, coalesce(parent_id, ''), key_uri, certificate,
-		domains, types, crl_number, created_at
+		domains, types, crl_partitions, crl_number, created_at
 		FROM authorities ORDER BY kind DESC, created_at, line, generation DESC, id`)
-}
-
-// NextCRLNumber takes the next number of an authority's CRLs. It rises in the
-// transaction that stores the CRL, so that no number is used twice or skipped.
-func (tx *Tx) NextCRLNumber(authorityID string) (int64, error) {
-	return one(tx, "next CRL number", func(s scanner) (n int64, err error) { return n, s.Scan(&n) },
-		`UPDATE authorities SET crl_number = crl_number + 1 WHERE id = $1 RETURNING crl_number`, authorityID)
-}
-
-// InsertCRL stores a signed CRL.
-func (tx *Tx) InsertCRL(c CRL) error {
-	return tx.exec("store CRL", `INSERT INTO crls (authority_id, number, this_update, next_update, der)
-		VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
-		c.AuthorityID, c.Number, unix(c.ThisUpdate), unix(c.NextUpdate), c.DER)
-}
-
-// LastCRL reads the CRL with the highest number.
-func (tx *Tx) LastCRL(authorityID string) (CRL, error) {
-	return one(tx, "CRL", func(s scanner) (c CRL, err error) {
-		return c, s.Scan(&c.AuthorityID, &c.Number, seconds{&c.ThisUpdate}, seconds{&c.NextUpdate}, &c.DER)
-	}, `SELECT authority_id, number, this_update, next_update, der
-		FROM crls WHERE authority_id = $1 ORDER BY number DESC LIMIT 1`, authorityID)
 }
 
 // AdoptCRLNumber says that another place, which has the authority's key, has

@@ -9,6 +9,7 @@ type Certificate struct {
 	AuthorityID string
 	Serial      []byte // big endian, no leading zero octets
 	State       string
+	Partition   int    // of the CRL that would name it
 	OrderID     string // empty when no order asked for it
 	ProfileHash []byte
 	KeyHash     []byte // SHA-256 of the SubjectPublicKeyInfo
@@ -31,9 +32,9 @@ func (tx *Tx) ReserveCertificate(c Certificate) error {
 		order = c.OrderID
 	}
 	return tx.exec("reserve serial number", `INSERT INTO certificates
-		(id, authority_id, serial, state, order_id, profile_hash, key_hash, reserved_at, note)
-		VALUES ($1, $2, $3, 'reserved', $4, $5, $6, $7, '') ON CONFLICT DO NOTHING`,
-		c.ID, c.AuthorityID, c.Serial, order, c.ProfileHash, c.KeyHash, unix(c.Reserved))
+		(id, authority_id, serial, crl_partition, state, order_id, profile_hash, key_hash, reserved_at, note)
+		VALUES ($1, $2, $3, $4, 'reserved', $5, $6, $7, $8, '') ON CONFLICT DO NOTHING`,
+		c.ID, c.AuthorityID, c.Serial, c.Partition, order, c.ProfileHash, c.KeyHash, unix(c.Reserved))
 }
 
 // PrepareCertificate fixes the bytes that will be signed.
@@ -62,11 +63,11 @@ func (tx *Tx) RevokeCertificate(authorityID string, serial []byte, at time.Time,
 		authorityID, serial, unix(at), reason)
 }
 
-const certificateColumns = `id, authority_id, serial, state, coalesce(order_id, ''), profile_hash, key_hash,
+const certificateColumns = `id, authority_id, serial, crl_partition, state, coalesce(order_id, ''), profile_hash, key_hash,
 	tbs, der, sha256, not_after, reserved_at, issued_at, revoked_at, coalesce(revoked_for, 0), note`
 
 func scanCertificate(s scanner) (c Certificate, err error) {
-	return c, s.Scan(&c.ID, &c.AuthorityID, &c.Serial, &c.State, &c.OrderID, &c.ProfileHash, &c.KeyHash,
+	return c, s.Scan(&c.ID, &c.AuthorityID, &c.Serial, &c.Partition, &c.State, &c.OrderID, &c.ProfileHash, &c.KeyHash,
 		&c.TBS, &c.DER, &c.SHA256, seconds{&c.NotAfter}, seconds{&c.Reserved}, seconds{&c.Issued},
 		seconds{&c.Revoked}, &c.RevokedFor, &c.Note)
 }
@@ -81,25 +82,4 @@ func (tx *Tx) CertificateOf(orderID string) (Certificate, error) {
 func (tx *Tx) UnfinishedCertificates() ([]Certificate, error) {
 	return all(tx, "unfinished certificates", scanCertificate, `SELECT `+certificateColumns+`
 		FROM certificates WHERE state IN ('reserved', 'prepared') ORDER BY reserved_at, id`)
-}
-
-// Revocation is what a CRL says of one certificate.
-type Revocation struct {
-	Serial []byte
-	At     time.Time
-	Reason int
-}
-
-// Revocations lists what an authority's full CRL holds: the revoked ones whose
-// notAfter is not before since, all of them when since is zero. RFC 5280 §3.3:
-// an entry stays until it has appeared on one CRL issued beyond the
-// certificate's validity.
-func (tx *Tx) Revocations(authorityID string, since time.Time) ([]Revocation, error) {
-	return all(tx, "revocations", func(s scanner) (r Revocation, err error) {
-		return r, s.Scan(&r.Serial, seconds{&r.At}, &r.Reason)
-	}, `SELECT serial, revoked_at, revoked_for FROM certificates
-		WHERE authority_id = $1 AND revoked_at IS NOT NULL AND not_after >= coalesce($2, CAST(0 AS BIGINT))
-		UNION ALL SELECT serial, revoked_at, revoked_for FROM authority_certificates
-		WHERE issuer_id = $1 AND revoked_at IS NOT NULL AND not_after >= coalesce($2, CAST(0 AS BIGINT))
-		ORDER BY revoked_at, serial`, authorityID, unix(since))
 }

@@ -78,7 +78,7 @@ func (tx *Tx) AuthorityCertificates() ([]AuthorityCertificate, error) {
 }
 
 // RevokeAuthorityCertificate marks one as revoked, once; the issuer's CRLs name
-// it from then on, see [Tx.Revocations].
+// it from then on, see [Tx.EachRevocation].
 func (tx *Tx) RevokeAuthorityCertificate(issuerID string, serial []byte, at time.Time, reason int) error {
 	return tx.exec("revoke the certificate of an authority", `UPDATE authority_certificates SET revoked_at = $3, revoked_for = $4
 		WHERE issuer_id = $1 AND serial = $2 AND revoked_at IS NULL`, issuerID, serial, unix(at), reason)

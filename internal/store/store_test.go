@@ -276,14 +276,18 @@ func TestCRLNumbers(t *testing.T) {
 	for range 20 {
 		wg.Go(func() {
 			err := db.Update(t.Context(), func(tx *store.Tx) error {
-				n, err := tx.NextCRLNumber("ca")
+				n, err := tx.CRLNumber("ca")
 				if err != nil {
+					return err
+				}
+				n++
+				if err := tx.TakeCRLNumber("ca", n); err != nil {
 					return err
 				}
 				mu.Lock()
 				seen[n] = true
 				mu.Unlock()
-				return tx.InsertCRL(store.CRL{"ca", n, now, now, []byte{byte(n)}})
+				return tx.InsertCRL(store.CRL{AuthorityID: "ca", Number: n, ThisUpdate: now, NextUpdate: now, DER: []byte{byte(n)}})
 			})
 			if err != nil {
 				t.Error(err)
@@ -297,14 +301,30 @@ func TestCRLNumbers(t *testing.T) {
 		}
 	}
 	update(t, db, func(tx *store.Tx) error {
-		last, err := tx.LastCRL("ca")
-		if last.Number != 20 || !bytes.Equal(last.DER, []byte{20}) {
+		last, err := tx.LastCRL("ca", 0)
+		if last.Number != 20 {
 			t.Errorf("the last is %+v", last)
 		}
-		if _, err := tx.LastCRL("root"); !errors.Is(err, store.ErrNotFound) {
+		for number, want := range map[int64][]byte{20: {20}, 19: {19}, 18: nil} { // who reads the last but one may finish
+			if der, err := tx.CRLOctets("ca", number); !bytes.Equal(der, want) || (err != nil) != (want == nil) {
+				t.Errorf("list %d is %x, %v, want %x", number, der, err, want)
+			}
+		}
+		if _, err := tx.LastCRL("root", 0); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("of the root: %v", err)
 		}
-		if _, err := tx.NextCRLNumber("nobody"); !errors.Is(err, store.ErrNotFound) {
+		if _, err := tx.LastCRL("ca", 1); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("of another partition: %v", err)
+		}
+		for _, number := range []int64{20, 22} {
+			if err := tx.TakeCRLNumber("ca", number); !errors.Is(err, store.ErrConflict) {
+				t.Errorf("number %d after 20: %v", number, err)
+			}
+		}
+		if err := tx.InsertCRL(store.CRL{AuthorityID: "ca", Number: 19, ThisUpdate: now, NextUpdate: now}); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("an older list was stored after: %v", err)
+		}
+		if _, err := tx.CRLNumber("nobody"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("of nobody: %v", err)
 		}
 		return err
@@ -328,7 +348,14 @@ func TestRevocations(t *testing.T) {
 		return errors.Join(errs...)
 	})
 	err := db.View(t.Context(), func(tx *store.Tx) error {
-		list, err := tx.Revocations("ca", now.AddDate(0, 0, 1))
+		var list []store.Revocation
+		err := tx.EachRevocation("ca", 0, now.AddDate(0, 0, 1), func(r store.Revocation) error {
+			list = append(list, r)
+			return nil
+		})
+		if stop := errors.New("stop"); tx.EachRevocation("ca", 0, time.Time{}, func(store.Revocation) error { return stop }) != stop {
+			t.Error("does not stop")
+		}
 		if len(list) != 2 || list[0].Serial[0] != 2 || list[1].Serial[0] != 4 || list[1].Reason != 3 {
 			t.Errorf("listed: %+v", list)
 		}

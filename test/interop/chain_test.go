@@ -85,7 +85,7 @@ func (o *office) crls(t *testing.T) []byte {
 	t.Helper()
 	var all []byte
 	for _, name := range []string{"root", "issuing"} {
-		list, err := o.authority.CRL(t.Context(), name)
+		list, err := o.authority.CRL(t.Context(), name, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
