@@ -17,7 +17,7 @@ MUTANTS ?= 1000000
 # How often `make timing` measures each cause of failure.
 TIMING ?= 50000
 
-.PHONY: help build pkcs11 run test race check fmt bench bench-full cover fuzz fuzz-long mutants timing testkit clean
+.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-authority cover fuzz fuzz-long mutants timing testkit clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -65,6 +65,16 @@ bench: build ## measure beside other software, print the ratios, write docs/benc
 
 bench-full: build ## the same with 1 GiB and many recipients everywhere; goes on where it was stopped
 	$(GO) -C bench run . -full -rounds 9 -results results.json -report ../docs/benchmarks.md
+
+# Debian's PostgreSQL, and a peer that is built where it is missing.
+POSTGRES ?= $(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
+STEP_CA ?= bin/peers/step-ca
+
+bin/peers/step-ca:
+	CGO_ENABLED=0 GOBIN=$(CURDIR)/bin/peers $(GO) install github.com/smallstep/certificates/cmd/step-ca@v0.30.2
+
+bench-authority: build $(STEP_CA) ## issue beside step-ca, print the ratios, write docs/benchmarks-authority.md
+	cd bench && $(GO) run ./authority -step-ca ../$(STEP_CA) -postgres "$(POSTGRES)" -report ../docs/benchmarks-authority.md
 
 cover: ## write the coverage of all packages to cover.out and print it by function
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
