@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/internal/store"
 )
@@ -118,13 +119,34 @@ func (s *Service) ClaimFirstAdministrator(ctx context.Context, code, email, name
 		if err := claim(tx, code, a); err != nil {
 			return err
 		}
-		session, token, err = s.open(tx, a)
+		if err := s.record(ctx, tx, a.ID, audit.ActAdministrator); err != nil {
+			return err
+		}
+		session, token, err = s.open(ctx, tx, a)
 		return err
 	})
 	if err != nil {
 		return Session{}, "", err
 	}
 	return session, token, nil
+}
+
+// record enters an act of an administrator on their own account.
+func (s *Service) record(ctx context.Context, tx *store.Tx, id, act string) error {
+	return audit.Append(ctx, tx, audit.Entry{At: s.clock(), Actor: "administrator:" + id, Act: act, Object: id})
+}
+
+// refuse enters a sign-in that failed. What was typed may be anybody's address:
+// a digest tells whether it is the same again.
+func (s *Service) refuse(ctx context.Context, a store.Administrator, key string) error {
+	return s.db.Update(ctx, func(tx *store.Tx) error {
+		digest, err := audit.Digest(tx, s.clock(), "sign-in "+key)
+		if err != nil {
+			return err
+		}
+		return audit.Append(ctx, tx, audit.Entry{At: s.clock(), Actor: "nobody", Act: audit.ActSignInFailed, Object: a.ID,
+			Details: map[string]string{"address": digest}})
+	})
 }
 
 // lookAtFirstCode refuses what claim would refuse, without using the code up.
@@ -182,6 +204,9 @@ func (s *Service) SignIn(ctx context.Context, email, password string) (Session, 
 		return Session{}, "", err
 	}
 	if !ok || !known {
+		if err := s.refuse(ctx, a, m.Key()); err != nil {
+			return Session{}, "", err
+		}
 		return Session{}, "", ErrCredentials
 	}
 	if cost != s.cost {
@@ -192,7 +217,7 @@ func (s *Service) SignIn(ctx context.Context, email, password string) (Session, 
 	var session Session
 	var token string
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
-		session, token, err = s.open(tx, a)
+		session, token, err = s.open(ctx, tx, a)
 		return err
 	})
 	if err != nil {
@@ -239,11 +264,16 @@ func (s *Service) rehash(ctx context.Context, id, password string) error {
 	if err != nil {
 		return err
 	}
-	return s.db.Update(ctx, func(tx *store.Tx) error { return tx.SetPassword(id, hash) })
+	return s.db.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.SetPassword(id, hash); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, id, audit.ActPassword)
+	})
 }
 
 // open writes a new session; every sign-in gets a token of its own.
-func (s *Service) open(tx *store.Tx, a store.Administrator) (Session, string, error) {
+func (s *Service) open(ctx context.Context, tx *store.Tx, a store.Administrator) (Session, string, error) {
 	var secret [32]byte
 	if _, err := io.ReadFull(s.rand, secret[:]); err != nil {
 		return Session{}, "", fmt.Errorf("auth: randomness: %w", err)
@@ -259,7 +289,7 @@ func (s *Service) open(tx *store.Tx, a store.Administrator) (Session, string, er
 	if err := tx.InsertAdministratorSession(row); err != nil {
 		return Session{}, "", err
 	}
-	return session(row, a), token, nil
+	return session(row, a), token, s.record(ctx, tx, a.ID, audit.ActSignedIn)
 }
 
 // touchEvery is how exactly a session remembers its last request: not every

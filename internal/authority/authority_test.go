@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/keys"
@@ -121,12 +122,16 @@ func (w *world) order(key crypto.Signer) store.Order {
 	w.update(func(tx *store.Tx) error {
 		return errors.Join(
 			tx.InsertProfile(o.ProfileHash, string(w.Profile().Text()), w.now),
-			tx.InsertOrder(o), tx.OrderKey(o.ID, hash),
+			tx.InsertOrder(o), tx.OrderKey(o.ID, hash), w.record(tx, o, store.ActApplied), w.record(tx, o, store.ActProven),
 			tx.InsertProof(store.Proof{
 				OrderID: o.ID, Address: o.Addresses[0], Method: "3.2.2.2", Proven: w.now, Expires: w.now.Add(validation.ProofLife),
 			}))
 	})
 	return o
+}
+
+func (w *world) record(tx *store.Tx, o store.Order, act string) error {
+	return audit.Append(w.t.Context(), tx, audit.Entry{At: w.now, Act: act, Object: o.ID})
 }
 
 func (w *world) issue(o store.Order, key crypto.Signer) (*cert.Certificate, error) {
@@ -298,7 +303,9 @@ func TestCrashAndRetry(t *testing.T) {
 func TestRecoverRefuses(t *testing.T) {
 	for name, spoil := range map[string]func(*world, store.Order, store.Certificate){
 		"order refused": func(w *world, o store.Order, _ store.Certificate) {
-			w.update(func(tx *store.Tx) error { return tx.OrderRefused(o.ID, "test") })
+			w.update(func(tx *store.Tx) error {
+				return errors.Join(tx.OrderRefused(o.ID, "test"), w.record(tx, o, store.ActDenied))
+			})
 		},
 		"proof expired": func(w *world, _ store.Order, _ store.Certificate) { w.now = w.now.Add(validation.ProofLife) },
 		"certificate expired": func(w *world, _ store.Order, _ store.Certificate) {

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/store"
 )
@@ -138,7 +140,7 @@ func (a *Authority) publish(ctx context.Context, m *Member, n int, enough func(s
 		}); err != nil {
 			return store.CRL{}, err
 		}
-		err = a.o.Store.Update(ctx, func(tx *store.Tx) error { return storeCRL(tx, row) })
+		err = a.o.Store.Update(ctx, func(tx *store.Tx) error { return a.storeCRL(ctx, tx, row) })
 		if err == nil || !errors.Is(err, store.ErrConflict) {
 			return row, err
 		}
@@ -148,18 +150,23 @@ func (a *Authority) publish(ctx context.Context, m *Member, n int, enough func(s
 		if row, err = a.signCRL(tx, m, n); err != nil {
 			return err
 		}
-		return storeCRL(tx, row)
+		return a.storeCRL(ctx, tx, row)
 	})
 	return row, err
 }
 
 // storeCRL stores a list. Its number is taken in the same transaction: none is
 // used twice, and none without a list.
-func storeCRL(tx *store.Tx, row store.CRL) error {
+func (a *Authority) storeCRL(ctx context.Context, tx *store.Tx, row store.CRL) error {
 	if err := tx.TakeCRLNumber(row.AuthorityID, row.Number); err != nil {
 		return err
 	}
-	return tx.InsertCRL(row)
+	if err := tx.InsertCRL(row); err != nil {
+		return err
+	}
+	return a.record(ctx, tx, audit.Entry{Act: store.ActCRL, Object: row.AuthorityID, Details: map[string]string{
+		"number": strconv.FormatInt(row.Number, 10), "partition": strconv.Itoa(row.Partition),
+	}})
 }
 
 // signCRL signs the next list from what the transaction sees. What has changed

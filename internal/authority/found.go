@@ -5,6 +5,8 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/store"
 )
@@ -56,7 +59,10 @@ func Found(ctx context.Context, o Options, f Founding) (*Authority, error) {
 		if err := tx.InsertOperator(made.operator); err != nil {
 			return err
 		}
-		return errors.Join(tx.InsertAuthority(made.root), tx.InsertAuthority(made.issuing), tx.InsertAuthorityCertificate(made.certificate))
+		if err := errors.Join(tx.InsertAuthority(made.root), tx.InsertAuthority(made.issuing), tx.InsertAuthorityCertificate(made.certificate)); err != nil {
+			return err
+		}
+		return made.record(ctx, tx)
 	})
 	if errors.Is(err, store.ErrConflict) {
 		return nil, ErrFounded
@@ -94,6 +100,27 @@ type founded struct {
 	operator      store.Operator
 	root, issuing store.Authority
 	certificate   store.AuthorityCertificate // of issuing
+}
+
+// record enters who the operator is and which authorities were made.
+func (f *founded) record(ctx context.Context, tx *store.Tx) error {
+	err := audit.Append(ctx, tx, audit.Entry{At: f.operator.Created, Act: audit.ActOperator, Details: map[string]string{
+		"arc": f.operator.PolicyArc, "base": f.operator.BaseURL,
+	}})
+	for _, row := range []store.Authority{f.root, f.issuing} {
+		if err == nil {
+			err = audit.Append(ctx, tx, authorityMade(row))
+		}
+	}
+	return err
+}
+
+// authorityMade is the entry of a new authority.
+func authorityMade(row store.Authority) audit.Entry {
+	sum := sha256.Sum256(row.Certificate)
+	return audit.Entry{At: row.Created, Act: store.ActAuthority, Object: row.ID, Details: map[string]string{
+		"name": row.Name, "line": row.Line, "kind": row.Kind, "parent": row.ParentID, "sha256": hex.EncodeToString(sum[:]),
+	}}
 }
 
 func (f *Founding) make(o Options) (*founded, error) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/internal/store"
@@ -208,7 +209,10 @@ func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared 
 		if err := tx.IssueCertificate(row.ID, c.Raw, sum[:], c.NotAfter, a.now()); err != nil {
 			return err
 		}
-		return tx.OrderIssued(row.OrderID)
+		if err := tx.OrderIssued(row.OrderID); err != nil {
+			return err
+		}
+		return a.record(ctx, tx, audit.Issued(row, sum[:]))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("store certificate: %w", err)
@@ -224,7 +228,10 @@ func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared 
 func (a *Authority) refuse(ctx context.Context, row store.Certificate, why error) error {
 	a.o.Log.Warn("certificate refused", "serial", fmt.Sprintf("%x", row.Serial), "order", row.OrderID, "error", why)
 	return a.o.Store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		return tx.RefuseCertificate(row.ID, why.Error())
+		if err := tx.RefuseCertificate(row.ID, why.Error()); err != nil {
+			return err
+		}
+		return a.record(ctx, tx, audit.Refused(row))
 	})
 }
 
@@ -284,6 +291,12 @@ func (a *Authority) recover(ctx context.Context, row store.Certificate) error {
 	}
 	_, err = a.finish(ctx, row, prepared)
 	return err
+}
+
+// record enters an act of now.
+func (a *Authority) record(ctx context.Context, tx *store.Tx, e audit.Entry) error {
+	e.At = a.now()
+	return audit.Append(ctx, tx, e)
 }
 
 func (a *Authority) now() time.Time { return a.o.Clock().UTC().Truncate(time.Second) }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/store"
 )
@@ -27,6 +28,13 @@ func (a *Authority) Revoke(ctx context.Context, serial *big.Int, reason cert.Rea
 	var change store.StatusChange
 	err := a.o.Store.Update(ctx, func(tx *store.Tx) (err error) {
 		if m, err = a.revoke(tx, serial, reason); err != nil {
+			return err
+		}
+		id, err := tx.CertificateID(m.id, serial.Bytes())
+		if err != nil {
+			return err
+		}
+		if err := a.record(ctx, tx, audit.Revoked(id, serial.Bytes(), int(reason))); err != nil {
 			return err
 		}
 		change, err = tx.AddStatusChange(m.id, serial.Bytes(), a.now())

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/store"
@@ -148,7 +149,10 @@ func (a *Authority) succeed(ctx context.Context, g generation, n NewIssuing) (*M
 		if err := tx.InsertAuthority(row); err != nil {
 			return err
 		}
-		return tx.InsertAuthorityCertificate(certified)
+		if err := tx.InsertAuthorityCertificate(certified); err != nil {
+			return err
+		}
+		return audit.Append(ctx, tx, authorityMade(row))
 	})
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/internal/store"
@@ -126,6 +127,9 @@ func (s *Service) Apply(ctx context.Context, a Application) (Order, string, erro
 		if err := tx.InsertOrder(row); err != nil {
 			return err
 		}
+		if err := s.record(ctx, tx, row, store.ActApplied); err != nil {
+			return err
+		}
 		mail, err = s.o.Validation.Challenge(tx, row, m, a.Client)
 		return err
 	})
@@ -191,7 +195,7 @@ func (s *Service) Prove(ctx context.Context, orderID, secret, code string) (Orde
 		if err != nil {
 			return err
 		}
-		refusal, err = s.conclude(tx, &row, outcome)
+		refusal, err = s.conclude(ctx, tx, &row, outcome)
 		return err
 	})
 	switch {
@@ -211,21 +215,33 @@ func (s *Service) Prove(ctx context.Context, orderID, secret, code string) (Orde
 }
 
 // conclude writes down what an entered code means for the order.
-func (s *Service) conclude(tx *store.Tx, row *store.Order, outcome validation.Outcome) (refusal, err error) {
+func (s *Service) conclude(ctx context.Context, tx *store.Tx, row *store.Order, outcome validation.Outcome) (refusal, err error) {
 	switch outcome {
 	case validation.Right:
 		row.State, row.Expires = string(StateProven), s.now().Add(OrderLife)
 		if row.PersonID, err = s.person(tx, *row); err != nil {
 			return nil, err
 		}
-		return nil, tx.OrderProven(row.ID, row.PersonID, row.Expires)
+		if err := tx.OrderProven(row.ID, row.PersonID, row.Expires); err != nil {
+			return nil, err
+		}
+		return nil, s.record(ctx, tx, *row, store.ActProven)
 	case validation.Void:
 		s.o.Log.Warn("order refused: too many wrong codes", "order", row.ID)
-		return ErrWrongCode, tx.OrderRefused(row.ID, "too many wrong codes")
+		if err := tx.OrderRefused(row.ID, "too many wrong codes"); err != nil {
+			return nil, err
+		}
+		return ErrWrongCode, s.record(ctx, tx, *row, store.ActDenied)
 	case validation.Wrong:
 		return ErrWrongCode, nil
 	}
 	return fmt.Errorf("%w: the code has expired", ErrState), nil
+}
+
+// record enters that an order came to a state. Who acts is the session that
+// asked for it: nobody else can.
+func (s *Service) record(ctx context.Context, tx *store.Tx, row store.Order, act string) error {
+	return audit.Append(ctx, tx, audit.Entry{At: s.now(), Actor: "order:" + row.ID, Act: act, Object: row.ID})
 }
 
 // person finds or makes the account of whoever holds the mailbox. Only after

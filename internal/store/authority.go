@@ -52,13 +52,13 @@ func (tx *Tx) InsertAuthority(a Authority) error {
 	if a.ParentID != "" {
 		parent = a.ParentID
 	}
-	return tx.exec("new authority", `INSERT INTO authorities
+	return tx.owe(ActAuthority, tx.exec("new authority", `INSERT INTO authorities
 		(id, name, line, generation, kind, state, parent_id, key_uri, certificate, domains, types,
 		crl_partitions, crl_number, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING`,
 		a.ID, a.Name, cmp.Or(a.Line, a.Name), max(a.Generation, 1), a.Kind, cmp.Or(a.State, "active"), parent, a.KeyURI,
 		a.Certificate, strings.Join(a.Domains, " "), strings.Join(a.Types, " "), max(a.Partitions, 1),
-		a.CRLNumber, unix(a.Created))
+		a.CRLNumber, unix(a.Created)))
 }
 
 // RetireAuthority ends the issuing of the line's active key. ErrConflict: there

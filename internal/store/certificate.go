@@ -45,22 +45,22 @@ func (tx *Tx) PrepareCertificate(id string, tbs []byte) error {
 
 // IssueCertificate stores the signed certificate.
 func (tx *Tx) IssueCertificate(id string, der, sha256 []byte, notAfter, now time.Time) error {
-	return tx.exec("store certificate", `UPDATE certificates
+	return tx.owe(ActIssued, tx.exec("store certificate", `UPDATE certificates
 		SET state = 'issued', der = $2, sha256 = $3, not_after = $4, issued_at = $5
-		WHERE id = $1 AND state = 'prepared'`, id, der, sha256, unix(notAfter), unix(now))
+		WHERE id = $1 AND state = 'prepared'`, id, der, sha256, unix(notAfter), unix(now)))
 }
 
 // RefuseCertificate ends one that was not issued; its serial stays taken.
 func (tx *Tx) RefuseCertificate(id, note string) error {
-	return tx.exec("refuse certificate", `UPDATE certificates SET state = 'refused', note = $2
-		WHERE id = $1 AND state IN ('reserved', 'prepared')`, id, note)
+	return tx.owe(ActRefused, tx.exec("refuse certificate", `UPDATE certificates SET state = 'refused', note = $2
+		WHERE id = $1 AND state IN ('reserved', 'prepared')`, id, note))
 }
 
 // RevokeCertificate marks an issued certificate as revoked, once.
 func (tx *Tx) RevokeCertificate(authorityID string, serial []byte, at time.Time, reason int) error {
-	return tx.exec("revoke certificate", `UPDATE certificates SET revoked_at = $3, revoked_for = $4
+	return tx.owe(ActRevoked, tx.exec("revoke certificate", `UPDATE certificates SET revoked_at = $3, revoked_for = $4
 		WHERE authority_id = $1 AND serial = $2 AND state = 'issued' AND revoked_at IS NULL`,
-		authorityID, serial, unix(at), reason)
+		authorityID, serial, unix(at), reason))
 }
 
 const certificateColumns = `id, authority_id, serial, crl_partition, state, coalesce(order_id, ''), profile_hash, key_hash,
@@ -82,4 +82,10 @@ func (tx *Tx) CertificateOf(orderID string) (Certificate, error) {
 func (tx *Tx) UnfinishedCertificates() ([]Certificate, error) {
 	return all(tx, "unfinished certificates", scanCertificate, `SELECT `+certificateColumns+`
 		FROM certificates WHERE state IN ('reserved', 'prepared') ORDER BY reserved_at, id`)
+}
+
+// CertificateID finds an issued certificate by its serial number.
+func (tx *Tx) CertificateID(authorityID string, serial []byte) (string, error) {
+	return one(tx, "certificate", scanString,
+		`SELECT id FROM certificates WHERE authority_id = $1 AND serial = $2 AND state = 'issued'`, authorityID, serial)
 }

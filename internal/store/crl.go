@@ -41,10 +41,10 @@ func (tx *Tx) TakeCRLNumber(authorityID string, number int64) error {
 // number or a higher one.
 func (tx *Tx) InsertCRL(c CRL) error {
 	sum := sha256.Sum256(c.DER)
-	err := tx.exec("store CRL", `INSERT INTO crls (authority_id, number, this_update, next_update, crl_partition, covers, sha256)
+	err := tx.owe(ActCRL, tx.exec("store CRL", `INSERT INTO crls (authority_id, number, this_update, next_update, crl_partition, covers, sha256)
 		SELECT $1, $2, $3, $4, $5, $6, $7 WHERE NOT EXISTS
 		(SELECT 1 FROM crls WHERE authority_id = $1 AND crl_partition = $5 AND number >= $2) ON CONFLICT DO NOTHING`,
-		c.AuthorityID, c.Number, unix(c.ThisUpdate), unix(c.NextUpdate), c.Partition, c.Covers, sum[:])
+		c.AuthorityID, c.Number, unix(c.ThisUpdate), unix(c.NextUpdate), c.Partition, c.Covers, sum[:]))
 	if err != nil {
 		return err
 	}

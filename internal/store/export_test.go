@@ -4,3 +4,7 @@ package store
 func (tx *Tx) Text(query string, args ...any) (string, error) {
 	return one(tx, query, scanString, query, args...)
 }
+
+// Recorded and Forgive look at, and forget, the audit entries that are owed.
+func (tx *Tx) Recorded() error { return tx.recorded() }
+func (tx *Tx) Forgive()        { tx.owed = nil }

@@ -34,10 +34,10 @@ type Proof struct {
 
 // InsertOrder writes a new order and its mailboxes.
 func (tx *Tx) InsertOrder(o Order) error {
-	err := tx.exec("new order", `INSERT INTO orders
+	err := tx.owe(ActApplied, tx.exec("new order", `INSERT INTO orders
 		(id, state, name, language, secret_hash, profile_hash, reason, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-		o.ID, o.State, o.Name, o.Language, o.SecretHash, o.ProfileHash, o.Reason, unix(o.Created), unix(o.Expires))
+		o.ID, o.State, o.Name, o.Language, o.SecretHash, o.ProfileHash, o.Reason, unix(o.Created), unix(o.Expires)))
 	if err != nil {
 		return err
 	}
@@ -72,8 +72,8 @@ func scanString(s scanner) (v string, err error) { return v, s.Scan(&v) }
 
 // OrderProven moves an applied order on; its person is known from now on.
 func (tx *Tx) OrderProven(id, personID string, expires time.Time) error {
-	return tx.exec("order proven", `UPDATE orders SET state = 'proven', person_id = $2, expires_at = $3
-		WHERE id = $1 AND state = 'applied'`, id, personID, unix(expires))
+	return tx.owe(ActProven, tx.exec("order proven", `UPDATE orders SET state = 'proven', person_id = $2, expires_at = $3
+		WHERE id = $1 AND state = 'applied'`, id, personID, unix(expires)))
 }
 
 // OrderKey binds a proven order to the one key that it may be enrolled with.
@@ -82,15 +82,16 @@ func (tx *Tx) OrderKey(id string, keyHash []byte) error {
 		WHERE id = $1 AND state = 'proven' AND (key_hash IS NULL OR key_hash = $2)`, id, keyHash)
 }
 
-// OrderIssued moves a proven order to its good end.
+// OrderIssued moves a proven order to its good end. The entry of its certificate
+// says so.
 func (tx *Tx) OrderIssued(id string) error {
 	return tx.exec("order issued", `UPDATE orders SET state = 'issued' WHERE id = $1 AND state = 'proven'`, id)
 }
 
 // OrderRefused ends an order that has no certificate yet.
 func (tx *Tx) OrderRefused(id, reason string) error {
-	return tx.exec("order refused", `UPDATE orders SET state = 'refused', reason = $2
-		WHERE id = $1 AND state IN ('applied', 'proven')`, id, reason)
+	return tx.owe(ActDenied, tx.exec("order refused", `UPDATE orders SET state = 'refused', reason = $2
+		WHERE id = $1 AND state IN ('applied', 'proven')`, id, reason))
 }
 
 // InsertProof writes that an address is proven.

@@ -66,8 +66,9 @@ func (db *DB) Close() error {
 // Tx is a running transaction. It carries the context that it was begun with,
 // as the *sql.Tx inside does, and must not outlive the function it was given to.
 type Tx struct {
-	ctx context.Context
-	tx  *sql.Tx
+	ctx  context.Context
+	tx   *sql.Tx
+	owed map[string]int // acts without their audit entry, see owe
 }
 
 // Update runs change in a transaction that writes, and commits it unless
@@ -80,7 +81,10 @@ func (db *DB) Update(ctx context.Context, change func(*Tx) error) error {
 				return err
 			}
 		}
-		return change(tx)
+		if err := change(tx); err != nil {
+			return err
+		}
+		return tx.recorded()
 	})
 }
 
@@ -94,7 +98,7 @@ func run(ctx context.Context, db *sql.DB, o *sql.TxOptions, f func(*Tx) error) e
 	if err != nil {
 		return fmt.Errorf("store: begin: %w", classify(err))
 	}
-	if err := f(&Tx{ctx, tx}); err != nil {
+	if err := f(&Tx{ctx: ctx, tx: tx}); err != nil {
 		// The error of f is the one to tell; a rollback fails only when the
 		// connection is gone, and then nothing was committed.
 		_ = tx.Rollback()

@@ -30,7 +30,7 @@ func open(t *testing.T, path string) *store.DB {
 
 func update(t *testing.T, db *store.DB, change func(*store.Tx) error) {
 	t.Helper()
-	if err := db.Update(t.Context(), change); err != nil {
+	if err := db.Update(t.Context(), unrecorded(change)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -160,7 +160,7 @@ func TestConditionalUpdates(t *testing.T) {
 		}, errAny},
 	}
 	for _, step := range steps {
-		err := db.Update(t.Context(), step.do)
+		err := db.Update(t.Context(), unrecorded(step.do))
 		if step.want == errAny && err != nil {
 			continue
 		}
@@ -275,7 +275,7 @@ func TestCRLNumbers(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			err := db.Update(t.Context(), func(tx *store.Tx) error {
+			err := db.Update(t.Context(), unrecorded(func(tx *store.Tx) error {
 				n, err := tx.CRLNumber("ca")
 				if err != nil {
 					return err
@@ -288,7 +288,7 @@ func TestCRLNumbers(t *testing.T) {
 				seen[n] = true
 				mu.Unlock()
 				return tx.InsertCRL(store.CRL{AuthorityID: "ca", Number: n, ThisUpdate: now, NextUpdate: now, DER: []byte{byte(n)}})
-			})
+			}))
 			if err != nil {
 				t.Error(err)
 			}

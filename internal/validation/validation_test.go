@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/store/storetest"
@@ -186,7 +187,8 @@ func validator(t *testing.T) (*Validator, *store.DB, store.Order, *time.Time) {
 		Created: now, Expires: now.Add(CodeLife), Addresses: []string{"alice@example.org", "alias@example.org"},
 	}
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
-		return errors.Join(tx.InsertProfile(o.ProfileHash, "{}", now), tx.InsertOrder(o))
+		return errors.Join(tx.InsertProfile(o.ProfileHash, "{}", now), tx.InsertOrder(o),
+			audit.Append(t.Context(), tx, audit.Entry{At: now, Act: store.ActApplied, Object: o.ID}))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -45,7 +45,8 @@ internal/mailout        submits one mail; the catcher of --dev
 internal/keys           key URI to crypto.Signer: files, tokens, other processes
 internal/lint           findings about a certificate, by the rules of the S/MIME BR: judges bytes, proves nothing
 
-internal/audit          hash-chained events
+internal/audit          hash-chained events: every act below it enters itself
+
 internal/outbox         durable jobs
 internal/auth           sessions and roles
 
