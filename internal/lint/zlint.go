@@ -29,7 +29,12 @@ var chosen = sync.OnceValues(func() ([]*zlint.CertificateLint, error) {
 
 // ZLint runs zlint's rules over a certificate. The error means that zlint
 // cannot read it.
-func ZLint(der []byte) ([]Finding, error) {
+func ZLint(der []byte) (found []Finding, err error) {
+	defer func() { // its parser is not ours; its lints look after themselves
+		if r := recover(); r != nil {
+			found, err = nil, fmt.Errorf("zlint broke down: %v", r)
+		}
+	}()
 	lints, err := chosen()
 	if err != nil {
 		return nil, err
@@ -38,7 +43,6 @@ func ZLint(der []byte) ([]Finding, error) {
 	if err != nil {
 		return nil, fmt.Errorf("zlint: %w", err)
 	}
-	var found []Finding
 	configuration := zlint.NewEmptyConfig()
 	for _, l := range lints {
 		r := l.Execute(c, configuration)
