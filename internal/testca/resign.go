@@ -83,3 +83,64 @@ func (a *Authority) Sign(tbs []byte, alg oid.AlgorithmIdentifier) []byte {
 	})
 	return b.BytesOrPanic()
 }
+
+// TBS is the content of a TBSCertificate, each field in DER; what is nil is left out (RFC 5280 §4.1).
+type TBS struct {
+	Version, Serial, Signature, Issuer, Validity, Subject, SPKI []byte
+	Extensions                                                  [][]byte // each an Extension; none leaves the field out
+}
+
+// Rebuild takes a certificate that a issued to pieces, changes them and signs it anew: for what no certificate should be.
+func (a *Authority) Rebuild(c *cert.Certificate, change func(*TBS)) *cert.Certificate {
+	a.t.Helper()
+	var f TBS
+	var body, inner cryptobyte.String
+	var extensions cryptobyte.String
+	in := cryptobyte.String(c.RawTBS)
+	fields := []*[]byte{&f.Version, &f.Serial, &f.Signature, &f.Issuer, &f.Validity, &f.Subject, &f.SPKI}
+	ok := in.ReadASN1(&body, asn1.SEQUENCE)
+	for _, field := range fields {
+		var element cryptobyte.String
+		var tag asn1.Tag
+		ok = ok && body.ReadAnyASN1Element(&element, &tag)
+		*field = element
+	}
+	ok = ok && body.ReadASN1(&inner, asn1.Tag(3).ContextSpecific().Constructed()) && inner.ReadASN1(&extensions, asn1.SEQUENCE)
+	for ok && !extensions.Empty() {
+		var e cryptobyte.String
+		ok = extensions.ReadASN1Element(&e, asn1.SEQUENCE)
+		f.Extensions = append(f.Extensions, e)
+	}
+	if !ok {
+		a.t.Fatal("testca: cannot take the certificate to pieces")
+	}
+	change(&f)
+	var b cryptobyte.Builder
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		for _, field := range fields {
+			b.AddBytes(*field)
+		}
+		if len(f.Extensions) == 0 {
+			return
+		}
+		b.AddASN1(asn1.Tag(3).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
+			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				for _, e := range f.Extensions {
+					b.AddBytes(e)
+				}
+			})
+		})
+	})
+	rebuilt, err := cert.Parse(a.Sign(b.BytesOrPanic(), c.SignatureAlgorithm))
+	if err != nil {
+		a.t.Fatalf("testca: rebuilt certificate: %v", err)
+	}
+	return rebuilt
+}
+
+// With is a with another certificate for its key.
+func (a *Authority) With(c *cert.Certificate) *Authority {
+	other := *a
+	other.Certificate, other.Chain = c, append([]*cert.Certificate{c}, a.Chain[min(1, len(a.Chain)):]...)
+	return &other
+}
