@@ -122,6 +122,7 @@ func TestAugmented(t *testing.T) {
 		}{
 			"alone":           {message, nil, Untrusted},
 			"augmented":       {message, raise(message), Valid},
+			"a file with LF":  {strings.ReplaceAll(message, "\r\n", "\n"), raise(message), Valid},
 			"another":         {message, raise(other), Invalid},
 			"no signature":    {message, []byte("\x30\x00"), Invalid},
 			"an altered mail": {strings.Replace(signMessage(t, plain, &SignOptions{Signers: []*cms.Signer{signer}}), "charset", "chairs", 1), raise(message), Invalid},

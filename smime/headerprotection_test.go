@@ -253,13 +253,19 @@ func TestAnswersGoWhereTheSenderWrote(t *testing.T) {
 		{"another of hers, protected", own, HeadersVisible, "", "", "Office <office@example.com>"},
 		{"Eve's", plain, HeadersUnprotected, "Reply-To: eve@example.net\r\n", fmt.Sprintf(would, "eve@example.net"), "eve@example.net"},
 		{"hers and Eve's", plain, HeadersUnprotected, "Reply-To: alice@example.com, eve@example.net\r\n", fmt.Sprintf(would, "eve@example.net"), "alice@example.com, eve@example.net"},
+		{"Eve's, of a mail from nobody", plain, HeadersUnprotected, "From: eve@example.net\r\nReply-To: eve@example.net\r\n", "-", "eve@example.net"},
 		{"nobody's", plain, HeadersUnprotected, "Reply-To: <\r\n", "the Reply-To header cannot be read", "<"},
 		{"Eve's, protected", plain, HeadersVisible, "Reply-To: eve@example.net\r\n", fmt.Sprintf(added, "eve@example.net"), ""},
 		{"Eve's beside another of hers", own, HeadersVisible, "Reply-To: eve@example.net\r\n", fmt.Sprintf(changed, "eve@example.net\nOffice <office@example.com>"), ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := open(t, tc.outer+signMessage(t, tc.message, &SignOptions{Signers: []*cms.Signer{signerOf(alice)}, Headers: tc.p}), w.options())
-			wantVerdict(t, m, Valid, CoverageWhole)
+			if tc.warning == "-" {
+				wantVerdict(t, m, Invalid, CoverageWhole)
+				tc.warning = ""
+			} else {
+				wantVerdict(t, m, Valid, CoverageWhole)
+			}
 			wantWarning(t, m, tc.warning)
 			out := written(t, m)
 			e, err := entity.Read(strings.NewReader(out), int64(len(out)))

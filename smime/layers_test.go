@@ -192,6 +192,19 @@ func TestRawLineEnds(t *testing.T) {
 	wantVerdict(t, m, Valid, CoverageWhole)
 	wantWarning(t, m, "bare LFs")
 	wantVerdict(t, open(t, crlf(message("Content-Type: text/plain\n\nLf\n")), w.options()), Invalid, CoverageWhole)
+
+	part = "Content-Type: text/plain\r\n\r\nboth\r\nof them\n"
+	der.Reset()
+	if s, err = cms.Sign(&der, []*cms.Signer{signerOf(alice)}, &cms.SignOptions{Detached: true}); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(s, part)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	m = open(t, message(part), w.options())
+	wantVerdict(t, m, Valid, CoverageWhole)
+	wantWarning(t, m, "those of this file")
 }
 
 func TestRevocation(t *testing.T) {

@@ -218,3 +218,69 @@ func TestParseUnquoted(t *testing.T) {
 		}
 	}
 }
+
+// TestWhy: what is wrong is said, the first thing first, with its place.
+func TestWhy(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "empty", "alice": "no at sign", "a@b@c": "more than one at sign", "@b": "empty local part", "a@": "empty domain",
+		strings.Repeat("a", MaxLength-4) + "@b.cd":                                                               "longer than 254 octets",
+		strings.Repeat("a", MaxLocalLength+1) + "@b":                                                             "local part longer than 64 octets",
+		"a@" + strings.Repeat("b.", 120) + "bücher":                                                              "longer than 254 octets",
+		`"` + strings.Repeat(".", 60) + `"@` + strings.Repeat(strings.Repeat("b", 62)+".", 3) + "bücherbücherbü": "longer than 254 octets",
+		"a\xff@b":                      "local part is not UTF-8",
+		"ab\u200b@c":                   "invisible or ambiguous character U+200B at octet 3",
+		"ab c@d":                       "white space or control character 0x20 at octet 3",
+		"ab\x7f@d":                     "white space or control character 0x7f at octet 3",
+		`"ab\c"@d`:                     "quote or backslash inside the local part at octet 3",
+		"ab%c@d":                       `'%' at octet 3: route addresses are not taken`,
+		"ab!c@d":                       `'!' at octet 3: route addresses are not taken`,
+		"ab(c)@d":                      `special character '(' at octet 3`,
+		"a..b@c":                       "local part needs quotes",
+		`"a@b`:                         "quoted local part without end",
+		"a@[192.0.2.1]":                "address literals are not taken",
+		"a@b..c":                       "empty label in the domain",
+		"a@1.2.3.4":                    "the domain ends in a number",
+		"a@b\u00a0c":                   "not a valid U-label",
+		"a@xn--a.b":                    "starts with xn-- and is no A-label",
+		"a@b_c":                        "only letters, digits and inner hyphens",
+		"a@" + strings.Repeat("b", 64): "label longer than 63 octets",
+	} {
+		if _, err := Parse(in); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", in, err, want)
+		}
+	}
+	for in, want := range map[string]string{
+		strings.Repeat("a.", MaxDomainLength*2+1): "domain longer than 253 octets", strings.Repeat("a.", 127) + "a": "domain longer than 253 octets",
+	} {
+		if _, err := ParseDomain(in); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", in, err, want)
+		}
+	}
+	// Whoever leaves the quotes out is told of their own text, at its own place.
+	for in, want := range map[string]string{"": "empty", "a b@c": "at octet 2", `"a"b"@c`: "quote or backslash inside the local part at octet 2", "a..b c@d": "at octet 5"} {
+		if _, err := ParseUnquoted(in); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q unquoted: %v, want %q", in, err, want)
+		}
+	}
+}
+
+// TestTaken: letters that stand next to those that are refused.
+func TestTaken(t *testing.T) {
+	for _, in := range []string{
+		"\uff71\uff72@example.jp", // half width, behind the full width forms
+		"\uff5f@example.jp", "\ufe70@example.com", "\u2023a@example.com",
+		"a@\u0646\u0627\u0645\u0647\u200c\u0627\u06cc.example", // a joiner where Persian needs it (RFC 5892 §A.1)
+		"a@\u0915\u094d\u200d\u0937.example",                   // and where Hindi does (§A.2)
+		"a@" + strings.Repeat(strings.Repeat("b", 61)+".", 3) + strings.Repeat("c", 63),
+	} {
+		m, err := Parse(in)
+		if err != nil {
+			t.Errorf("%q: %v", in, err)
+		} else if again, err := Parse(m.String()); err != nil || again != m {
+			t.Errorf("%q became %q: %v", in, m, err)
+		}
+	}
+	if (Mailbox{}).Key() != "" || (Mailbox{}).String() != "" {
+		t.Error("no address has a key")
+	}
+}
