@@ -24,11 +24,13 @@ func Names(c *cert.Certificate, m mailbox.Mailbox) bool {
 // [Names].
 func Mailboxes(c *cert.Certificate) []mailbox.Mailbox {
 	var list []mailbox.Mailbox
+	// rfc822Name and emailAddress are IA5String, and SmtpUTF8Mailbox is for local parts beyond ASCII and no others: an ASCII address
+	// in it would pass by software that holds rfc822Name alone to name constraints (RFC 9598 §3, §6).
 	add := func(s string, ascii bool) {
 		if ascii && !isASCII(s) {
-			return // rfc822Name and emailAddress are IA5String
+			return
 		}
-		if m, err := mailbox.ParseUnquoted(s); err == nil {
+		if m, err := mailbox.ParseUnquoted(s); err == nil && (ascii || !m.ASCII()) {
 			list = append(list, m)
 		}
 	}
