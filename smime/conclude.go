@@ -149,8 +149,8 @@ func (op *opener) warnTimes(v *Verdict) {
 
 // scanned is what a look into the content found.
 type scanned struct {
-	signed, encrypted bool
-	parts             int
+	signed, encrypted, elsewhere bool
+	parts                        int
 }
 
 // scanParts looks for layers that are only a part of what is shown: below a mailing list's footer, in a forwarded message. They
@@ -164,6 +164,9 @@ func (op *opener) scanParts(e *entity.Entity) scanned {
 	if s.encrypted {
 		op.warn("a part of the message is encrypted and stays closed: it is only decrypted when it is all there is")
 	}
+	if s.elsewhere {
+		op.warn("the message is not all here: a part of it is to be fetched or put together from elsewhere, and no signature covers that")
+	}
 	return s
 }
 
@@ -176,6 +179,8 @@ func (s *scanned) scan(e *entity.Entity, depth int) {
 		s.note(e, c)
 	}
 	switch {
+	case c.typ.Type == "message/external-body", c.typ.Type == "message/partial": // RFC 2046 §5.2.2, §5.2.3
+		s.elsewhere = true
 	case c.typ.Type == "message/rfc822":
 		if m, err := e.Message(); err == nil {
 			s.scan(m, depth+1)

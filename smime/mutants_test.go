@@ -434,6 +434,23 @@ func TestAuthorityWritesMail(t *testing.T) {
 	wantVerdict(t, m, Untrusted, CoverageWhole)
 }
 
+// TestNotAllHere: a signature over a reference or over a piece says nothing about what a program puts in its place (RFC 2046 §5.2.2,
+// §5.2.3).
+func TestNotAllHere(t *testing.T) {
+	w := newWorld(t)
+	alice := w.ca.Leaf("alice@example.com", testca.P256)
+	external := "Content-Type: message/external-body; access-type=url; url=\"http://eve.example/\"\r\n\r\nContent-Type: text/plain\r\n\r\n"
+	partial := "Content-Type: message/partial; id=\"1@example.com\"; number=1; total=2\r\n\r\nSubject: x\r\n\r\nPay \r\n"
+	mixed := func(part string) string {
+		return "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nsee below\r\n--x\r\n" + part + "\r\n--x--\r\n"
+	}
+	for _, content := range []string{external, partial, mixed(external), mixed(partial)} {
+		m := open(t, signMessage(t, "From: alice@example.com\r\n"+content, &SignOptions{Signers: []*cms.Signer{signerOf(alice)}}), w.options())
+		wantVerdict(t, m, Valid, CoverageWhole)
+		wantWarning(t, m, "the message is not all here")
+	}
+}
+
 // oneAnchor is a store of anchors.
 type oneAnchor struct{ c *cert.Certificate }
 
