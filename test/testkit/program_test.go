@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mailseal/mailseal/smime"
 )
 
 // Limits on one run of the program over one case.
@@ -305,13 +307,18 @@ func sameJSON(a, b []byte) bool {
 	return x["verdict"] == y["verdict"] && x["coverage"] == y["coverage"] && fmt.Sprint(x["signers"]) == fmt.Sprint(y["signers"])
 }
 
-// headerIsTheMails: no field from inside became one of the message, but those that describe the content.
+// headerIsTheMails: no field from inside became one of the message, but those that describe the content, and a protected Subject. And
+// where the header is protected no answer goes to eve.
 func (r *run) headerIsTheMails(output []byte) {
 	r.t.Helper()
 	original := headerLines(r.c.Message)
+	protected := r.found.verdict.HeaderProtection == smime.HeaderSigned || r.found.verdict.HeaderProtection == smime.HeaderEncrypted
 	for _, line := range headerLines(output) {
 		name, _, _ := strings.Cut(strings.ToLower(line), ":")
-		if strings.HasPrefix(name, "content-") || name == "mime-version" || slices.Contains(original, line) {
+		if protected && strings.Contains(line, "eve@example.com") {
+			r.t.Errorf("%q leads answers to eve", line)
+		}
+		if strings.HasPrefix(name, "content-") || name == "mime-version" || protected && name == "subject" || slices.Contains(original, line) {
 			continue
 		}
 		r.t.Errorf("%q was not in the message's own header", line)

@@ -53,7 +53,7 @@ func makeKit(t *testing.T) *kit {
 	k.publish()
 	for _, group := range []func(){
 		k.honestCases, k.contentCases, k.attributeCases, k.signerCases, k.structureCases, k.johnnyCases, k.mimeCases, k.efailCases,
-		k.covertCases, k.envelopeCases, k.oracleCases, k.senderCases, k.certificateNameCases, k.headerCases, k.pathCases, k.bombCases,
+		k.covertCases, k.envelopeCases, k.oracleCases, k.senderCases, k.certificateNameCases, k.headerCases, k.pathCases, k.bombCases, k.oddCases,
 	} {
 		group()
 	}
