@@ -39,6 +39,8 @@ type Request struct {
 	Extensions []Extension // of the extensionRequest attribute
 	AltNames   GeneralNames
 	KeyUsage   KeyUsage // zero when none was asked for
+	// NameConstraints is what an authority asks to be limited to; nil when absent.
+	NameConstraints *NameConstraints
 }
 
 // ParseRequest reads a certification request, DER or PEM, and checks that its
@@ -143,6 +145,8 @@ func (r *Request) parseExtensions() (err error) {
 			r.AltNames, err = parseGeneralNames(e.Value)
 		case oid.ExtKeyUsage:
 			r.KeyUsage, err = parseKeyUsage(e.Value)
+		case oid.ExtNameConstraints:
+			r.NameConstraints, err = parseNameConstraints(e.Value)
 		}
 		if err != nil {
 			return within("extension "+e.ID.Name(), err)

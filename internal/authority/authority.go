@@ -91,6 +91,13 @@ type Authority struct {
 	base    string // where lists and certificates are served, without a final slash
 	profile *issuance.Profile
 	members []*Member // in the order of store.Tx.Authorities
+	crosses []cross
+}
+
+// cross is a certificate of one root for another.
+type cross struct {
+	name        string
+	certificate *cert.Certificate
 }
 
 // validityDays of subscribers' certificates: two years.
@@ -102,11 +109,15 @@ func Open(ctx context.Context, o Options) (*Authority, error) {
 	o = o.withDefaults()
 	var operator store.Operator
 	var rows []store.Authority
+	var certified []store.AuthorityCertificate
 	err := o.Store.View(ctx, func(tx *store.Tx) (err error) {
 		if operator, err = tx.Operator(); err != nil {
 			return err
 		}
-		rows, err = tx.Authorities()
+		if rows, err = tx.Authorities(); err != nil {
+			return err
+		}
+		certified, err = tx.AuthorityCertificates()
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -119,6 +130,11 @@ func Open(ctx context.Context, o Options) (*Authority, error) {
 	for _, row := range rows {
 		if err := a.add(row); err != nil {
 			return nil, fmt.Errorf("open authority %s: %w", row.Name, err)
+		}
+	}
+	for _, row := range certified {
+		if err := a.addCross(row); err != nil {
+			return nil, fmt.Errorf("open authority: cross certificate: %w", err)
 		}
 	}
 	if a.profile, err = mailboxProfile(oid.OID(operator.PolicyArc)); err != nil {
@@ -177,8 +193,14 @@ func (a *Authority) Chain() []*cert.Certificate {
 func (a *Authority) Profile() *issuance.Profile { return a.profile }
 
 // Certificate returns the certificate of the authority of that name ("root",
-// "issuing"), or [ErrUnknown].
+// "issuing"), the cross certificate of that name ("root-2-by-root"), or
+// [ErrUnknown].
 func (a *Authority) Certificate(name string) (*cert.Certificate, error) {
+	for _, c := range a.crosses {
+		if c.name == name {
+			return c.certificate, nil
+		}
+	}
 	m, err := a.Member(name)
 	if err != nil {
 		return nil, err

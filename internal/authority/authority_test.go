@@ -74,11 +74,16 @@ func (w *world) openStore() {
 
 func found(t testing.TB) *world {
 	t.Helper()
+	return foundAs(t, authority.Founding{BaseURL: "http://ca.example.org", Dev: true})
+}
+
+func foundAs(t testing.TB, f authority.Founding) *world {
+	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), source: storetest.Source(t), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	w.v = &validation.Validator{Clock: w.clock}
 	w.openStore()
 	t.Cleanup(func() { w.db.Close() })
-	a, err := authority.Found(t.Context(), w.options(), authority.Founding{BaseURL: "http://ca.example.org", Dev: true})
+	a, err := authority.Found(t.Context(), w.options(), f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -397,7 +402,18 @@ func TestFoundingRefusals(t *testing.T) {
 	locked := o
 	locked.Keys = &keys.Keys{Dir: w.dir}
 	for name, err := range map[string]error{
-		"not for --dev":      foundError(t, o, authority.Founding{BaseURL: "http://ca.example.org"}),
+		"no operator":        foundError(t, o, authority.Founding{BaseURL: "http://ca.example.org"}),
+		"localhost":          foundError(t, o, authority.Founding{Organization: "Example", BaseURL: "http://LOCALHOST.:8080"}),
+		"loopback":           foundError(t, o, authority.Founding{Organization: "Example", BaseURL: "http://127.0.0.1"}),
+		"loopback 6":         foundError(t, o, authority.Founding{Organization: "Example", BaseURL: "http://[::1]:8080"}),
+		"mapped loopback":    foundError(t, o, authority.Founding{Organization: "Example", BaseURL: "http://[::ffff:127.0.0.1]"}),
+		"any address":        foundError(t, o, authority.Founding{Organization: "Example", BaseURL: "http://0.0.0.0"}),
+		"query":              foundError(t, o, authority.Founding{Dev: true, BaseURL: "http://ca.example.org?a=b"}),
+		"policy arc":         foundError(t, o, authority.Founding{Dev: true, BaseURL: "http://ca.example.org", PolicyArc: "1.2.three"}),
+		"reserved arc":       foundError(t, o, authority.Founding{Dev: true, BaseURL: "http://ca.example.org", PolicyArc: "2.23.140.1.5.1"}),
+		"mail domain":        foundError(t, o, authority.Founding{Dev: true, BaseURL: "http://ca.example.org", Domains: []string{"a@b"}}),
+		"two roots":          foundError(t, o, authority.Founding{Dev: true, BaseURL: "http://ca.example.org", Root: found(t).Root(), RootOnly: true}),
+		"no root":            foundError(t, o, authority.Founding{Dev: true, BaseURL: "http://ca.example.org", Root: found(t).Chain()[0]}),
 		"no address":         foundError(t, o, authority.Founding{Dev: true}),
 		"https":              foundError(t, o, authority.Founding{Dev: true, BaseURL: "https://ca.example.org"}),
 		"final slash":        foundError(t, o, authority.Founding{Dev: true, BaseURL: "http://ca.example.org/"}),

@@ -164,9 +164,11 @@ func (a *Authority) storeCRL(ctx context.Context, tx *store.Tx, row store.CRL) e
 	if err := tx.InsertCRL(row); err != nil {
 		return err
 	}
-	return a.record(ctx, tx, audit.Entry{Act: store.ActCRL, Object: row.AuthorityID, Details: map[string]string{
-		"number": strconv.FormatInt(row.Number, 10), "partition": strconv.Itoa(row.Partition),
-	}})
+	return a.record(ctx, tx, audit.Entry{Act: store.ActCRL, Object: row.AuthorityID, Details: crlDetails(row)})
+}
+
+func crlDetails(row store.CRL) map[string]string {
+	return map[string]string{"number": strconv.FormatInt(row.Number, 10), "partition": strconv.Itoa(row.Partition)}
 }
 
 // signCRL signs the next list from what the transaction sees. What has changed

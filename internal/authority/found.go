@@ -5,29 +5,39 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"math/big"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
-	"github.com/mailseal/mailseal/internal/audit"
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/issuance"
+	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/store"
 )
 
 // Founding is what is fixed for good when the authorities are made.
 type Founding struct {
-	Organization string // of the operator; empty: "mailseal"
-	Country      string // ISO 3166-1; empty: XX
-	BaseURL      string // http address under which CRLs and certificates are served, no final slash
+	Organization string   // of the operator; empty with Dev: "mailseal"
+	Country      string   // ISO 3166-1; empty: XX
+	BaseURL      string   // http address under which CRLs and certificates are served, no final slash
+	PolicyArc    string   // under which the operator's policies are; empty: a new one of its own
+	Domains      []string // of mail that all authorities are limited to; none: any
 
-	// Dev makes authorities for trying out: their names say so, and their keys
-	// are kept unencrypted. Other ones cannot be made yet.
+	// Root is the certificate of a root whose key stays elsewhere. The issuing
+	// authority then waits for its certificate from there: see [Requests], [Accept].
+	Root *cert.Certificate
+	// RootOnly makes no issuing authority: for the place where the root's key stays.
+	RootOnly bool
+
+	// RootKey and IssuingKey are URIs of keys that exist; empty: new ones are made.
+	RootKey, IssuingKey string
+
+	// Dev makes authorities for trying out: their names say so.
 	Dev bool
 }
 
@@ -55,15 +65,7 @@ func Found(ctx context.Context, o Options, f Founding) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("found authority: %w", err)
 	}
-	err = o.Store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.InsertOperator(made.operator); err != nil {
-			return err
-		}
-		if err := errors.Join(tx.InsertAuthority(made.root), tx.InsertAuthority(made.issuing), tx.InsertAuthorityCertificate(made.certificate)); err != nil {
-			return err
-		}
-		return made.record(ctx, tx)
-	})
+	err = o.Store.Update(ctx, func(tx *store.Tx) error { return made.write(record{ctx, tx, made.maker}) })
 	if errors.Is(err, store.ErrConflict) {
 		return nil, ErrFounded
 	}
@@ -74,110 +76,210 @@ func Found(ctx context.Context, o Options, f Founding) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Log.Info("authority founded", "root", a.Root().SHA256(), "issuing", a.Chain()[0].SHA256())
+	for _, m := range a.members {
+		o.Log.Info("authority founded", "authority", m.name, "certificate", m.certificate.SHA256())
+	}
 	return a, nil
 }
 
-func (f *Founding) check() error {
-	if f.Organization == "" {
+func (f *Founding) check() (err error) {
+	if f.Organization == "" && f.Dev {
 		f.Organization = "mailseal"
 	}
 	if f.Country == "" {
 		f.Country = "XX"
 	}
-	if !f.Dev {
-		return errors.New("authorities can only be made with --dev so far")
+	if f.Organization == "" && f.Root == nil {
+		return errors.New("the operator has no name")
 	}
-	u, err := url.Parse(f.BaseURL)
-	if err != nil || u.Scheme != "http" || u.Host == "" || strings.HasSuffix(f.BaseURL, "/") {
-		return fmt.Errorf("%q is not a plain http address without a final slash", f.BaseURL)
+	if f.Root != nil {
+		if err := f.checkRoot(); err != nil {
+			return err
+		}
+	}
+	if f.PolicyArc != "" {
+		if err := issuance.CheckArc(oid.OID(f.PolicyArc)); err != nil {
+			return err
+		}
+	}
+	if f.Domains, err = issuance.ParseDomains(f.Domains); err != nil {
+		return err
+	}
+	return CheckBaseURL(f.BaseURL, f.Dev)
+}
+
+// checkRoot looks at the certificate of a root that is elsewhere.
+func (f *Founding) checkRoot() error {
+	switch c := f.Root; {
+	case f.RootOnly || f.RootKey != "":
+		return errors.New("a root is either made here or comes from elsewhere")
+	case !c.BasicConstraints.CA || !c.SelfIssued() || !c.Allows(cert.KeyUsageCertSign) || len(c.SubjectKeyID) == 0 || len(c.Defects) > 0:
+		return fmt.Errorf("%s is not the certificate of a root", c.Subject)
+	}
+	return f.Root.CheckSignatureFrom(f.Root)
+}
+
+// CheckBaseURL looks at the address that all certificates will name. It cannot be
+// changed afterwards, so outside of trying out it must not be one that means a
+// different machine to each that reads it.
+func CheckBaseURL(address string, dev bool) error {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" || u.Hostname() == "" || strings.HasSuffix(address, "/") ||
+		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%q is not a plain http address without a final slash", address)
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	ip, err := netip.ParseAddr(host)
+	local := host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && (ip.Unmap().IsLoopback() || ip.IsUnspecified())
+	if local && !dev {
+		return fmt.Errorf("%q means this machine alone: certificates need an address that everybody reaches", address)
 	}
 	return nil
 }
 
 // founded is what Found stores.
 type founded struct {
-	operator      store.Operator
-	root, issuing store.Authority
-	certificate   store.AuthorityCertificate // of issuing
+	maker
+	operator     store.Operator
+	authorities  []store.Authority
+	certificates []store.AuthorityCertificate
+	requests     []store.AuthorityRequest
 }
 
-// record enters who the operator is and which authorities were made.
-func (f *founded) record(ctx context.Context, tx *store.Tx) error {
-	err := audit.Append(ctx, tx, audit.Entry{At: f.operator.Created, Act: audit.ActOperator, Details: map[string]string{
-		"arc": f.operator.PolicyArc, "base": f.operator.BaseURL,
-	}})
-	for _, row := range []store.Authority{f.root, f.issuing} {
-		if err == nil {
-			err = audit.Append(ctx, tx, authorityMade(row))
+func (f *founded) write(r record) error {
+	if err := r.operator(f.operator); err != nil {
+		return err
+	}
+	for _, row := range f.authorities {
+		if err := r.install(row); err != nil {
+			return err
 		}
 	}
-	return err
-}
-
-// authorityMade is the entry of a new authority.
-func authorityMade(row store.Authority) audit.Entry {
-	sum := sha256.Sum256(row.Certificate)
-	return audit.Entry{At: row.Created, Act: store.ActAuthority, Object: row.ID, Details: map[string]string{
-		"name": row.Name, "line": row.Line, "kind": row.Kind, "parent": row.ParentID, "sha256": hex.EncodeToString(sum[:]),
-	}}
+	for _, row := range f.requests {
+		if err := r.requested(row); err != nil {
+			return err
+		}
+	}
+	return r.certified(f.certificates...)
 }
 
 func (f *Founding) make(o Options) (*founded, error) {
-	rootKey, issuingKey, err := twoKeys(o.GenerateKey)
-	if err != nil {
-		return nil, err
-	}
 	k := maker{o, f.BaseURL, o.Clock().UTC().Truncate(time.Second)}
-	arc, err := policyArc(o.Rand)
+	arc := f.PolicyArc
+	if arc == "" {
+		var err error
+		if arc, err = policyArc(o.Rand); err != nil {
+			return nil, err
+		}
+	}
+	made := &founded{maker: k, operator: store.Operator{Name: f.Organization, PolicyArc: arc, BaseURL: f.BaseURL, Created: k.now}}
+	switch {
+	case f.Root != nil:
+		return made, f.makeBelow(k, made)
+	case f.RootOnly:
+		key, err := o.newKey(f.RootKey)
+		if err != nil {
+			return nil, err
+		}
+		_, err = f.makeRoot(k, made, key)
+		return made, err
+	}
+	return made, f.makeBoth(k, made)
+}
+
+// makeBoth makes a root and an issuing authority below it.
+func (f *Founding) makeBoth(k maker, made *founded) error {
+	rootKey, issuingKey, err := twoKeys(
+		func() (crypto.Signer, error) { return k.o.newKey(f.RootKey) },
+		func() (crypto.Signer, error) { return k.o.newKey(f.IssuingKey) })
+	if err != nil {
+		return err
+	}
+	above, err := f.makeRoot(k, made, rootKey)
+	if err != nil {
+		return err
+	}
+	issuing, err := k.issuing(above, issuingKey.Public(), f.subject("Issuing"), f.Domains)
+	if err != nil {
+		return err
+	}
+	root := made.authorities[0]
+	row, err := k.row(generation{line: kindIssuing, number: 1}, kindIssuing, root.ID, issuing)
+	if err != nil {
+		return err
+	}
+	certified, err := k.certified(root.ID, certifiedAuthority, issuing)
+	if err != nil {
+		return err
+	}
+	row.Domains = f.Domains
+	if row.KeyURI, err = k.keep(row.Name, row.ID, issuingKey, f.IssuingKey); err != nil {
+		return err
+	}
+	made.authorities, made.certificates = append(made.authorities, row), append(made.certificates, certified)
+	return nil
+}
+
+func (f *Founding) makeRoot(k maker, made *founded, key crypto.Signer) (*issuance.Issuer, error) {
+	root, err := k.root(key, f.subject("Root"), f.Domains)
 	if err != nil {
 		return nil, err
 	}
-	made := &founded{operator: store.Operator{Name: f.Organization, PolicyArc: arc, BaseURL: f.BaseURL, Created: k.now}}
-	root, err := k.root(rootKey, f.subject("Root"), nil)
+	row, err := k.row(generation{line: kindRoot, number: 1}, kindRoot, "", root)
 	if err != nil {
 		return nil, err
 	}
-	if made.root, err = k.row(generation{line: kindRoot, number: 1}, kindRoot, "", root); err != nil {
+	row.Domains = f.Domains
+	if row.KeyURI, err = k.keep(row.Name, row.ID, key, f.RootKey); err != nil {
 		return nil, err
 	}
-	above, err := issuance.NewIssuer(root, rootKey, crlURL(f.BaseURL, made.root.Name), certificateURL(f.BaseURL, made.root.Name))
+	made.authorities = append(made.authorities, row)
+	return k.issuer(root, key, row.Name)
+}
+
+// makeBelow takes in a root whose key is elsewhere, and makes the key of an
+// issuing authority that will be below it.
+func (f *Founding) makeBelow(k maker, made *founded) error {
+	row, err := k.row(generation{line: kindRoot, number: 1}, kindRoot, "", f.Root)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	issuing, err := k.issuing(above, issuingKey.Public(), f.subject("Issuing"), nil)
+	row.Domains = issuance.PermittedDomains(f.Root)
+	made.authorities = append(made.authorities, row)
+	s := nameOf(f.Root)
+	if made.operator.Name == "" {
+		made.operator.Name = s.Organization
+	}
+	s.CommonName = made.operator.Name + " Issuing"
+	if f.Dev {
+		s.CommonName += " (" + devMark + ")"
+	}
+	key, err := k.o.newKey(f.IssuingKey)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if made.issuing, err = k.row(generation{line: kindIssuing, number: 1}, kindIssuing, made.root.ID, issuing); err != nil {
-		return nil, err
-	}
-	if made.certificate, err = k.certified(made.root.ID, certifiedAuthority, issuing); err != nil {
-		return nil, err
-	}
-	if made.root.KeyURI, err = k.keep(made.root, rootKey); err != nil {
-		return nil, err
-	}
-	made.issuing.KeyURI, err = k.keep(made.issuing, issuingKey)
-	return made, err
+	request, err := k.request(generation{line: kindIssuing, number: 1}, key, s, NewIssuing{Domains: f.Domains, KeyURI: f.IssuingKey})
+	made.requests = append(made.requests, request)
+	return err
 }
 
 func (f *Founding) subject(what string) issuance.Subject {
-	return issuance.Subject{
-		Country: f.Country, Organization: f.Organization,
-		CommonName: f.Organization + " " + what + " (" + devMark + ")",
+	s := issuance.Subject{Country: f.Country, Organization: f.Organization, CommonName: f.Organization + " " + what}
+	if f.Dev {
+		s.CommonName += " (" + devMark + ")"
 	}
+	return s
 }
 
 // twoKeys makes both keys at once: RSA-4096 takes seconds on one core.
-func twoKeys(generate func() (crypto.Signer, error)) (first, second crypto.Signer, err error) {
+func twoKeys(one, two func() (crypto.Signer, error)) (first, second crypto.Signer, err error) {
 	done := make(chan error, 1)
 	go func() {
 		var err error
-		second, err = generate()
+		second, err = two()
 		done <- err
 	}()
-	first, err = generate()
+	first, err = one()
 	err = errors.Join(err, <-done)
 	return first, second, err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/issuance"
+	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/store"
 )
 
@@ -94,8 +95,54 @@ func (k maker) certified(issuerID, kind string, c *cert.Certificate) (store.Auth
 	}, nil
 }
 
-// keep stores the key of an authority. The name of the key is new each time, so
-// that what was interrupted is in nobody's way.
-func (k maker) keep(row store.Authority, key crypto.Signer) (uri string, err error) {
-	return k.o.Keys.Create(row.Name+"-"+row.ID[:8], key)
+// request asks a root that is elsewhere for the certificate of an issuing
+// authority, and keeps its key.
+func (k maker) request(g generation, key crypto.Signer, s issuance.Subject, n NewIssuing) (store.AuthorityRequest, error) {
+	id, err := newID(k.o.Rand)
+	if err != nil {
+		return store.AuthorityRequest{}, err
+	}
+	der, err := issuance.RequestAuthority(key, s, n.Domains)
+	if err != nil {
+		return store.AuthorityRequest{}, err
+	}
+	uri, err := k.keep(g.name(), id, key, n.KeyURI)
+	return store.AuthorityRequest{
+		ID: id, Name: g.name(), Line: g.line, Generation: g.number, Domains: n.Domains, Types: n.types(),
+		KeyURI: uri, Request: der, Created: k.now,
+	}, err
+}
+
+// issuer joins an authority with its key and its addresses.
+func (k maker) issuer(c *cert.Certificate, key crypto.Signer, name string) (*issuance.Issuer, error) {
+	return issuance.NewIssuer(c, key, crlURL(k.base, name), certificateURL(k.base, name))
+}
+
+// keep stores the key of an authority, unless it is kept already, at uri. The
+// name of the file is new each time, so that what was interrupted is in nobody's
+// way.
+func (k maker) keep(name, id string, key crypto.Signer, uri string) (string, error) {
+	if uri != "" {
+		return uri, nil
+	}
+	return k.o.Keys.Create(name+"-"+id[:8], key)
+}
+
+// newKey opens the key of a URI, or makes one that is not stored yet.
+func (o Options) newKey(uri string) (crypto.Signer, error) {
+	if uri != "" {
+		return o.Keys.Signer(uri)
+	}
+	return o.GenerateKey()
+}
+
+// nameOf returns country, organization and common name of an authority.
+func nameOf(c *cert.Certificate) (s issuance.Subject) {
+	first := func(id oid.OID) string {
+		if list := c.Subject.Get(id); len(list) > 0 {
+			return list[0]
+		}
+		return ""
+	}
+	return issuance.Subject{Country: first(oid.Country), Organization: first(oid.Organization), CommonName: first(oid.CommonName)}
 }

@@ -197,7 +197,7 @@ func (a *Authority) add(row store.Authority) error {
 		if m.key, err = a.o.Keys.Signer(row.KeyURI); err != nil {
 			return err
 		}
-		if m.issuer, err = issuance.NewIssuer(c, m.key, crlURL(a.base, row.Name), certificateURL(a.base, row.Name)); err != nil {
+		if m.issuer, err = (maker{base: a.base}).issuer(c, m.key, row.Name); err != nil {
 			return err
 		}
 		if err := m.issuer.Publish(a.ocspURL(m), len(m.partitions)); err != nil {
@@ -206,6 +206,38 @@ func (a *Authority) add(row store.Authority) error {
 	}
 	a.members = append(a.members, m)
 	return nil
+}
+
+// addCross keeps a certificate of one root of ours for another; those of issuing
+// authorities are in their rows.
+func (a *Authority) addCross(row store.AuthorityCertificate) error {
+	if row.Kind != certifiedCross {
+		return nil
+	}
+	c, err := cert.Parse(row.Certificate)
+	if err != nil {
+		return err
+	}
+	by, err := a.MemberOf(row.IssuerID)
+	if err != nil {
+		return err
+	}
+	of, err := a.find(func(m *Member) bool { return m.Root() && crossOf(c, m.certificate) })
+	if err != nil {
+		return err
+	}
+	a.crosses = append(a.crosses, cross{crossName(of, by), c})
+	return nil
+}
+
+// Crosses returns the certificates of roots for roots, by their names in
+// addresses: "root-2-by-root".
+func (a *Authority) Crosses() map[string]*cert.Certificate {
+	all := map[string]*cert.Certificate{}
+	for _, c := range a.crosses {
+		all[c.name] = c.certificate
+	}
+	return all
 }
 
 // Kinds and states of rows.

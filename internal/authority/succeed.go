@@ -6,14 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
-	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/issuance"
-	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/store"
 )
 
@@ -27,11 +24,19 @@ type NewIssuing struct {
 	KeyURI     string          // of a key that exists; empty: a new one is made
 }
 
+// types are those of a row.
+func (n NewIssuing) types() (types []string) {
+	for _, t := range n.Types {
+		types = append(types, string(t))
+	}
+	return types
+}
+
 // Made is what a step made.
 type Made struct {
-	Name         string // of the authority's key, in addresses
-	KeyURI       string
+	Name         string              // of the authority's key, in addresses
 	Certificates []*cert.Certificate // its own first, then cross certificates
+	Request      []byte              // instead: to be signed where the root's key is
 }
 
 // AddIssuing makes an issuing authority. The caller holds no [Authority] of the
@@ -83,13 +88,16 @@ func Rollover(ctx context.Context, o Options, line, keyURI string) (*Made, error
 	if err != nil {
 		return nil, fmt.Errorf("rollover: %w: %q", err, line)
 	}
+	g := generation{line, old.row.Generation + 1}
+	var made *Made
 	if old.Root() {
-		return nil, errors.New("rollover: a root gets its successor in a ceremony")
+		made, err = a.succeedRoot(ctx, old, g, keyURI)
+	} else {
+		made, err = a.succeed(ctx, g, NewIssuing{
+			Line: line, CommonName: nextCommonName(old.certificate, g.number),
+			Domains: old.row.Domains, Types: old.Types(), KeyURI: keyURI,
+		})
 	}
-	made, err := a.succeed(ctx, generation{line, old.row.Generation + 1}, NewIssuing{
-		Line: line, CommonName: nextCommonName(old.certificate, old.row.Generation+1),
-		Domains: old.row.Domains, Types: old.Types(), KeyURI: keyURI,
-	})
 	if err != nil {
 		return nil, fmt.Errorf("rollover of %s: %w", line, err)
 	}
@@ -99,27 +107,31 @@ func Rollover(ctx context.Context, o Options, line, keyURI string) (*Made, error
 // nextCommonName tells the keys of an authority apart by name: G2, G3. With one
 // name for two keys nobody could tell whose CRL is whose (RFC 5280 §5.1.2.3, §5.2.1).
 func nextCommonName(c *cert.Certificate, number int64) string {
-	name := strings.Join(c.Subject.Get(oid.CommonName), " ")
-	return fmt.Sprintf("%s G%d", strings.TrimSuffix(name, fmt.Sprintf(" G%d", number-1)), number)
+	return fmt.Sprintf("%s G%d", strings.TrimSuffix(nameOf(c).CommonName, fmt.Sprintf(" G%d", number-1)), number)
 }
 
 // succeed makes a key of an issuing authority, has the active root certify it,
-// and stores it as the one that issues.
+// and stores it as the one that issues. Where the root is elsewhere, a request
+// for the certificate is stored instead.
 func (a *Authority) succeed(ctx context.Context, g generation, n NewIssuing) (*Made, error) {
 	root := a.active(kindRoot)
 	if root == nil {
 		return nil, errors.New("there is no root")
 	}
-	above, err := root.Issuer()
+	if len(n.Domains) == 0 {
+		n.Domains = root.row.Domains
+	}
+	key, err := a.o.newKey(n.KeyURI)
 	if err != nil {
 		return nil, err
 	}
-	key, err := a.newKey(n.KeyURI)
-	if err != nil {
-		return nil, err
+	s := nameOf(root.certificate) // all is one operator's
+	s.CommonName = n.CommonName
+	if root.Offline() {
+		return a.ask(ctx, g, key, s, n)
 	}
-	k := maker{a.o, a.base, a.o.Clock().UTC().Truncate(time.Second)}
-	c, err := k.issuing(above, key.Public(), a.subject(root, n.CommonName), n.Domains)
+	k := a.maker()
+	c, err := k.issuing(root.issuer, key.Public(), s, n.Domains)
 	if err != nil {
 		return nil, err
 	}
@@ -131,51 +143,97 @@ func (a *Authority) succeed(ctx context.Context, g generation, n NewIssuing) (*M
 	if err != nil {
 		return nil, err
 	}
-	row.Domains = slices.Clone(n.Domains)
-	for _, t := range n.Types {
-		row.Types = append(row.Types, string(t))
+	row.Domains, row.Types = n.Domains, n.types()
+	if row.KeyURI, err = k.keep(row.Name, row.ID, key, n.KeyURI); err != nil {
+		return nil, err
 	}
-	if row.KeyURI = n.KeyURI; row.KeyURI == "" {
-		if row.KeyURI, err = k.keep(row, key); err != nil {
-			return nil, err
-		}
-	}
-	err = a.o.Store.Update(ctx, func(tx *store.Tx) error {
-		if g.number > 1 {
-			if err := tx.RetireAuthority(g.line); err != nil {
-				return err
-			}
-		}
-		if err := tx.InsertAuthority(row); err != nil {
-			return err
-		}
-		if err := tx.InsertAuthorityCertificate(certified); err != nil {
-			return err
-		}
-		return audit.Append(ctx, tx, authorityMade(row))
-	})
+	err = a.change(ctx, k, func(r record) error { return errors.Join(r.install(row), r.certified(certified)) })
 	if err != nil {
 		return nil, err
 	}
-	return &Made{row.Name, row.KeyURI, []*cert.Certificate{c}}, nil
+	return &Made{Name: row.Name, Certificates: []*cert.Certificate{c}}, nil
 }
 
-// newKey opens the key of a URI, or makes one that is not stored yet.
-func (a *Authority) newKey(uri string) (crypto.Signer, error) {
-	if uri != "" {
-		return a.o.Keys.Signer(uri)
-	}
-	return a.o.GenerateKey()
+func (a *Authority) maker() maker {
+	return maker{a.o, a.base, a.o.Clock().UTC().Truncate(time.Second)}
 }
 
-// subject has country and organization of the root: all is one operator's.
-func (a *Authority) subject(root *Member, commonName string) issuance.Subject {
-	s := issuance.Subject{CommonName: commonName}
-	if list := root.certificate.Subject.Get(oid.Country); len(list) > 0 {
-		s.Country = list[0]
+// change writes in one transaction.
+func (a *Authority) change(ctx context.Context, k maker, write func(record) error) error {
+	return a.o.Store.Update(ctx, func(tx *store.Tx) error { return write(record{ctx, tx, k}) })
+}
+
+// ask stores a request for the root that is elsewhere.
+func (a *Authority) ask(ctx context.Context, g generation, key crypto.Signer, s issuance.Subject, n NewIssuing) (*Made, error) {
+	_, err := a.find(func(m *Member) bool { return m.name == g.name() })
+	if err == nil { // a key that no certificate could ever be accepted for
+		return nil, store.ErrConflict
 	}
-	if list := root.certificate.Subject.Get(oid.Organization); len(list) > 0 {
-		s.Organization = list[0]
+	k := a.maker()
+	request, err := k.request(g, key, s, n)
+	if err != nil {
+		return nil, err
 	}
-	return s
+	if err := a.change(ctx, k, func(r record) error { return r.requested(request) }); err != nil {
+		return nil, err
+	}
+	return &Made{Name: request.Name, Request: request.Request}, nil
+}
+
+// succeedRoot makes the next root. Each of the two certifies the other, so that
+// those who trust one of them alone find a way from what is below the other.
+func (a *Authority) succeedRoot(ctx context.Context, old *Member, g generation, keyURI string) (*Made, error) {
+	before, err := old.Issuer()
+	if err != nil {
+		return nil, err
+	}
+	key, err := a.o.newKey(keyURI)
+	if err != nil {
+		return nil, err
+	}
+	k := a.maker()
+	s := nameOf(old.certificate)
+	s.CommonName = nextCommonName(old.certificate, g.number)
+	root, err := k.root(key, s, old.row.Domains)
+	if err != nil {
+		return nil, err
+	}
+	row, err := k.row(g, kindRoot, "", root)
+	if err != nil {
+		return nil, err
+	}
+	after, err := k.issuer(root, key, row.Name)
+	if err != nil {
+		return nil, err
+	}
+	newByOld, first, err := k.cross(old.id, before, root)
+	if err != nil {
+		return nil, err
+	}
+	oldByNew, second, err := k.cross(row.ID, after, old.certificate)
+	if err != nil {
+		return nil, err
+	}
+	row.Domains = old.row.Domains
+	if row.KeyURI, err = k.keep(row.Name, row.ID, key, keyURI); err != nil {
+		return nil, err
+	}
+	err = a.change(ctx, k, func(r record) error { return errors.Join(r.install(row), r.certified(first, second)) })
+	if err != nil {
+		return nil, err
+	}
+	return &Made{Name: row.Name, Certificates: []*cert.Certificate{root, newByOld, oldByNew}}, nil
+}
+
+func (k maker) cross(issuerID string, is *issuance.Issuer, other *cert.Certificate) (*cert.Certificate, store.AuthorityCertificate, error) {
+	serial, err := newSerial(k.o.Rand)
+	if err != nil {
+		return nil, store.AuthorityCertificate{}, err
+	}
+	c, err := is.CrossCertify(other, serial, k.now.Add(-backdate))
+	if err != nil {
+		return nil, store.AuthorityCertificate{}, err
+	}
+	row, err := k.certified(issuerID, certifiedCross, c)
+	return c, row, err
 }

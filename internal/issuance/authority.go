@@ -80,7 +80,7 @@ func (is *Issuer) IssueAuthority(r AuthorityRequest) (*cert.Certificate, error) 
 	if err := r.narrow(is.certificate); err != nil {
 		return nil, fmt.Errorf("make authority: %w", err)
 	}
-	t, err := r.begin(0)
+	t, err := r.begin(issuingPathLen)
 	if err != nil {
 		return nil, fmt.Errorf("make authority: %w", err)
 	}

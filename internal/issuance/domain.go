@@ -45,8 +45,9 @@ func DomainPermitted(domains []string, domain string) bool {
 	})
 }
 
-// permittedDomains reads back what mailOnly wrote; nil: every one.
-func permittedDomains(c *cert.Certificate) (domains []string) {
+// PermittedDomains returns the mail domains that an authority's certificate is
+// limited to; none: every one.
+func PermittedDomains(c *cert.Certificate) (domains []string) {
 	if c.NameConstraints == nil {
 		return nil
 	}
@@ -61,7 +62,7 @@ func permittedDomains(c *cert.Certificate) (domains []string) {
 // narrow puts the domains of a new authority inside those of the one above it:
 // what is outside could never be used (RFC 5280 §6.1.4 (g)).
 func (r *AuthorityRequest) narrow(above *cert.Certificate) error {
-	outer := permittedDomains(above)
+	outer := PermittedDomains(above)
 	switch {
 	case outer == nil:
 		return nil

@@ -71,8 +71,8 @@ func TestDomainsOfAuthorities(t *testing.T) {
 			t.Errorf("%q: made", tt.ask)
 		case tt.want != nil && err != nil:
 			t.Errorf("%q: %v", tt.ask, err)
-		case tt.want != nil && !slices.Equal(permittedDomains(c), tt.want):
-			t.Errorf("%q: permits %q", tt.ask, permittedDomains(c))
+		case tt.want != nil && !slices.Equal(PermittedDomains(c), tt.want):
+			t.Errorf("%q: permits %q", tt.ask, PermittedDomains(c))
 		}
 	}
 }

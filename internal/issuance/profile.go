@@ -214,6 +214,22 @@ func checkPolicy(c *ProfileConfig) error {
 	return nil
 }
 
+// cabForumArc is the CA/Browser Forum's.
+const cabForumArc = "2.23.140"
+
+// CheckArc tells whether an operator's policies can be numbered below arc.
+func CheckArc(arc oid.OID) error {
+	var b cryptobyte.Builder
+	oid.Add(&b, OperatorPolicy(arc, MailboxValidated, Multipurpose))
+	if _, err := b.Bytes(); err != nil {
+		return fmt.Errorf("policy arc %q: %w", arc, err)
+	}
+	if arc == cabForumArc || strings.HasPrefix(string(arc), cabForumArc+".") {
+		return fmt.Errorf("policy arc %s belongs to the CA/Browser Forum", arc)
+	}
+	return nil
+}
+
 // ReservedPolicy returns the CA/Browser Forum's identifier of a type and
 // generation (S/MIME BR §7.1.6.1), for declared authorities.
 func ReservedPolicy(t Type, g Generation) oid.OID {

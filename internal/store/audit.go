@@ -141,6 +141,11 @@ const (
 	ActDenied    = "order.refused"
 	ActAuthority = "authority.made"
 	ActCRL       = "crl.signed"
+
+	ActAuthorityRetired   = "authority.retired"   // no longer issues
+	ActAuthorityRequested = "authority.requested" // a key waits for its certificate
+	ActAuthorityCertified = "authority.certified" // by an authority
+	ActAuthorityRevoked   = "authority.revoked"   // its certificate
 )
 
 // Recorded is a certificate, and one of the entries about it.

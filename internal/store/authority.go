@@ -64,7 +64,8 @@ func (tx *Tx) InsertAuthority(a Authority) error {
 // RetireAuthority ends the issuing of the line's active key. ErrConflict: there
 // is none.
 func (tx *Tx) RetireAuthority(line string) error {
-	return tx.exec("retire authority", `UPDATE authorities SET state = 'retired' WHERE line = $1 AND state = 'active'`, line)
+	return tx.owe(ActAuthorityRetired, tx.exec("retire authority", `UPDATE authorities SET state = 'retired'
+		WHERE line = $1 AND state = 'active'`, line))
 }
 
 // Authorities lists all authorities, roots first, each line from its newest key

@@ -22,10 +22,10 @@ type AuthorityRequest struct {
 // InsertAuthorityRequest writes a new one. ErrConflict: one of that name or
 // generation waits already.
 func (tx *Tx) InsertAuthorityRequest(r AuthorityRequest) error {
-	return tx.exec("request of an authority", `INSERT INTO authority_requests
+	return tx.owe(ActAuthorityRequested, tx.exec("request of an authority", `INSERT INTO authority_requests
 		(id, name, line, generation, domains, types, key_uri, request, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-		r.ID, r.Name, r.Line, r.Generation, strings.Join(r.Domains, " "), strings.Join(r.Types, " "), r.KeyURI, r.Request, unix(r.Created))
+		r.ID, r.Name, r.Line, r.Generation, strings.Join(r.Domains, " "), strings.Join(r.Types, " "), r.KeyURI, r.Request, unix(r.Created)))
 }
 
 // AuthorityRequests lists those that wait.
@@ -62,10 +62,10 @@ type AuthorityCertificate struct {
 // InsertAuthorityCertificate writes a new one. ErrConflict: it is there already,
 // or its serial number is taken.
 func (tx *Tx) InsertAuthorityCertificate(c AuthorityCertificate) error {
-	return tx.exec("certificate of an authority", `INSERT INTO authority_certificates
+	return tx.owe(ActAuthorityCertified, tx.exec("certificate of an authority", `INSERT INTO authority_certificates
 		(id, issuer_id, serial, kind, certificate, sha256, not_after, issued_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
-		c.ID, c.IssuerID, c.Serial, c.Kind, c.Certificate, c.SHA256, unix(c.NotAfter), unix(c.Issued))
+		c.ID, c.IssuerID, c.Serial, c.Kind, c.Certificate, c.SHA256, unix(c.NotAfter), unix(c.Issued)))
 }
 
 // AuthorityCertificates lists them in the order of their making.
@@ -80,6 +80,6 @@ func (tx *Tx) AuthorityCertificates() ([]AuthorityCertificate, error) {
 // RevokeAuthorityCertificate marks one as revoked, once; the issuer's CRLs name
 // it from then on, see [Tx.EachRevocation].
 func (tx *Tx) RevokeAuthorityCertificate(issuerID string, serial []byte, at time.Time, reason int) error {
-	return tx.exec("revoke the certificate of an authority", `UPDATE authority_certificates SET revoked_at = $3, revoked_for = $4
-		WHERE issuer_id = $1 AND serial = $2 AND revoked_at IS NULL`, issuerID, serial, unix(at), reason)
+	return tx.owe(ActAuthorityRevoked, tx.exec("revoke the certificate of an authority", `UPDATE authority_certificates SET revoked_at = $3, revoked_for = $4
+		WHERE issuer_id = $1 AND serial = $2 AND revoked_at IS NULL`, issuerID, serial, unix(at), reason))
 }
