@@ -64,8 +64,13 @@ func (l Level) String() string {
 // Options say what to trust.
 type Options struct {
 	Anchors, Intermediates []*cert.Certificate
-	// Store has further anchors for signers, not for timestamps.
-	Store certpath.AnchorStore
+	// TimestampAnchors are further ones for timestamps, not for signers, and Store
+	// has further ones for signers, not for timestamps.
+	TimestampAnchors []*cert.Certificate
+	Store            certpath.AnchorStore
+	// Issuers, if not nil, is asked for certificates of authorities that are
+	// missing; see [certpath.Options].
+	Issuers func(leaf *cert.Certificate, known []*cert.Certificate) []*cert.Certificate
 	// Evidence is revocation information that the caller has, beside what the
 	// message brings; Fetcher, if not nil, gets more.
 	Evidence revocation.Evidence
@@ -90,9 +95,11 @@ const minBudget = 20
 func (o *Options) path(c *cert.Certificate, purpose certpath.Purpose, at time.Time, hints []*cert.Certificate, budget int) ([]*cert.Certificate, error) {
 	po := &certpath.Options{
 		Anchors: o.Anchors, Intermediates: append(append([]*cert.Certificate{}, o.Intermediates...), hints...),
-		At: at, Purpose: purpose, Budget: budget,
+		At: at, Purpose: purpose, Budget: budget, Issuers: o.Issuers,
 	}
-	if purpose != certpath.TimeStamping {
+	if purpose == certpath.TimeStamping {
+		po.Anchors = append(append([]*cert.Certificate{}, o.Anchors...), o.TimestampAnchors...)
+	} else {
 		po.Store = o.Store
 		po.KeyUsage = cert.KeyUsageDigitalSignature | cert.KeyUsageContentCommitment
 	}

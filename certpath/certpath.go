@@ -26,6 +26,8 @@
 package certpath
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
@@ -46,6 +48,8 @@ const (
 	maxSteps = 20000
 	// maxRefusals limits the paths that Options.Accept is asked about.
 	maxRefusals = 16
+	// maxIssuers is how often Options.Issuers is asked about one leaf.
+	maxIssuers = 4
 	// maxComparisons limits names times name constraints, all levels together.
 	maxComparisons = 1 << 20
 )
@@ -86,6 +90,11 @@ type Options struct {
 	// certificates of an authority may be revoked, and the other not.
 	Accept func(chain []*cert.Certificate) error
 
+	// Issuers, if set, is asked when no path leads to an anchor: what it returns
+	// for the leaf are further intermediates, which lend no trust either, one level
+	// of authorities at a time. Whoever made the leaf may choose where it looks.
+	Issuers func(leaf *cert.Certificate, known []*cert.Certificate) []*cert.Certificate
+
 	// The inputs of RFC 5280 §6.1.1 (c), (e), (f), (g). Policies is the set
 	// that the user accepts, any when empty; it decides only where an explicit
 	// policy is required, here or by an authority in the path.
@@ -110,6 +119,27 @@ type AnchorStore interface {
 // tells most: when there is a path with a single fault, that fault. Where every
 // valid path was refused by Options.Accept, err is what it said of the first.
 func Verify(leaf *cert.Certificate, o *Options) (chain []*cert.Certificate, err error) {
+	chain, err = newSearch(o).run(leaf)
+	if o.Issuers == nil {
+		return chain, err
+	}
+	with := *o
+	for range maxIssuers {
+		var missing *Error
+		if !errors.As(err, &missing) || missing.Reason != NoPath {
+			break
+		}
+		more := o.Issuers(leaf, slices.Concat(with.Intermediates, o.Anchors))
+		if len(more) == 0 {
+			break
+		}
+		with.Intermediates = slices.Concat(with.Intermediates, more)
+		chain, err = newSearch(&with).run(leaf)
+	}
+	return chain, err
+}
+
+func newSearch(o *Options) *search {
 	s := &search{
 		o: o, budget: o.Budget, intermediates: distinct(o.Intermediates), anchors: map[string][]*cert.Certificate{},
 		signatures: map[edge]*Error{}, candidates: map[*cert.Certificate][]candidate{},
@@ -117,5 +147,5 @@ func Verify(leaf *cert.Certificate, o *Options) (chain []*cert.Certificate, err 
 	if s.budget == 0 {
 		s.budget = DefaultBudget
 	}
-	return s.run(leaf)
+	return s
 }

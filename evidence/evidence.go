@@ -56,8 +56,13 @@ func (s *Source) content() io.Reader { return io.NewSectionReader(s.Content, 0, 
 type Options struct {
 	// Anchors are the roots that are trusted. Those in a record are not.
 	Anchors, Intermediates []*cert.Certificate
-	// Store has further anchors for signers, not for timestamps.
-	Store certpath.AnchorStore
+	// TimestampAnchors are further ones for timestamps, not for signers, and Store
+	// has further ones for signers, not for timestamps.
+	TimestampAnchors []*cert.Certificate
+	Store            certpath.AnchorStore
+	// Issuers, if not nil, is asked for certificates of authorities that are
+	// missing; see [certpath.Options].
+	Issuers func(leaf *cert.Certificate, known []*cert.Certificate) []*cert.Certificate
 	// CRLs are revocation lists; Revocation, if not nil, fetches more.
 	CRLs       []*cert.CRL
 	Revocation revocation.Fetcher
@@ -75,7 +80,7 @@ type Options struct {
 
 func (o *Options) cades(mail bool) cades.Options {
 	out := cades.Options{
-		Anchors: o.Anchors, Intermediates: o.Intermediates, Store: o.Store, At: o.At, Now: o.Now,
+		Anchors: o.Anchors, TimestampAnchors: o.TimestampAnchors, Intermediates: o.Intermediates, Store: o.Store, Issuers: o.Issuers, At: o.At, Now: o.Now,
 		Evidence: revocation.Evidence{CRLs: o.CRLs}, Fetcher: o.Revocation,
 	}
 	if !mail {
@@ -86,7 +91,7 @@ func (o *Options) cades(mail bool) cades.Options {
 
 func (o *Options) open(signature []byte) *smime.OpenOptions {
 	return &smime.OpenOptions{
-		Anchors: o.Anchors, Intermediates: o.Intermediates, Store: o.Store, CRLs: o.CRLs, Revocation: o.Revocation, At: o.At, Now: o.Now,
+		Anchors: o.Anchors, TimestampAnchors: o.TimestampAnchors, Intermediates: o.Intermediates, Store: o.Store, Issuers: o.Issuers, CRLs: o.CRLs, Revocation: o.Revocation, At: o.At, Now: o.Now,
 		From: o.From, DecodeHeader: o.DecodeHeader, Spool: o.Spool, Augmented: signature,
 	}
 }

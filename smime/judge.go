@@ -140,6 +140,7 @@ func (j *judge) addPath(f *finding, c *cert.Certificate, s *cms.SignedReader, pr
 		KeyUsage:      cert.KeyUsageDigitalSignature | cert.KeyUsageContentCommitment,
 		Budget:        j.budget(),
 		Known:         j.o.Known,
+		Issuers:       j.o.Issuers,
 	}
 	chain, err := certpath.Verify(c, o)
 	if reasonOf(err) == certpath.Expired && !stamped.IsZero() && stamped.Before(j.o.At) {

@@ -91,6 +91,7 @@ func (j *judge) encryptionPath(c *cert.Certificate, s *cms.SignedReader) []*cert
 		At:            j.o.At,
 		KeyUsage:      encipherment,
 		Budget:        j.budget(),
+		Issuers:       j.o.Issuers,
 	})
 	if err != nil {
 		return nil

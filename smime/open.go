@@ -22,6 +22,8 @@ type OpenOptions struct {
 	Keys []*cms.RecipientKey
 	// Anchors are the roots that are trusted; Intermediates are certificates that may help to lead there.
 	Anchors, Intermediates []*cert.Certificate
+	// TimestampAnchors are further roots that are trusted for timestamps and for nothing else.
+	TimestampAnchors []*cert.Certificate
 	// Store has further anchors for signers and those to whom is encrypted, not for timestamps.
 	Store certpath.AnchorStore
 	// Known, if not nil, remembers signatures on certificates from message to message; see [certpath.Known].
@@ -32,6 +34,8 @@ type OpenOptions struct {
 	// Revocation, if not nil, is asked to fetch what certificates name as their sources of revocation information: of those alone
 	// whose path ends at an anchor. A source that is asked and does not answer makes a signer revocation-unknown.
 	Revocation revocation.Fetcher
+	// Issuers, if not nil, is asked for certificates of authorities that are missing; see [certpath.Options].
+	Issuers func(leaf *cert.Certificate, known []*cert.Certificate) []*cert.Certificate
 	// At is the time for which the certificates are judged. It must be set.
 	At time.Time
 	// Now, if At is a time in the past, is the present: revocation information may be younger than At, and not than Now. The zero

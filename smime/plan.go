@@ -54,8 +54,13 @@ type Policy struct {
 	Anchors, Intermediates []*cert.Certificate
 	// Store has further anchors.
 	Store certpath.AnchorStore
-	// CRLs, if there are any, must say of each candidate that is not trusted already that it is not revoked.
-	CRLs []*cert.CRL
+	// CRLs, if there are any, must say of each candidate that is not trusted already that it is not revoked. Revocation, if not nil,
+	// is asked to fetch what such candidates name as their sources, once their path has ended at an anchor; a source that is asked
+	// must answer.
+	CRLs       []*cert.CRL
+	Revocation revocation.Fetcher
+	// Issuers, if not nil, is asked for certificates of authorities that are missing; see [certpath.Options].
+	Issuers func(leaf *cert.Certificate, known []*cert.Certificate) []*cert.Certificate
 	// Cipher, if not "", takes the place of the profile's choice.
 	Cipher cms.Cipher
 }
@@ -329,6 +334,7 @@ func (pl *planner) judgePath(c *Candidate) (PlanReason, string) {
 		Store:         pl.Store,
 		Intermediates: slices.Concat(pl.Intermediates, c.Chain),
 		At:            pl.At, KeyUsage: encipherment,
+		Issuers: pl.Issuers,
 	})
 	if err == nil {
 		return pl.judgeRevocation(chain)
@@ -342,17 +348,21 @@ func (pl *planner) judgePath(c *Candidate) (PlanReason, string) {
 	return PlanUntrusted, fmt.Sprintf("is not trusted (%v)", err)
 }
 
-// judgeRevocation asks the lists that the caller gave.
+// judgeRevocation asks the lists that the caller gave, and the sources that the certificates name.
 func (pl *planner) judgeRevocation(chain []*cert.Certificate) (PlanReason, string) {
-	if len(pl.CRLs) == 0 {
+	if len(pl.CRLs) == 0 && pl.Revocation == nil {
 		return "", ""
 	}
-	status, err := revocation.Check(chain, &revocation.Options{Evidence: revocation.Evidence{CRLs: pl.CRLs}, At: pl.At})
+	status, err := revocation.Check(chain, &revocation.Options{
+		Evidence: revocation.Evidence{CRLs: pl.CRLs, Certificates: pl.Intermediates}, Fetcher: pl.Revocation, At: pl.At,
+	})
 	switch {
-	case status == revocation.Good:
+	case status == revocation.Good, status == revocation.NotChecked && len(pl.CRLs) == 0:
 		return "", ""
 	case status == revocation.Revoked:
 		return PlanRevoked, fmt.Sprintf("is revoked (%v)", err)
+	case askedInVain(err):
+		return PlanRevoked, fmt.Sprintf("may be revoked (%v)", err)
 	}
 	return PlanRevoked, "may be revoked: none of the lists says that it is not"
 }

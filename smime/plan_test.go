@@ -222,6 +222,42 @@ func TestPlanRevocation(t *testing.T) {
 	}
 }
 
+// TestPlanAsksSources: the sources that a certificate from the address book names are asked once its path has ended at an anchor, and
+// must answer; one that was given by hand is nobody's business.
+func TestPlanAsksSources(t *testing.T) {
+	w := newWorld(t)
+	point := testca.Points(testca.Point{URIs: []string{"http://lists.example.com/a.crl"}})
+	bob, silent := w.ca.Leaf("bob@example.org", testca.P256, point), w.ca.Leaf("bob@example.org", testca.P256)
+	stranger := testca.NewRoot(t, "Other").Leaf("bob@example.org", testca.P256, point)
+	good := crls(t, w.ca.Issuing.CRL(nil))
+	revoked := crls(t, w.ca.Issuing.CRL([]testca.Revoked{{SerialNumber: bob.Certificate.Serial, RevocationTime: testca.Now.AddDate(0, 0, -1)}}))
+	for name, c := range map[string]struct {
+		who     *testca.Leaf
+		source  source
+		trusted bool
+		want    PlanReason
+		why     string
+		asked   int
+	}{
+		"good":          {bob, source{lists: good}, false, "", "", 1},
+		"revoked":       {bob, source{lists: revoked}, false, PlanRevoked, "is revoked", 1},
+		"no answer":     {bob, source{}, false, PlanRevoked, "no route to host", 1},
+		"no source":     {silent, source{lists: revoked}, false, "", "", 0},
+		"not trusted":   {stranger, source{lists: good}, false, PlanUntrusted, "", 0},
+		"given by hand": {bob, source{lists: revoked}, true, "", "", 0},
+	} {
+		o := w.policy("compat")
+		o.Revocation = &c.source
+		a := addressee("bob@example.org", nil, c.who)
+		a.Candidates[0].Trusted = c.trusted
+		plan := PlanFor([]Addressee{a}, o)
+		e := plan.Messages[0].Entries[0]
+		if plan.Complete != (c.want == "") || c.want != "" && e.Reasons[0] != c.want || !strings.Contains(e.Why, c.why) || c.source.asked != c.asked {
+			t.Errorf("%s: %+v, asked %d times", name, e, c.source.asked)
+		}
+	}
+}
+
 // TestPlanMessages: the sender has an entry in each message, once; a hidden recipient gets a message of their own, of which the others
 // know nothing.
 func TestPlanMessages(t *testing.T) {

@@ -17,7 +17,7 @@ func (j *judge) prove(r *cms.SignerResult, s *cms.SignedReader) *cades.Proof {
 		return &cades.Proof{}
 	}
 	p := cades.Prove(r, s, &cades.Options{
-		Anchors: j.o.Anchors, Intermediates: j.o.Intermediates, At: j.o.At, Now: j.o.Now,
+		Anchors: j.o.Anchors, TimestampAnchors: j.o.TimestampAnchors, Intermediates: j.o.Intermediates, At: j.o.At, Now: j.o.Now, Issuers: j.o.Issuers,
 		Evidence: revocation.Evidence{CRLs: j.o.CRLs}, Fetcher: j.o.Revocation, Budget: j.budget(),
 	})
 	for _, stamp := range append(append([]*cades.Stamp{}, p.Archive...), p.Timestamps...) {

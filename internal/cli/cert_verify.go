@@ -40,7 +40,7 @@ var certPurposes = map[string]struct {
 }
 
 func newCertVerifyCommand(p *program) *cobra.Command {
-	o := &certVerifyOptions{judge: judgeOptions{revocation: "off"}}
+	o := &certVerifyOptions{}
 	cmd := &cobra.Command{
 		Use:   "verify [--trust TA] [--intermediates FILE] [--crl FILE ...] [--purpose email|client-auth|any] [--policy OID ...] [--json] LEAF",
 		Short: "say whether a certificate leads to a trusted root",
@@ -50,7 +50,9 @@ and those that follow the first one in LEAF.
 
 With --crl, every certificate of the path must be covered by a fresh revocation list
 (RFC 5280 §6.3); if one is not, the answer is "revocation-unknown", which is no.
-Without --crl nothing is asked about revocation, and a note says so.
+With --revocation online the sources that the certificates name are asked, and must
+answer; one that names none stands in nobody's way. Without either nothing is asked
+about revocation, and a note says so.
 
 --policy names a certificate policy that you accept (any, if there is none). It
 decides where an explicit policy is required, by --explicit-policy or by an
@@ -121,10 +123,10 @@ func (p *program) runCertVerify(ctx context.Context, file string, o *certVerifyO
 		return err
 	}
 	q := &pathQuestion{
-		leaf: certs[0], crls: with.CRLs,
+		leaf: certs[0], crls: with.CRLs, asker: remembered(with.Revocation),
 		options: &certpath.Options{
 			Anchors: with.Anchors, Intermediates: append(with.Intermediates, certs[1:]...), At: with.At,
-			Store:   with.Store,
+			Store: with.Store, Issuers: with.Issuers,
 			Purpose: purpose.purpose, KeyUsage: purpose.usage,
 			Policies: policies, ExplicitPolicy: o.explicit, InhibitPolicyMapping: o.inhibitMapping, InhibitAnyPolicy: o.inhibitAny,
 		},
@@ -183,6 +185,7 @@ func readWhole(in *input) ([]byte, error) {
 type pathQuestion struct {
 	leaf    *cert.Certificate
 	crls    []*cert.CRL
+	asker   revocation.Fetcher // nil for nobody
 	options *certpath.Options
 
 	states map[*cert.Certificate]revocation.Status // of the path that was asked about last
@@ -190,7 +193,7 @@ type pathQuestion struct {
 }
 
 func (q *pathQuestion) ask() *certVerdict {
-	if len(q.crls) > 0 {
+	if len(q.crls) > 0 || q.asker != nil {
 		q.options.Accept = q.checkRevocation
 	}
 	v := &certVerdict{Status: smime.StatusValid, At: q.options.At.UTC(), Policies: []string{}, Chain: []chainLink{}, Warnings: []string{}}
@@ -206,8 +209,12 @@ func (q *pathQuestion) ask() *certVerdict {
 		}
 		v.Warnings = append(v.Warnings, certpath.Remarks(chain)...)
 	}
-	if len(q.crls) == 0 && err == nil {
+	switch {
+	case err != nil || len(q.crls) > 0:
+	case q.asker == nil:
 		v.Warnings = append(v.Warnings, "revocation was not checked: no revocation list was given")
+	case q.states[q.leaf] == revocation.NotChecked:
+		v.Warnings = append(v.Warnings, "revocation was not checked: the certificate names no source that could be asked")
 	}
 	for _, c := range chain {
 		v.Chain = append(v.Chain, chainLink{
@@ -218,8 +225,8 @@ func (q *pathQuestion) ask() *certVerdict {
 	return v
 }
 
-// checkRevocation asks about the path: each certificate below the anchor must be
-// covered (RFC 5280 §6.1.3 (a) (3)).
+// checkRevocation asks about the path: where lists are given, each certificate below
+// the anchor must be covered (RFC 5280 §6.1.3 (a) (3)).
 func (q *pathQuestion) checkRevocation(chain []*cert.Certificate) error {
 	states := map[*cert.Certificate]revocation.Status{}
 	var err error
@@ -236,7 +243,7 @@ func (q *pathQuestion) checkRevocation(chain []*cert.Certificate) error {
 func (q *pathQuestion) revocationOf(chain []*cert.Certificate) (revocation.Status, error) {
 	status, err := revocation.Check(chain, &revocation.Options{
 		Evidence: revocation.Evidence{CRLs: q.crls, Certificates: q.options.Intermediates},
-		At:       q.options.At, Every: true,
+		Fetcher:  q.asker, At: q.options.At, Every: len(q.crls) > 0,
 	})
 	var above *revocation.Error
 	if errors.As(err, &above) && above.Certificate != chain[0] {
@@ -246,6 +253,36 @@ func (q *pathQuestion) revocationOf(chain []*cert.Certificate) (revocation.Statu
 		return revocation.Good, err
 	}
 	return status, err
+}
+
+// rememberedSources asks about each certificate once: the question about a path comes
+// up again for every part of it.
+type rememberedSources struct {
+	revocation.Fetcher
+	got map[*cert.Certificate]fetchedEvidence
+}
+
+type fetchedEvidence struct {
+	revocation.Evidence
+	err error
+}
+
+func remembered(f revocation.Fetcher) revocation.Fetcher {
+	if f == nil {
+		return nil
+	}
+	return &rememberedSources{f, map[*cert.Certificate]fetchedEvidence{}}
+}
+
+// Fetch implements revocation.Fetcher.
+func (r *rememberedSources) Fetch(c, issuer *cert.Certificate, answers func(revocation.Evidence) bool) (revocation.Evidence, error) {
+	if got, asked := r.got[c]; asked {
+		answers(got.Evidence)
+		return got.Evidence, got.err
+	}
+	e, err := r.Fetcher.Fetch(c, issuer, answers)
+	r.got[c] = fetchedEvidence{e, err}
+	return e, err
 }
 
 // refuse says why not.

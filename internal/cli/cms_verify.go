@@ -22,7 +22,7 @@ type cmsVerifyOptions struct {
 }
 
 func newCMSVerifyCommand(p *program) *cobra.Command {
-	o := &cmsVerifyOptions{judge: judgeOptions{revocation: "off"}}
+	o := &cmsVerifyOptions{}
 	cmd := &cobra.Command{
 		Use:   "verify [--content FILE] [--trust ROOTS | --no-trust] [-o FILE] [--json] [FILE]",
 		Short: "say who signed a file, and whether that is worth something",

@@ -55,28 +55,21 @@ func (p *program) runDecrypt(ctx context.Context, file string, o *decryptOptions
 	if err != nil {
 		return err
 	}
-	in, err := p.openInput(ctx, file)
+	m, err := p.openMail(ctx, file, &smime.OpenOptions{
+		Keys: keys, At: p.env.Now(), Profile: chosen,
+		Spool: func() (smime.Spool, error) { return newSpool(), nil },
+	})
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	oo := &smime.OpenOptions{
-		Keys: keys, At: p.env.Now(), Profile: chosen,
-		Spool: func() (smime.Spool, error) { return newSpool(), nil },
-	}
-	m, closed := smime.Open(in, in.size, oo)
-	switch {
-	case m == nil:
-		return fmt.Errorf("%s: %w", in.name, closed)
-	case closed != nil:
-		return errors.Join(answer(in, m, closed, oo), m.Close())
-	}
 	defer m.Close()
 	switch {
+	case m.closed != nil:
+		return m.answer()
 	case !m.Verdict.Encrypted:
-		return no(fmt.Errorf("%s: it is not encrypted", in.name), "open and verify take it as it is")
+		return no(fmt.Errorf("%s: it is not encrypted", m.in.name), "open and verify take it as it is")
 	case m.Verdict.Verdict == smime.Invalid && !o.force:
-		return no(fmt.Errorf("%s: decrypted; %s", in.name, headline(m.Verdict)), "open says more; --force writes the content all the same")
+		return no(fmt.Errorf("%s: decrypted; %s", m.in.name, headline(m.Verdict)), "open says more; --force writes the content all the same")
 	}
-	return p.writeContent(o.output, in, m, o.text)
+	return p.writeContent(o.output, m, o.text)
 }

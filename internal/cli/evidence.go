@@ -65,7 +65,6 @@ technical evidence, not a qualified signature.`,
 	o.judge.addTrustFlags(cmd)
 	cmd.Flags().Lookup("at").Hidden = true
 	f.StringVar(&o.judge.at, "as-of", "", "judge as of this `TIME`, like 2040-01-01T00:00:00Z (default now)")
-	f.StringVar(&o.judge.revocation, "revocation", "off", "`online` asks the OCSP responders and fetches the CRLs that trusted certificates name; off asks nobody")
 	f.StringVar(&o.judge.from, "from", "", "the `ADDR` that the mail must be from; stands in for a missing From")
 	f.BoolVar(&o.judge.asJSON, "json", false, "print what was found as one JSON object")
 	f.StringVar(&o.origin, "key-origin", "", "`TEXT` for the record that says where the signer's key was made")
@@ -98,7 +97,8 @@ func (p *program) runEvidence(ctx context.Context, file string, o *evidenceOptio
 		return err
 	}
 	options := evidence.Options{
-		Anchors: oo.Anchors, Intermediates: oo.Intermediates, Store: oo.Store, CRLs: oo.CRLs, Revocation: oo.Revocation, At: oo.At, Now: oo.Now,
+		Anchors: oo.Anchors, TimestampAnchors: oo.TimestampAnchors, Intermediates: oo.Intermediates, Store: oo.Store,
+		CRLs: oo.CRLs, Revocation: oo.Revocation, Issuers: oo.Issuers, At: oo.At, Now: oo.Now,
 		From: oo.From, DecodeHeader: oo.DecodeHeader, Spool: oo.Spool, KeyOrigin: p.keyOrigin(o.origin),
 	}
 	in, err := p.openInput(ctx, file)

@@ -32,6 +32,7 @@ type gitOptions struct {
 	user                  string
 	verify                bool
 	statusFD              int
+	gitSettings
 }
 
 func newGitCommand(p *program) *cobra.Command {
@@ -51,13 +52,29 @@ a certificate in the key store. The passphrase comes from MAILSEAL_PASSPHRASE or
 asked for at the terminal.
 
 Trusted are the roots in $MAILSEAL_HOME/trust alone: a commit is held to no address,
-and from the public authorities anybody can get a certificate.`,
+and from the public authorities anybody can get a certificate.
+
+What git does not say comes from its configuration, or from the flags in a script of
+your own that stands in gpg.x509.program:
+
+  git config mailseal.timestamp http://tsa.example.com/tsr   stamp what is signed
+  git config mailseal.revocation online                      ask whether a certificate is revoked
+  git config mailseal.crl ~/issuing.crl                      a revocation list; may be there several times
+
+A commit is judged today: one by a certificate that has ended since counts as expired,
+unless a timestamp proves that it was signed before. The roots of timestamp authorities
+go into $MAILSEAL_HOME/trust/timestamps, where they are trusted for nothing else.`,
 		Example: `  git commit -S -m 'a signed commit'
   git tag -s v1.0 -m 'a signed tag'
   git verify-commit HEAD`,
 		GroupID: groupMail,
 		Args:    cobra.ArbitraryArgs,
-		RunE:    func(cmd *cobra.Command, args []string) error { return p.runGit(cmd.Context(), args, o) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.gitSettings.configure(cmd.Context(), p, cmd.Flags().Changed); err != nil {
+				return err
+			}
+			return p.runGit(cmd.Context(), args, o)
+		},
 	}
 	f := cmd.Flags()
 	f.IntVar(&o.statusFD, "status-fd", 2, "write status lines for git to standard output (`1`) or standard error (2)")
@@ -66,6 +83,7 @@ and from the public authorities anybody can get a certificate.`,
 	f.BoolVarP(&o.armor, "armor", "a", false, "write the signature as text")
 	f.StringVarP(&o.user, "local-user", "u", "", "`ID` to sign as")
 	f.BoolVar(&o.verify, "verify", false, "verify the signature in the first file over the content in the second")
+	o.gitSettings.addFlags(cmd)
 	return cmd
 }
 
@@ -80,7 +98,7 @@ func (p *program) runGit(ctx context.Context, args []string, o *gitOptions) erro
 	}
 	switch {
 	case o.verify && !o.sign && !o.detached:
-		return p.gitVerify(ctx, args, status)
+		return p.gitVerify(ctx, args, status, &o.gitSettings)
 	case o.verify:
 		return usage(errors.New("--verify and -bs exclude each other"), "leave one out")
 	case !o.detached || !o.armor:
@@ -88,7 +106,7 @@ func (p *program) runGit(ctx context.Context, args []string, o *gitOptions) erro
 	case len(args) > 0:
 		return usage(fmt.Errorf("what is signed comes from standard input, not from %q", args[0]), "run: mailseal git --help")
 	}
-	return p.gitSign(ctx, status, o.user)
+	return p.gitSign(ctx, status, o.user, o.timestamp)
 }
 
 // armorLabel is what gpgsm writes and git looks for at the end of a tag.
@@ -96,7 +114,12 @@ const armorLabel = "SIGNED MESSAGE"
 
 // gitSign signs standard input. The signature is read back before git gets it: what
 // it stores in a commit stays there.
-func (p *program) gitSign(ctx context.Context, status statusLines, user string) error {
+func (p *program) gitSign(ctx context.Context, status statusLines, user, authority string) error {
+	so := &cms.SignOptions{Detached: true, Time: p.env.Now()}
+	var err error
+	if so.Timestamp, err = timestampClient(ctx, authority); err != nil {
+		return err
+	}
 	signer, err := p.gitSigner(user)
 	if err != nil {
 		return err
@@ -107,7 +130,6 @@ func (p *program) gitSign(ctx context.Context, status statusLines, user string) 
 	}
 	defer in.Close()
 	var der bytes.Buffer
-	so := &cms.SignOptions{Detached: true, Time: p.env.Now()}
 	err = fill(&der, io.NewSectionReader(in, 0, in.size), in.size, func(dst io.Writer, _ int64) (io.WriteCloser, error) {
 		return cms.Sign(dst, []*cms.Signer{signer}, so)
 	})
@@ -133,11 +155,11 @@ func (p *program) gitSign(ctx context.Context, status statusLines, user string) 
 
 // gitVerify verifies the signature in the first file over the content in the second,
 // or standard input.
-func (p *program) gitVerify(ctx context.Context, files []string, status statusLines) error {
+func (p *program) gitVerify(ctx context.Context, files []string, status statusLines, settings *gitSettings) error {
 	if len(files) != 2 {
 		return usage(errors.New("--verify takes the file of the signature, and that of the content or -"), "run: mailseal git --help")
 	}
-	judge := judgeOptions{revocation: "off"}
+	judge := judgeOptions{crls: settings.crls, online: settings.online}
 	oo, err := judge.resolve(p)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 
+	"github.com/mailseal/mailseal/certpath"
 	"github.com/mailseal/mailseal/identity"
 	"github.com/mailseal/mailseal/internal/inspect"
 	"github.com/mailseal/mailseal/internal/mailbox"
@@ -71,7 +72,7 @@ func (p *program) learnAll(l *smime.Learned, trustGiven bool) error {
 			Address: address, Certificate: s.Encryption, Capabilities: s.Capabilities, Signed: s.SigningTime, Learned: p.env.Now(),
 			Chain: s.EncryptionChain[1:],
 		}
-		if trustGiven {
+		if trustGiven && !p.trustedAnyway(c) {
 			c.Anchor = s.EncryptionChain[len(s.EncryptionChain)-1]
 		}
 		change, err := book.Learn(c)
@@ -79,9 +80,24 @@ func (p *program) learnAll(l *smime.Learned, trustGiven bool) error {
 			return err
 		}
 		p.sayLearned(change, c)
+		if c.Anchor != nil && (change == identity.Added || change == identity.Renewed) {
+			p.say("mailseal: for %s alone the root of --trust counts from now on: %s", inspect.Visible(address.String()), inspect.Visible(c.Anchor.Subject.String()))
+			p.say("mailseal: hint: if it was for this once: mailseal book remove %s, and --no-learn", inspect.Visible(address.String()))
+		}
 		return nil // who signs twice has one key to be answered with
 	}
 	return nil
+}
+
+// trustedAnyway tells whether a certificate leads to a root that is trusted without
+// --trust: then the contact needs none of its own.
+func (p *program) trustedAnyway(c *identity.Contact) bool {
+	own, store, err := p.trustAnchors(nil)
+	if err != nil {
+		return false
+	}
+	_, err = certpath.Verify(c.Certificate, &certpath.Options{Anchors: own, Store: store, Intermediates: c.Chain, At: p.env.Now()})
+	return err == nil
 }
 
 func (p *program) sayLearned(change identity.Change, c *identity.Contact) {

@@ -216,6 +216,127 @@ func TestOnlineOCSP(t *testing.T) {
 	o.want(v, exit, smime.Valid, smime.StatusValid, true)
 }
 
+// run runs a command and returns what it says.
+func (o *online) run(args ...string) (stdout, stderr string, exit int) {
+	o.t.Helper()
+	for i, a := range args {
+		if _, err := os.Stat(filepath.Join(o.dir, a)); err == nil && a != "" {
+			args[i] = filepath.Join(o.dir, a)
+		}
+	}
+	var out, errs bytes.Buffer
+	exit = cli.Run(context.Background(), args, strings.NewReader(""), &out, &errs, cli.Environment{
+		LookupEnv: func(key string) (string, bool) { return filepath.Join(o.dir, "home"), key == "MAILSEAL_HOME" },
+		ConfigDir: os.UserConfigDir, Now: func() time.Time { return o.now }, Loopback: true,
+	})
+	return out.String(), errs.String(), exit
+}
+
+// TestOnlineEverywhere: what judges certificates asks their sources where it is told
+// to, and nobody where it is not.
+func TestOnlineEverywhere(t *testing.T) {
+	o := newOnline(t)
+	source := testca.Points(testca.Point{URIs: []string{o.crls + "/a.crl"}})
+	revoked := o.mail("revoked.eml", o.ca.Issuing, source)
+	bob := o.ca.Leaf("bob@example.com", testca.P256, o.alive(), source)
+	o.publish(revoked, bob)
+	for name, leaf := range map[string]*testca.Leaf{"alice.pem": revoked, "bob.pem": bob} {
+		key, err := x509.MarshalPKCS8PrivateKey(leaf.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, o.dir, name, append(append(leaf.Certificate.PEM(), o.ca.Issuing.Certificate.PEM()...), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...))
+	}
+	put(t, o.dir, "leaf.pem", append(revoked.Certificate.PEM(), o.ca.Issuing.Certificate.PEM()...))
+	put(t, o.dir, "plain.eml", []byte("From: alice@example.com\r\nTo: bob@example.com\r\n\r\nHello.\r\n"))
+	sign := func(args ...string) {
+		t.Helper()
+		if _, stderr, exit := o.run(args...); exit != 0 {
+			t.Fatalf("%v: %s", args, stderr)
+		}
+	}
+	sign("cms", "sign", "--as", "alice.pem", "-o", filepath.Join(o.dir, "file.p7m"), "revoked.eml")
+	sign("sign", "--as", "alice.pem", "--request-receipt", "-o", filepath.Join(o.dir, "asking.eml"), "plain.eml")
+	sign("receipt", "make", "--as", "bob.pem", "--trust", "root.pem", "-o", filepath.Join(o.dir, "receipt.eml"), "asking.eml")
+	for _, line := range []string{
+		"verify --no-learn --trust root.pem revoked.eml",
+		"cms verify --trust root.pem file.p7m",
+		"cert verify --trust root.pem leaf.pem",
+		"receipt make --as bob.pem --trust root.pem -o /dev/null asking.eml",
+		"receipt verify --trust root.pem --original asking.eml receipt.eml",
+		"evidence --trust root.pem -o /dev/null revoked.eml",
+		"encrypt --plan --trust root.pem --to leaf.pem plain.eml",
+	} {
+		args := strings.Fields(line)
+		if err := os.RemoveAll(filepath.Join(o.dir, "home", "revocation")); err != nil {
+			t.Fatal(err)
+		}
+		before := o.hits.Load()
+		if stdout, stderr, exit := o.run(args...); exit != 0 || o.hits.Load() != before {
+			t.Errorf("%s: exit %d, %d requests: %s%s", line, exit, o.hits.Load()-before, stdout, stderr)
+		}
+		if stdout, stderr, exit := o.run(append(args, "--revocation", "online")...); exit != 1 || o.hits.Load() == before || !strings.Contains(stdout+stderr, "revoked") {
+			t.Errorf("%s, online: exit %d, %d requests: %s%s", line, exit, o.hits.Load()-before, stdout, stderr)
+		}
+	}
+	if stdout, _, exit := o.run("cert", "verify", "--trust", "root.pem", "--revocation", "online", "--json", "leaf.pem"); exit != 1 || !strings.Contains(stdout, `"status": "revoked"`) {
+		t.Errorf("exit %d, %s", exit, stdout)
+	}
+	// One that names no source is said to name none.
+	put(t, o.dir, "silent.pem", append(o.ca.Leaf("bob@example.com", testca.P256, o.alive()).Certificate.PEM(), o.ca.Issuing.Certificate.PEM()...))
+	if stdout, _, exit := o.run("cert", "verify", "--trust", "root.pem", "--revocation", "online", "silent.pem"); exit != 0 || !strings.Contains(stdout, "names no source") {
+		t.Errorf("exit %d, %s", exit, stdout)
+	}
+}
+
+// TestFetchIssuers: a missing authority is fetched where somebody asks for it, and that
+// is said.
+func TestFetchIssuers(t *testing.T) {
+	o := newOnline(t)
+	o.list.Store(o.ca.Issuing.Certificate.Raw)
+	leaf := o.ca.Issuing.Leaf("alice@example.com", testca.P256, o.alive(), func(c *x509.Certificate) { c.IssuingCertificateURL = []string{o.crls + "/issuing.cer"} })
+	text := "From: alice@example.com\r\nDate: " + o.now.Format(time.RFC1123Z) + "\r\n\r\nHello.\r\n"
+	var b bytes.Buffer
+	if err := smime.Sign(&b, strings.NewReader(text), int64(len(text)), &smime.SignOptions{
+		Signers: []*cms.Signer{{Key: leaf.Signer(), Certificate: leaf.Certificate}}, Time: o.now,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	put(t, o.dir, "alone.eml", b.Bytes())
+	put(t, o.dir, "leaf.pem", leaf.Certificate.PEM())
+	for _, line := range []string{
+		"verify --no-learn --trust root.pem alone.eml",
+		"evidence --trust root.pem -o /dev/null alone.eml",
+		"cert verify --trust root.pem leaf.pem",
+		"encrypt --plan --trust root.pem --to leaf.pem alone.eml",
+	} {
+		args := strings.Fields(line)
+		if err := os.RemoveAll(filepath.Join(o.dir, "home", "revocation")); err != nil {
+			t.Fatal(err)
+		}
+		before := o.hits.Load()
+		if stdout, stderr, exit := o.run(append(args, "--revocation", "online")...); exit != 1 || o.hits.Load() != before {
+			t.Errorf("%s: exit %d, %d requests: %s%s", line, exit, o.hits.Load()-before, stdout, stderr)
+		}
+		stdout, stderr, exit := o.run(append(args, "--fetch-issuers")...)
+		if exit != 0 || o.hits.Load() != before+1 || strings.Count(stderr, "fetched the certificate of") != 1 {
+			t.Errorf("%s, on request: exit %d, %d requests: %s%s", line, exit, o.hits.Load()-before, stdout, stderr)
+		}
+	}
+	// The record has what was fetched.
+	if _, stderr, exit := o.run("evidence", "--trust", "root.pem", "--fetch-issuers", "-o", filepath.Join(o.dir, "alone.zip"), "alone.eml"); exit != 0 {
+		t.Fatal(stderr)
+	}
+	// What comes is of another authority: the mail stays untrusted.
+	if err := os.RemoveAll(filepath.Join(o.dir, "home", "revocation")); err != nil {
+		t.Fatal(err)
+	}
+	o.list.Store(testca.NewRoot(t, "Stranger", o.alive()).Certificate.Raw)
+	if _, stderr, exit := o.run("verify", "--trust", "root.pem", "--fetch-issuers", "alone.eml"); exit != 1 || !strings.Contains(stderr, "could not be fetched") {
+		t.Errorf("exit %d: %s", exit, stderr)
+	}
+}
+
 // TestOnlineLists: lists are fetched, and only of certificates that are
 // trusted, and only if somebody asks for it.
 func TestOnlineLists(t *testing.T) {

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -59,20 +58,15 @@ func (p *program) runOpen(ctx context.Context, file string, o *openOptions) erro
 	if oo.Keys, err = p.decryptionKeys(o.as, &o.pass); err != nil {
 		return err
 	}
-	in, err := p.openInput(ctx, file)
+	m, err := p.openMail(ctx, file, oo)
 	if err != nil {
 		return err
-	}
-	defer in.Close()
-	m, closed := smime.Open(in, in.size, oo)
-	if m == nil {
-		return fmt.Errorf("%s: %w", in.name, closed)
 	}
 	defer m.Close()
 	refused := m.Verdict.Verdict == smime.Invalid && !o.force
 	// With --json standard output is the verdict's.
-	if closed == nil && !refused && (!o.judge.asJSON || o.output != "") {
-		if err := p.writeContent(o.output, in, m, o.text); err != nil {
+	if m.closed == nil && !refused && (!o.judge.asJSON || o.output != "") {
+		if err := p.writeContent(o.output, m, o.text); err != nil {
 			return err
 		}
 	}
@@ -80,12 +74,12 @@ func (p *program) runOpen(ctx context.Context, file string, o *openOptions) erro
 	if o.judge.asJSON {
 		to = p.stdout
 	}
-	if err := p.printVerdict(to, m, o.judge.asJSON); err != nil {
+	if err := p.printVerdict(to, m.Message, o.judge.asJSON); err != nil {
 		return err
 	}
-	p.learn(m, &o.judge)
-	if closed == nil && refused {
+	p.learn(m.Message, &o.judge)
+	if m.closed == nil && refused {
 		p.say("mailseal: the content was not written; --force writes it all the same")
 	}
-	return answer(in, m, closed, oo)
+	return m.answer()
 }

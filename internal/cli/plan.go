@@ -26,6 +26,7 @@ type planOptions struct {
 	trust         []string
 	intermediates []string
 	crls          []string
+	online        onlineOptions
 	show          bool
 	asJSON        bool
 }
@@ -38,6 +39,7 @@ func (o *planOptions) addFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.trust, "trust", nil, "`FILE` of trusted roots; every certificate, also one in a file, must lead to one of them (may be repeated)")
 	f.StringArrayVar(&o.intermediates, "intermediates", nil, "`FILE` of further certificates for the path (may be repeated)")
 	f.StringArrayVar(&o.crls, "crl", nil, "`FILE` of a certificate revocation list, for certificates from the address book and with --trust for all (may be repeated)")
+	o.online.addFlags(cmd)
 	f.BoolVar(&o.show, "plan", false, "say who could read the mail, by which key, and who not and why; write nothing")
 	f.BoolVar(&o.asJSON, "json", false, "with --plan, print one JSON object")
 	addProfileFlag(cmd, &o.profile, "for algorithms")
@@ -88,6 +90,9 @@ func (o *planOptions) resolve(p *program) (*plannable, error) {
 	}
 	if policy.CRLs, err = readCRLs(o.crls); err != nil {
 		return nil, fmt.Errorf("revocation lists: %w", err)
+	}
+	if policy.Revocation, policy.Issuers, err = o.online.sources(p); err != nil {
+		return nil, err
 	}
 	policy.Profile, policy.Cipher = chosen, cipher
 	pl := &plannable{addressees, policy}

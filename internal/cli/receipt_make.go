@@ -21,7 +21,7 @@ type receiptMakeOptions struct {
 func newReceiptMakeCommand(p *program) *cobra.Command {
 	o := &receiptMakeOptions{pass: passphraseSource{p: p}}
 	cmd := &cobra.Command{
-		Use:   "make --as ID [--bare] [--trust ROOTS] [-o FILE] [FILE]",
+		Use:   "make --as ID [--bare] [--trust ROOTS] [--revocation online] [-o FILE] [FILE]",
 		Short: "make the receipt that a mail asks for",
 		Long: `Open a mail and, if it is valid and asks you for a signed receipt, write one: a mail to
 those whom it names, signed by you. Nothing is sent.`,
@@ -38,7 +38,6 @@ those whom it names, signed by you. Nothing is sent.`,
 }
 
 func (p *program) runReceiptMake(ctx context.Context, file string, o *receiptMakeOptions) error {
-	o.judge.revocation = "off"
 	oo, err := o.judge.resolve(p)
 	if err != nil {
 		return err
@@ -50,32 +49,30 @@ func (p *program) runReceiptMake(ctx context.Context, file string, o *receiptMak
 	if oo.Keys, err = p.decryptionKeys(o.as, &o.pass); err != nil {
 		return err
 	}
-	in, err := p.openInput(ctx, file)
+	m, err := p.openMail(ctx, file, oo)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	m, closed := smime.Open(in, in.size, oo)
-	if m == nil {
-		return fmt.Errorf("%s: %w", in.name, closed)
-	}
 	defer m.Close()
-	if closed != nil {
-		return answer(in, m, closed, oo)
+	switch {
+	case m.closed != nil:
+		return m.answer()
+	case m.Verdict.Verdict != smime.Valid:
+		return no(fmt.Errorf("%s: no receipt: %s", m.in.name, headline(m.Verdict)), "see what may be believed about it: mailseal open")
 	}
-	out, err := p.createOutput(o.output, modePublic, in)
+	out, err := p.createOutput(o.output, modePublic, m.in)
 	if err != nil {
 		return err
 	}
 	defer out.discard()
 	so := &smime.SignOptions{Signers: signers, Time: p.env.Now()}
 	if named := certpath.Mailboxes(signers[0].Certificate); o.bare || len(named) == 0 {
-		err = smime.MakeReceipt(out, m, so)
+		err = smime.MakeReceipt(out, m.Message, so)
 	} else {
-		err = smime.MailReceipt(out, m, named[0].String(), so)
+		err = smime.MailReceipt(out, m.Message, named[0].String(), so)
 	}
 	if err != nil {
-		return noReceipt(in.name, err)
+		return noReceipt(m.in.name, err)
 	}
 	return out.commit()
 }

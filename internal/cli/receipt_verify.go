@@ -49,27 +49,22 @@ func (p *program) runReceiptVerify(ctx context.Context, file string, o *receiptV
 	if oo.Keys, err = p.decryptionKeys(o.as, &o.pass); err != nil {
 		return err
 	}
-	sent, err := p.openInput(ctx, o.original)
+	originally := *oo
+	originally.From = "" // --from is about the receipt
+	original, err := p.openMail(ctx, o.original, &originally)
 	if err != nil {
 		return err
 	}
-	defer sent.Close()
-	originally := *oo
-	originally.From = "" // --from is about the receipt
-	original, closed := smime.Open(sent, sent.size, &originally)
-	if original == nil {
-		return fmt.Errorf("%s: %w", sent.name, closed)
-	}
 	defer original.Close()
-	if closed != nil {
-		return answer(sent, original, closed, oo)
+	if original.closed != nil {
+		return original.answer()
 	}
 	in, err := p.openInput(ctx, file)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	v, err := smime.VerifyReceipt(in, in.size, original, oo)
+	v, err := smime.VerifyReceipt(in, in.size, original.Message, oo)
 	switch {
 	case errors.Is(err, smime.ErrNoKey), errors.Is(err, smime.ErrDecrypt):
 		return no(fmt.Errorf("%s: %w", in.name, err), "open it with the identity that it was encrypted to: --as ID")

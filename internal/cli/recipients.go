@@ -56,7 +56,7 @@ func (p *program) policy(to []smime.Addressee, trust, intermediates []string) (*
 	if o.Anchors, o.Store, err = p.trustAnchors(trust); err != nil {
 		return nil, fmt.Errorf("trusted roots: %w", err)
 	}
-	if o.Intermediates, err = readCertificates(intermediates); err != nil {
+	if o.Intermediates, err = readIntermediates(intermediates); err != nil {
 		return nil, fmt.Errorf("intermediates: %w", err)
 	}
 	return o, nil

@@ -25,7 +25,7 @@ func japaneseTongue(t *testing.T) *tongue {
 // spoken are the files whose sentences a verdict may print. Those that make
 // messages, and print errors to who made them, are left out.
 var spoken = []string{
-	"verdict.go", "sheet.go", "cms_verify.go", "cert_verify.go", "verify.go", "open.go", "learn.go", "receipt_verify.go",
+	"verdict.go", "sheet.go", "cms_verify.go", "cert_verify.go", "verify.go", "opened.go", "open.go", "online.go", "learn.go", "receipt_verify.go",
 	"../../smime/*.go", "../../certpath/*.go", "../../revocation/*.go",
 	"../../cms/cms.go", "../../cms/signerinfo.go", "../../cms/signingcertificate.go",
 	"../../internal/signature/signature.go", "../../internal/signature/pss.go", "../../internal/entity/header.go",

@@ -37,6 +37,23 @@ func (p *program) trustAnchors(files []string) ([]*cert.Certificate, certpath.An
 	return own, list, err
 }
 
+// timestampAnchors are the roots that are trusted for timestamps alone: those of the
+// files, and without --trust those in the person's home.
+func (p *program) timestampAnchors(trust, files []string) ([]*cert.Certificate, error) {
+	if len(trust) == 0 {
+		dir, err := p.trustFolder()
+		if err != nil {
+			return nil, err
+		}
+		own, err := pemFiles(filepath.Join(dir, "timestamps"))
+		if err != nil {
+			return nil, err
+		}
+		files = slices.Concat(files, own)
+	}
+	return readCertificates(files)
+}
+
 func (p *program) trustFolder() (string, error) {
 	home, err := p.home()
 	if err != nil {
@@ -73,30 +90,29 @@ func (p *program) trustRoot(root *cert.Certificate) (string, error) {
 	return path, writeFile(path, root.PEM(), modePublic)
 }
 
-// readIntermediates is readCertificates for files that may be empty: a program that
-// has no intermediates to offer may still name the file where they would be.
+// readIntermediates is readCertificates for files that may be empty, also /dev/null
+// and pipes: a program that has no intermediates to offer may still name the place
+// where they would be.
 func readIntermediates(files []string) ([]*cert.Certificate, error) {
-	full := slices.DeleteFunc(slices.Clone(files), func(file string) bool {
-		info, err := os.Stat(file)
-		return err == nil && info.Mode().IsRegular() && info.Size() == 0
-	})
-	return readCertificates(full)
+	return readBundles(files, true)
 }
 
 // readCertificates reads every certificate of every file.
-func readCertificates(files []string) ([]*cert.Certificate, error) {
+func readCertificates(files []string) ([]*cert.Certificate, error) { return readBundles(files, false) }
+
+func readBundles(files []string, mayBeEmpty bool) ([]*cert.Certificate, error) {
 	var all []*cert.Certificate
 	for _, file := range files {
 		data, err := readSmall(file)
 		if err != nil {
 			return nil, err
 		}
+		if mayBeEmpty && len(data) == 0 {
+			continue
+		}
 		certs, err := cert.ParseAll(data)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		if len(certs) == 0 {
-			return nil, fmt.Errorf("%s: holds no certificate", file)
 		}
 		all = append(all, certs...)
 	}

@@ -20,8 +20,9 @@ type judgeOptions struct {
 	trust         []string
 	intermediates []string
 	crls          []string
+	timestamps    []string
 	at            string
-	revocation    string
+	online        onlineOptions
 	from          string
 	profile       string
 	asJSON        bool
@@ -31,7 +32,6 @@ type judgeOptions struct {
 func (o *judgeOptions) addFlags(cmd *cobra.Command) {
 	o.addTrustFlags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.revocation, "revocation", "off", "`online` asks the OCSP responders and fetches the CRLs that trusted certificates name; off asks nobody")
 	f.StringVar(&o.from, "from", "", "the `ADDR` that the mail must be from; stands in for a missing From")
 	f.BoolVar(&o.asJSON, "json", false, "print the verdict as one JSON object")
 	f.BoolVar(&o.noLearn, "no-learn", false, "keep nothing of a valid mail's signer in the address book")
@@ -44,12 +44,14 @@ func (o *judgeOptions) addTrustFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.trust, "trust", nil, "`FILE` of trusted roots, instead of Mozilla's for mail and those in $MAILSEAL_HOME/trust (may be repeated)")
 	f.StringArrayVar(&o.intermediates, "intermediates", nil, "`FILE` of further certificates for the path (may be repeated)")
 	f.StringArrayVar(&o.crls, "crl", nil, "`FILE` of a certificate revocation list (may be repeated)")
+	f.StringArrayVar(&o.timestamps, "trust-timestamps", nil, "`FILE` of roots that are trusted for timestamps and nothing else, beside those of --trust and in $MAILSEAL_HOME/trust/timestamps (may be repeated)")
+	o.online.addFlags(cmd)
 	f.StringVar(&o.at, "at", "", "judge as of this `TIME`, like 2026-11-23T14:00:00Z (default now)")
 }
 
 // resolve reads every file that the flags name.
 func (o *judgeOptions) resolve(p *program) (*smime.OpenOptions, error) {
-	online, err := p.fetcher(o.revocation)
+	asker, issuers, err := o.online.sources(p)
 	if err != nil {
 		return nil, err
 	}
@@ -69,11 +71,14 @@ func (o *judgeOptions) resolve(p *program) (*smime.OpenOptions, error) {
 		return nil, err
 	}
 	options := &smime.OpenOptions{
-		Revocation: online, At: at, Now: p.env.Now(), From: o.from, Profile: chosen, DecodeHeader: charset.DecodeHeader,
+		Revocation: asker, Issuers: issuers, At: at, Now: p.env.Now(), From: o.from, Profile: chosen, DecodeHeader: charset.DecodeHeader,
 		Spool: func() (smime.Spool, error) { return newSpool(), nil },
 	}
 	options.Anchors, options.Store, err = p.trustAnchors(o.trust)
 	if err != nil {
+		return nil, fmt.Errorf("trusted roots: %w", err)
+	}
+	if options.TimestampAnchors, err = p.timestampAnchors(o.trust, o.timestamps); err != nil {
 		return nil, fmt.Errorf("trusted roots: %w", err)
 	}
 	if options.Intermediates, err = readIntermediates(o.intermediates); err != nil {
@@ -130,41 +135,36 @@ func (p *program) runVerify(ctx context.Context, file string, o *verifyOptions) 
 	if err != nil {
 		return err
 	}
-	in, err := p.openInput(ctx, file)
+	m, err := p.openMail(ctx, file, oo)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	m, closed := smime.Open(in, in.size, oo)
-	if m == nil {
-		return fmt.Errorf("%s: %w", in.name, closed)
-	}
 	defer m.Close()
 	if o.content != "" && m.Verdict.Verdict == smime.Valid {
-		if err := p.writeContent(o.content, in, m, false); err != nil {
+		if err := p.writeContent(o.content, m, false); err != nil {
 			return err
 		}
 	}
 	if o.certificates != "" && m.Learned != nil {
-		if err := p.writeCertificates(o.certificates, in, m.Learned); err != nil {
+		if err := p.writeCertificates(o.certificates, m); err != nil {
 			return err
 		}
 	}
-	if err := p.printVerdict(verdict, m, o.judge.asJSON); err != nil {
+	if err := p.printVerdict(verdict, m.Message, o.judge.asJSON); err != nil {
 		return err
 	}
-	p.learn(m, &o.judge)
-	return answer(in, m, closed, oo)
+	p.learn(m.Message, &o.judge)
+	return m.answer()
 }
 
 // writeCertificates writes whose keys a valid mail was signed with, as PEM.
-func (p *program) writeCertificates(path string, in *input, learned *smime.Learned) error {
-	out, err := p.createOutput(path, modePublic, in)
+func (p *program) writeCertificates(path string, m *openedMail) error {
+	out, err := p.createOutput(path, modePublic, m.in)
 	if err != nil {
 		return err
 	}
 	defer out.discard()
-	for _, s := range learned.Signers {
+	for _, s := range m.Learned.Signers {
 		certificates := s.Chain
 		if s.Encryption != nil && !s.Encryption.Equal(s.Certificate) {
 			certificates = append([]*cert.Certificate{s.Encryption}, certificates...)
@@ -179,38 +179,18 @@ func (p *program) writeCertificates(path string, in *input, learned *smime.Learn
 }
 
 // writeContent writes what a message says, without its layers: as a mail, or as text for a person.
-func (p *program) writeContent(path string, in *input, m *smime.Message, asText bool) error {
-	out, err := p.createOutput(path, modeSecret, in)
+func (p *program) writeContent(path string, m *openedMail, asText bool) error {
+	out, err := p.createOutput(path, modeSecret, m.in)
 	if err != nil {
 		return err
 	}
 	defer out.discard()
 	write := m.WriteContent
 	if asText || (path == "" || path == "-") && p.isTerminal(p.stdout) {
-		write = func(dst io.Writer) error { return writeText(dst, m) }
+		write = func(dst io.Writer) error { return writeText(dst, m.Message) }
 	}
 	if err := write(out); err != nil {
 		return err
 	}
 	return out.commit()
-}
-
-// answer is the exit status of a verdict. closed is why a layer of the message
-// stayed shut; nil when none did.
-func answer(in *input, m *smime.Message, closed error, oo *smime.OpenOptions) error {
-	switch {
-	case errors.Is(closed, smime.ErrNoKey) && len(oo.Keys) == 0:
-		return no(fmt.Errorf("%s: it is encrypted", in.name), "open it with the identity that it was encrypted to: mailseal open --as ID")
-	case errors.Is(closed, smime.ErrNoKey):
-		return no(fmt.Errorf("%s: it was encrypted to other keys than these", in.name), "see for whom it is: mailseal inspect %s", in.path)
-	case errors.Is(closed, smime.ErrOldCipher):
-		return no(fmt.Errorf("%s: %w", in.name, closed), "who wants to can read what it protects; if the mail is that old: --profile legacy-decrypt")
-	case errors.Is(closed, smime.ErrDecrypt):
-		return no(fmt.Errorf("%s: it does not decrypt", in.name), "it was altered or damaged on its way; nothing of it is shown")
-	case closed != nil:
-		return no(fmt.Errorf("%s: %w", in.name, closed), "what is inside cannot be shown")
-	case m.Verdict.Verdict == smime.Valid:
-		return nil
-	}
-	return errAnsweredNo
 }

@@ -1,7 +1,8 @@
 // Package fetch asks the sources of revocation information that certificates
 // name: OCSP responders (RFC 6960, RFC 9654, RFC 9919) and distribution points
-// of revocation lists (RFC 5280 §4.2.1.13, §4.2.1.15). It is the only package of
-// the library that dials.
+// of revocation lists (RFC 5280 §4.2.1.13, §4.2.1.15). On request it also fetches
+// certificates of authorities that are missing ([Fetcher.Issuers]). It is the only
+// package of the library that dials.
 //
 // Start with [New]; a [Fetcher] goes into revocation.Options or
 // smime.OpenOptions. Those ask it only about certificates whose path ends at a
@@ -77,6 +78,7 @@ type Fetcher struct {
 	client   *http.Client
 	requests int           // made so far
 	left     time.Duration // of the time for all of them
+	files    map[string]issuersFile
 }
 
 var _ revocation.Fetcher = (*Fetcher)(nil)
