@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math/big"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
@@ -20,14 +19,13 @@ import (
 
 // The durable steps of issuing, in order, as [Options.Stop] hears of them.
 const (
-	StepReserved = "serial stored"
-	StepPrepared = "prepared bytes stored"
+	StepPrepared = "serial and prepared bytes stored"
 	StepSigned   = "signed" // not durable: what is lost here is signed again
 	StepIssued   = "certificate stored"
 )
 
 // Steps lists them.
-func Steps() []string { return []string{StepReserved, StepPrepared, StepSigned, StepIssued} }
+func Steps() []string { return []string{StepPrepared, StepSigned, StepIssued} }
 
 // Issue gives the order that the proofs belong to its certificate for key. The
 // caller has bound the order to the key and lets only one call per order in at
@@ -42,10 +40,7 @@ func (a *Authority) Issue(ctx context.Context, proofs []validation.Proof, key cr
 	if err != nil {
 		return nil, fmt.Errorf("issue: %w", err)
 	}
-	row, err := a.begun(ctx, order)
-	if errors.Is(err, store.ErrNotFound) {
-		row, err = a.reserve(ctx, order, mailboxes, keyHash)
-	}
+	row, prepared, err := a.begin(ctx, order, mailboxes, key, keyHash)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("issue for order %s: %w", order, err)
@@ -53,10 +48,10 @@ func (a *Authority) Issue(ctx context.Context, proofs []validation.Proof, key cr
 		return nil, ErrOtherKey
 	case row.State == "issued":
 		return cert.Parse(row.DER)
-	}
-	prepared, err := a.prepare(ctx, row, key, mailboxes)
-	if err != nil {
-		return nil, fmt.Errorf("issue for order %s: %w", order, err)
+	case prepared == nil:
+		if prepared, err = a.resume(ctx, row, mailboxes); err != nil {
+			return nil, fmt.Errorf("issue for order %s: %w", order, err)
+		}
 	}
 	return a.finish(ctx, row, prepared)
 }
@@ -76,6 +71,25 @@ func (a *Authority) proven(proofs []validation.Proof) (order string, mailboxes [
 	return order, mailboxes, nil
 }
 
+// serialTries bounds how often a serial number may turn out to be taken; with
+// 127 random bits once is a sign of broken randomness.
+const serialTries = 3
+
+// begin is the first durable step: serial number and bytes are stored. An order
+// that has a certificate, or one on its way, gives that row, and no bytes.
+func (a *Authority) begin(ctx context.Context, order string, mailboxes []mailbox.Mailbox, key crypto.PublicKey, keyHash []byte) (store.Certificate, *issuance.Prepared, error) {
+	for range serialTries {
+		row, prepared, err := a.prepare(ctx, order, mailboxes, key, keyHash)
+		if !errors.Is(err, store.ErrConflict) {
+			return row, prepared, err
+		}
+		if row, err = a.begun(ctx, order); !errors.Is(err, store.ErrNotFound) {
+			return row, nil, err
+		}
+	}
+	return store.Certificate{}, nil, errors.New("serial numbers are taken again and again: is the randomness broken?")
+}
+
 // begun reads what there is of the order's certificate.
 func (a *Authority) begun(ctx context.Context, order string) (row store.Certificate, err error) {
 	err = a.o.Store.View(ctx, func(tx *store.Tx) error {
@@ -85,70 +99,45 @@ func (a *Authority) begun(ctx context.Context, order string) (row store.Certific
 	return row, err
 }
 
-// serialTries bounds how often a serial number may turn out to be taken; with
-// 127 random bits once is a sign of broken randomness.
-const serialTries = 3
-
-// reserve is the first durable step: the serial number is taken.
-func (a *Authority) reserve(ctx context.Context, order string, mailboxes []mailbox.Mailbox, keyHash []byte) (store.Certificate, error) {
+// prepare draws a serial number, makes the bytes and stores both. Bytes that do
+// not meet the profile are kept as a refusal, so that the order may be tried
+// again and the number is not.
+func (a *Authority) prepare(ctx context.Context, order string, mailboxes []mailbox.Mailbox, key crypto.PublicKey, keyHash []byte) (store.Certificate, *issuance.Prepared, error) {
 	m, err := a.Issuing(a.profile, mailboxes)
 	if err != nil {
-		return store.Certificate{}, err
+		return store.Certificate{}, nil, err
 	}
-	for range serialTries {
-		serial, err := newSerial(a.o.Rand)
-		if err != nil {
-			return store.Certificate{}, err
-		}
-		id, err := newID(a.o.Rand)
-		if err != nil {
-			return store.Certificate{}, err
-		}
-		row := store.Certificate{
-			ID: id, AuthorityID: m.id, Serial: serial.Bytes(), Partition: m.issuer.Partition(serial), State: "reserved", OrderID: order,
-			ProfileHash: a.profile.Hash(), KeyHash: keyHash, Reserved: a.now(),
-		}
-		err = a.o.Store.Update(ctx, func(tx *store.Tx) error {
-			if err := tx.InsertProfile(a.profile.Hash(), string(a.profile.Text()), row.Reserved); err != nil {
-				return err
-			}
-			return tx.ReserveCertificate(row)
-		})
-		if errors.Is(err, store.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return store.Certificate{}, err
-		}
-		return row, a.o.Stop(StepReserved)
-	}
-	return store.Certificate{}, errors.New("serial numbers are taken again and again, or the order is being served: is the randomness broken?")
-}
-
-// prepare is the second durable step. Bytes that do not meet the profile end
-// the row, so that the order may be tried again.
-func (a *Authority) prepare(ctx context.Context, row store.Certificate, key crypto.PublicKey, mailboxes []mailbox.Mailbox) (*issuance.Prepared, error) {
-	if row.State == "prepared" {
-		return a.resume(ctx, row, mailboxes)
-	}
-	m, err := a.issuingOf(row)
+	serial, err := newSerial(a.o.Rand)
 	if err != nil {
-		return nil, errors.Join(err, a.refuse(ctx, row, err))
+		return store.Certificate{}, nil, err
 	}
-	prepared, err := issuance.Prepare(a.profile, m.issuer, issuance.Request{
-		Key: key, Names: issuance.Names{Mailboxes: mailboxes}, Serial: new(big.Int).SetBytes(row.Serial),
-		NotBefore: a.now().Add(-backdate),
+	id, err := newID(a.o.Rand)
+	if err != nil {
+		return store.Certificate{}, nil, err
+	}
+	row := store.Certificate{
+		ID: id, AuthorityID: m.id, Serial: serial.Bytes(), Partition: m.issuer.Partition(serial), State: "prepared", OrderID: order,
+		ProfileHash: a.profile.Hash(), KeyHash: keyHash, Reserved: a.now(),
+	}
+	prepared, refusal := issuance.Prepare(a.profile, m.issuer, issuance.Request{
+		Key: key, Names: issuance.Names{Mailboxes: mailboxes}, Serial: serial, NotBefore: a.now().Add(-backdate),
 	})
-	if err != nil {
-		return nil, errors.Join(err, a.refuse(ctx, row, err))
+	if refusal == nil {
+		row.TBS = prepared.TBS()
 	}
 	err = a.o.Store.Update(ctx, func(tx *store.Tx) error {
-		return tx.PrepareCertificate(row.ID, prepared.TBS())
+		if err := tx.InsertProfile(a.profile.Hash(), string(a.profile.Text()), row.Reserved); err != nil {
+			return err
+		}
+		if err := tx.PrepareCertificate(row); err != nil || refusal == nil {
+			return err
+		}
+		return a.refused(ctx, tx, row, refusal)
 	})
-	if err != nil {
-		return nil, err
+	if err := errors.Join(refusal, err); err != nil {
+		return store.Certificate{}, nil, err
 	}
-	return prepared, a.o.Stop(StepPrepared)
+	return row, prepared, a.o.Stop(StepPrepared)
 }
 
 // resume takes up stored bytes under the profile that they were made for.
@@ -226,13 +215,15 @@ func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared 
 
 // refuse ends a row that cannot become a certificate; its serial stays taken.
 func (a *Authority) refuse(ctx context.Context, row store.Certificate, why error) error {
+	return a.o.Store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error { return a.refused(ctx, tx, row, why) })
+}
+
+func (a *Authority) refused(ctx context.Context, tx *store.Tx, row store.Certificate, why error) error {
 	a.o.Log.Warn("certificate refused", "serial", fmt.Sprintf("%x", row.Serial), "order", row.OrderID, "error", why)
-	return a.o.Store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		if err := tx.RefuseCertificate(row.ID, why.Error()); err != nil {
-			return err
-		}
-		return a.record(ctx, tx, audit.Refused(row))
-	})
+	if err := tx.RefuseCertificate(row.ID, why.Error()); err != nil {
+		return err
+	}
+	return a.record(ctx, tx, audit.Refused(row))
 }
 
 // Recover finishes what the last process left behind: prepared bytes whose
@@ -256,9 +247,6 @@ func (a *Authority) Recover(ctx context.Context) error {
 }
 
 func (a *Authority) recover(ctx context.Context, row store.Certificate) error {
-	if row.State != "prepared" {
-		return a.refuse(ctx, row, errors.New("interrupted before it was prepared"))
-	}
 	var order store.Order
 	var proofs []validation.Proof
 	var text string

@@ -23,17 +23,9 @@ func (s *Service) Enroll(ctx context.Context, orderID, secret string, request []
 	// Before anything is looked at, so that the two see the same order.
 	defer s.turns.take(orderID)()
 
-	// The session first: only those who may enroll cost us a parser's time.
-	err := s.o.Store.View(ctx, func(tx *store.Tx) error {
-		_, err := s.authorized(tx, orderID, secret, StateProven, StateIssued)
-		return err
-	})
-	if err != nil {
-		return Issued{}, err
-	}
 	key, keyHash, err := requestedKey(request)
 	if err != nil {
-		return Issued{}, err
+		return Issued{}, s.refuseRequest(ctx, orderID, secret, err)
 	}
 	proofs, c, err := s.authorizeIssue(ctx, orderID, secret, keyHash)
 	if err != nil {
@@ -49,6 +41,16 @@ func (s *Service) Enroll(ctx context.Context, orderID, secret string, request []
 		return Issued{}, fmt.Errorf("registration: %w", err)
 	}
 	return Issued{Certificate: c, Chain: chain, Root: root}, nil
+}
+
+// refuseRequest tells what is wrong with a request to the order's session alone.
+func (s *Service) refuseRequest(ctx context.Context, orderID, secret string, why error) error {
+	return s.o.Store.View(ctx, func(tx *store.Tx) error {
+		if _, err := s.authorized(tx, orderID, secret, StateProven, StateIssued); err != nil {
+			return err
+		}
+		return why
+	})
 }
 
 // requestedKey takes the public key out of a request, and nothing else.

@@ -22,9 +22,8 @@ func TestRecorded(t *testing.T) {
 	db, o := filled(t)
 	update(t, db, func(tx *store.Tx) error {
 		return errors.Join(
-			tx.ReserveCertificate(store.Certificate{ID: "refused", AuthorityID: "ca", Serial: []byte{1}, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), Reserved: now}),
-			tx.ReserveCertificate(store.Certificate{ID: "issued", AuthorityID: "ca", Serial: []byte{2}, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), Reserved: now}),
-			tx.PrepareCertificate("issued", []byte("t")))
+			tx.PrepareCertificate(store.Certificate{ID: "refused", AuthorityID: "ca", Serial: []byte{1}, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), Reserved: now}),
+			tx.PrepareCertificate(store.Certificate{ID: "issued", AuthorityID: "ca", Serial: []byte{2}, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), Reserved: now}))
 	})
 	second := o
 	second.ID, second.State = "second", "applied"

@@ -2,8 +2,8 @@ package store
 
 import "time"
 
-// Certificate is one row of certificates: reserved (its serial is taken),
-// prepared (the bytes to be signed are fixed), issued, or refused.
+// Certificate is one row of certificates: prepared (its serial is taken and the
+// bytes to be signed are fixed), issued, or refused.
 type Certificate struct {
 	ID          string
 	AuthorityID string
@@ -24,23 +24,18 @@ type Certificate struct {
 	Note        string    // why it was refused
 }
 
-// ReserveCertificate takes a serial number. ErrConflict: the serial is taken,
-// or the order has a certificate already, or one on its way.
-func (tx *Tx) ReserveCertificate(c Certificate) error {
+// PrepareCertificate takes a serial number and fixes the bytes that will be
+// signed. ErrConflict: the serial is taken, or the order has a certificate
+// already, or one on its way.
+func (tx *Tx) PrepareCertificate(c Certificate) error {
 	var order any
 	if c.OrderID != "" {
 		order = c.OrderID
 	}
-	return tx.exec("reserve serial number", `INSERT INTO certificates
-		(id, authority_id, serial, crl_partition, state, order_id, profile_hash, key_hash, reserved_at, note)
-		VALUES ($1, $2, $3, $4, 'reserved', $5, $6, $7, $8, '') ON CONFLICT DO NOTHING`,
-		c.ID, c.AuthorityID, c.Serial, c.Partition, order, c.ProfileHash, c.KeyHash, unix(c.Reserved))
-}
-
-// PrepareCertificate fixes the bytes that will be signed.
-func (tx *Tx) PrepareCertificate(id string, tbs []byte) error {
-	return tx.exec("store prepared bytes", `UPDATE certificates SET state = 'prepared', tbs = $2
-		WHERE id = $1 AND state = 'reserved'`, id, tbs)
+	return tx.exec("store prepared bytes", `INSERT INTO certificates
+		(id, authority_id, serial, crl_partition, state, order_id, profile_hash, key_hash, tbs, reserved_at, note)
+		VALUES ($1, $2, $3, $4, 'prepared', $5, $6, $7, $8, $9, '') ON CONFLICT DO NOTHING`,
+		c.ID, c.AuthorityID, c.Serial, c.Partition, order, c.ProfileHash, c.KeyHash, c.TBS, unix(c.Reserved))
 }
 
 // IssueCertificate stores the signed certificate.
@@ -53,7 +48,7 @@ func (tx *Tx) IssueCertificate(id string, der, sha256 []byte, notAfter, now time
 // RefuseCertificate ends one that was not issued; its serial stays taken.
 func (tx *Tx) RefuseCertificate(id, note string) error {
 	return tx.owe(ActRefused, tx.exec("refuse certificate", `UPDATE certificates SET state = 'refused', note = $2
-		WHERE id = $1 AND state IN ('reserved', 'prepared')`, id, note))
+		WHERE id = $1 AND state = 'prepared'`, id, note))
 }
 
 // RevokeCertificate marks an issued certificate as revoked, once.
@@ -81,7 +76,7 @@ func (tx *Tx) CertificateOf(orderID string) (Certificate, error) {
 // UnfinishedCertificates lists those that are neither issued nor refused.
 func (tx *Tx) UnfinishedCertificates() ([]Certificate, error) {
 	return all(tx, "unfinished certificates", scanCertificate, `SELECT `+certificateColumns+`
-		FROM certificates WHERE state IN ('reserved', 'prepared') ORDER BY reserved_at, id`)
+		FROM certificates WHERE state = 'prepared' ORDER BY reserved_at, id`)
 }
 
 // CertificateID finds an issued certificate by its serial number.

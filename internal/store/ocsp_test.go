@@ -14,10 +14,10 @@ func (i issued) insert(t *testing.T, db *store.DB, o store.Order) {
 	update(t, db, func(tx *store.Tx) error {
 		id := string(i.serial)
 		return errors.Join(
-			tx.ReserveCertificate(store.Certificate{
-				ID: id, AuthorityID: "ca", Serial: i.serial, Partition: i.partition, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), Reserved: now,
+			tx.PrepareCertificate(store.Certificate{
+				ID: id, AuthorityID: "ca", Serial: i.serial, Partition: i.partition, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), TBS: i.serial, Reserved: now,
 			}),
-			tx.PrepareCertificate(id, i.serial), tx.IssueCertificate(id, i.serial, i.serial, i.end, now))
+			tx.IssueCertificate(id, i.serial, i.serial, i.end, now))
 	})
 }
 
@@ -36,7 +36,7 @@ func TestOCSPResponses(t *testing.T) {
 	issued{bob, 3, now.AddDate(1, 0, 0)}.insert(t, db, o)
 	issued{gone, 0, now.Add(-time.Hour)}.insert(t, db, o)
 	update(t, db, func(tx *store.Tx) error {
-		return tx.ReserveCertificate(store.Certificate{ID: "r", AuthorityID: "ca", Serial: []byte("\x01d"), ProfileHash: o.ProfileHash, KeyHash: []byte("k"), Reserved: now})
+		return tx.PrepareCertificate(store.Certificate{ID: "r", AuthorityID: "ca", Serial: []byte("\x01d"), ProfileHash: o.ProfileHash, KeyHash: []byte("k"), Reserved: now})
 	})
 	soon := now.Add(time.Minute)
 	claim := func(at time.Time) (serials []byte) {

@@ -112,7 +112,7 @@ func TestRollback(t *testing.T) {
 // Every change of state happens from the one state that allows it.
 func TestConditionalUpdates(t *testing.T) {
 	db, o := filled(t)
-	row := store.Certificate{ID: "c", AuthorityID: "ca", Serial: []byte{1}, OrderID: o.ID, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), Reserved: now}
+	row := store.Certificate{ID: "c", AuthorityID: "ca", Serial: []byte{1}, OrderID: o.ID, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), TBS: []byte("t"), Reserved: now}
 	other := row
 	other.ID, other.OrderID = "d", ""
 	steps := []struct {
@@ -126,18 +126,15 @@ func TestConditionalUpdates(t *testing.T) {
 		{"key", func(tx *store.Tx) error { return tx.OrderKey(o.ID, []byte("k")) }, nil},
 		{"key again", func(tx *store.Tx) error { return tx.OrderKey(o.ID, []byte("k")) }, nil},
 		{"other key", func(tx *store.Tx) error { return tx.OrderKey(o.ID, []byte("l")) }, store.ErrConflict},
-		{"prepare before", func(tx *store.Tx) error { return tx.PrepareCertificate("c", []byte("t")) }, store.ErrConflict},
-		{"reserve", func(tx *store.Tx) error { return tx.ReserveCertificate(row) }, nil},
-		{"reserve again", func(tx *store.Tx) error { r := row; r.ID, r.Serial = "e", []byte{2}; return tx.ReserveCertificate(r) }, store.ErrConflict},
-		{"serial again", func(tx *store.Tx) error { return tx.ReserveCertificate(other) }, store.ErrConflict},
 		{"issue before", func(tx *store.Tx) error { return tx.IssueCertificate("c", []byte("d"), []byte("h"), now, now) }, store.ErrConflict},
+		{"prepare", func(tx *store.Tx) error { return tx.PrepareCertificate(row) }, nil},
+		{"prepare again", func(tx *store.Tx) error { r := row; r.ID, r.Serial = "e", []byte{2}; return tx.PrepareCertificate(r) }, store.ErrConflict},
+		{"serial again", func(tx *store.Tx) error { return tx.PrepareCertificate(other) }, store.ErrConflict},
 		{"revoke before", func(tx *store.Tx) error { return tx.RevokeCertificate("ca", []byte{1}, now, 1) }, store.ErrConflict},
 		{"refuse", func(tx *store.Tx) error { return tx.RefuseCertificate("c", "test") }, nil},
 		{"refuse again", func(tx *store.Tx) error { return tx.RefuseCertificate("c", "test") }, store.ErrConflict},
-		{"serial of the refused", func(tx *store.Tx) error { return tx.ReserveCertificate(other) }, store.ErrConflict},
-		{"reserve anew", func(tx *store.Tx) error { r := row; r.ID, r.Serial = "e", []byte{2}; return tx.ReserveCertificate(r) }, nil},
-		{"prepare", func(tx *store.Tx) error { return tx.PrepareCertificate("e", []byte("t")) }, nil},
-		{"prepare again", func(tx *store.Tx) error { return tx.PrepareCertificate("e", []byte("u")) }, store.ErrConflict},
+		{"serial of the refused", func(tx *store.Tx) error { return tx.PrepareCertificate(other) }, store.ErrConflict},
+		{"prepare anew", func(tx *store.Tx) error { r := row; r.ID, r.Serial = "e", []byte{2}; return tx.PrepareCertificate(r) }, nil},
 		{"issue", func(tx *store.Tx) error {
 			return tx.IssueCertificate("e", []byte("d"), []byte("h"), now.AddDate(1, 0, 0), now)
 		}, nil},
@@ -151,12 +148,12 @@ func TestConditionalUpdates(t *testing.T) {
 		{"unknown profile", func(tx *store.Tx) error {
 			r := other
 			r.Serial, r.ProfileHash = []byte{3}, []byte("x")
-			return tx.ReserveCertificate(r)
+			return tx.PrepareCertificate(r)
 		}, errAny},
 		{"unknown authority", func(tx *store.Tx) error {
 			r := other
 			r.Serial, r.AuthorityID = []byte{3}, "x"
-			return tx.ReserveCertificate(r)
+			return tx.PrepareCertificate(r)
 		}, errAny},
 	}
 	for _, step := range steps {
@@ -339,8 +336,8 @@ func TestRevocations(t *testing.T) {
 			id := string('a' + i)
 			end := now.AddDate(0, 0, int(i))
 			errs = append(errs,
-				tx.ReserveCertificate(store.Certificate{ID: id, AuthorityID: "ca", Serial: []byte{i + 1}, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), Reserved: now}),
-				tx.PrepareCertificate(id, []byte(id)), tx.IssueCertificate(id, []byte(id), []byte(id), end, now))
+				tx.PrepareCertificate(store.Certificate{ID: id, AuthorityID: "ca", Serial: []byte{i + 1}, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), TBS: []byte(id), Reserved: now}),
+				tx.IssueCertificate(id, []byte(id), []byte(id), end, now))
 			if i != 2 {
 				errs = append(errs, tx.RevokeCertificate("ca", []byte{i + 1}, now.Add(time.Duration(i)*time.Minute), int(i)))
 			}

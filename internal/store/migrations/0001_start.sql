@@ -112,7 +112,7 @@ CREATE TABLE certificates (
     id           TEXT   PRIMARY KEY,
     authority_id TEXT   NOT NULL REFERENCES authorities (id),
     serial       BYTEA  NOT NULL,
-    state        TEXT   NOT NULL CHECK (state IN ('reserved', 'prepared', 'issued', 'refused')),
+    state        TEXT   NOT NULL CHECK (state IN ('prepared', 'issued', 'refused')),
     order_id     TEXT   REFERENCES orders (id),
     profile_hash BYTEA  NOT NULL REFERENCES profiles (hash),
     key_hash     BYTEA  NOT NULL,
@@ -129,7 +129,7 @@ CREATE TABLE certificates (
 );
 -- An order has at most one certificate, or one on its way.
 CREATE UNIQUE INDEX certificates_order ON certificates (order_id) WHERE state <> 'refused';
-CREATE INDEX certificates_open ON certificates (state) WHERE state IN ('reserved', 'prepared');
+CREATE INDEX certificates_open ON certificates (state) WHERE state = 'prepared';
 CREATE INDEX certificates_issued ON certificates (issued_at) WHERE state = 'issued';
 CREATE INDEX certificates_revoked ON certificates (authority_id, revoked_at) WHERE revoked_at IS NOT NULL;
 
