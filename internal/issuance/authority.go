@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 	"unicode/utf8"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/lint"
 	"github.com/mailseal/mailseal/internal/oid"
 )
 
@@ -44,6 +46,11 @@ type AuthorityRequest struct {
 	Serial              *big.Int
 	NotBefore, NotAfter time.Time // whole seconds
 
+	// Timestamps: it certifies timestamp signers ([TimestampSigner]), and nobody
+	// else. An authority for people cannot: a key purpose that the authority
+	// lacks is of no use below it.
+	Timestamps bool
+
 	// Domains of mail are all that it may certify: hosts, or with a leading dot
 	// all hosts below one (RFC 5280 §4.2.1.10). None: mail of everybody.
 	Domains []string
@@ -72,7 +79,7 @@ func NewRoot(key crypto.Signer, r AuthorityRequest) (*cert.Certificate, error) {
 }
 
 // IssueAuthority makes the certificate of an issuing authority below this one.
-// It can certify mail and client authentication only, no further authorities,
+// It can certify mail and client authentication only, or timestamps, no further authorities,
 // and carries the root's name constraints itself, because a trust anchor's own
 // constraints are not part of path validation (RFC 5280 §6.2). It is limited to
 // the issuer's domains when the request names none.
@@ -89,7 +96,7 @@ func (is *Issuer) IssueAuthority(r AuthorityRequest) (*cert.Certificate, error) 
 	}
 	t.issuer, t.algorithm = is.certificate.RawSubject, is.scheme.Algorithm
 	t.extensions = append(t.extensions,
-		extKeyUsage(oid.EmailProtection, oid.ClientAuth),
+		extKeyUsage(r.purposes()...),
 		mailOnly(r.Domains),
 		authorityKeyID(is.certificate.SubjectKeyID),
 		certificatePolicies(oid.AnyPolicy),
@@ -118,7 +125,7 @@ func (r AuthorityRequest) begin(pathLen int) (*tbsCertificate, error) {
 	if !r.NotAfter.After(r.NotBefore) {
 		return nil, errors.New("ends before it begins")
 	}
-	if err := CheckKey(r.Key); err != nil {
+	if err := checkKey(r.Key, authorityAlgorithms); err != nil {
 		return nil, err
 	}
 	spki, err := encodeKey(r.Key)
@@ -137,14 +144,51 @@ func (r AuthorityRequest) begin(pathLen int) (*tbsCertificate, error) {
 	}, nil
 }
 
+func (r AuthorityRequest) purposes() []oid.OID {
+	if r.Timestamps {
+		return []oid.OID{oid.TimeStamping}
+	}
+	return []oid.OID{oid.EmailProtection, oid.ClientAuth}
+}
+
+// authorityAlgorithms are those of keys that sign certificates.
+var authorityAlgorithms = []Algorithm{RSA, P256, P384, Ed25519, MLDSA}
+
+// finish signs what no rule has anything against.
 func (s signer) finish(t *tbsCertificate) (*cert.Certificate, error) {
 	tbs, err := t.der()
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.sign(tbs)
-	if err != nil {
+	if err := lintAuthority(tbs, t.algorithm); err != nil {
 		return nil, err
 	}
-	return c, errors.Join(c.Defects...)
+	return s.sign(tbs)
+}
+
+// lintAuthority runs our rules and zlint's. One of zlint's is left out: it takes
+// a root that is not signed yet for another authority's and asks for an
+// authorityKeyIdentifier.
+func lintAuthority(tbs []byte, algorithm oid.AlgorithmIdentifier) error {
+	const unsignedRoot = "e_ext_authority_key_identifier_no_key_identifier"
+	der, err := signed(tbs, algorithm, nil)
+	if err != nil {
+		return err
+	}
+	c, err := cert.Parse(der)
+	if err != nil {
+		return err
+	}
+	twin, err := lint.Twin(tbs, oid.AnyPolicy) // its own policy: only the signature is nobody's
+	if err != nil {
+		return err
+	}
+	found, err := lint.ZLint(twin)
+	if err != nil {
+		return err
+	}
+	found = slices.DeleteFunc(found, func(f lint.Finding) bool {
+		return f.Rule == unsignedRoot && c.SelfIssued() || f.Rule == internalNames
+	})
+	return findings(append(lint.Check(&lint.Subject{Certificate: c}), found...))
 }

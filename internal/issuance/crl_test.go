@@ -40,7 +40,7 @@ func list(t *testing.T, is *Issuer, l RevocationList) []byte {
 // Lists of every length of a DER header, of every kind of signature.
 func TestCRL(t *testing.T) {
 	for name, key := range map[string]crypto.Signer{
-		"RSA": rsaKey(t, 2048), "P-256": ecKey(t, elliptic.P256()), "Ed25519": edKey(t),
+		"RSA": rsaKey(t, 4096), "P-256": ecKey(t, elliptic.P256()), "Ed25519": edKey(t),
 	} {
 		_, is := authorities(t, ecKey(t, elliptic.P256()), key)
 		high := serial(t).Bytes()

@@ -54,7 +54,7 @@ func TestDomainsOfAuthorities(t *testing.T) {
 		t.Fatal(err)
 	}
 	below := request
-	below.Key = ecKey(t, elliptic.P256()).Public()
+	below.Subject.CommonName, below.Key = "Example Issuing", ecKey(t, elliptic.P256()).Public()
 	for _, tt := range []struct{ ask, want []string }{
 		{nil, []string{"example.org", ".example.com"}},
 		{[]string{"example.org"}, []string{"example.org"}},

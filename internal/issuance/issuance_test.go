@@ -151,7 +151,7 @@ func issue(t testing.TB, p *Profile, is *Issuer, key crypto.PublicKey, addresses
 // The chain as crypto/x509 sees it, for every kind of key on both sides.
 func TestOracle(t *testing.T) {
 	for name, keys := range map[string][2]crypto.Signer{
-		"RSA":     {rsaKey(t, 2048), rsaKey(t, 3072)},
+		"RSA":     {ecKey(t, elliptic.P384()), rsaKey(t, 4096)},
 		"P-256":   {ecKey(t, elliptic.P384()), ecKey(t, elliptic.P256())},
 		"Ed25519": {edKey(t), edKey(t)},
 	} {
@@ -247,7 +247,7 @@ func TestNoHosts(t *testing.T) {
 // do not know. So the same certificate is made once more with the reserved
 // identifier, signed by a key that is thrown away, and linted.
 func TestLint(t *testing.T) {
-	_, is := authorities(t, rsaKey(t, 4096), rsaKey(t, 3072))
+	_, is := authorities(t, ecKey(t, elliptic.P384()), rsaKey(t, 4096))
 	_, ecIssuer := authorities(t, ecKey(t, elliptic.P384()), ecKey(t, elliptic.P256()))
 	keys := map[string]crypto.PublicKey{
 		"RSA-2048": rsaKey(t, 2048).Public(), "RSA-3072": rsaKey(t, 3072).Public(),
