@@ -414,7 +414,7 @@ func TestTrouble(t *testing.T) {
 			t.Errorf("an answer says %q: %s %s", leak, r.body, r2.body)
 		}
 	}
-	if !strings.Contains(s.log.String(), "sql: database is closed") {
+	if !strings.Contains(s.log.String(), "the database is closed") {
 		t.Errorf("the log does not say what broke: %s", s.log)
 	}
 }

@@ -107,29 +107,6 @@ func (tx *Tx) AuditEntries(each func(AuditEntry, error) error) error {
 	return stream(tx, "audit entries", scanAuditEntry, each, `SELECT `+auditColumns+` FROM audit_entries ORDER BY seq`)
 }
 
-// stream reads the rows of a query one by one. What is wrong with a row is told
-// to each; what is wrong with the database ends it.
-func stream[T any](tx *Tx, what string, scan func(scanner) (T, error), each func(T, error) error, query string, args ...any) error {
-	rows, err := tx.tx.QueryContext(tx.ctx, query, args...)
-	if err != nil {
-		return fmt.Errorf("store: %s: %w", what, classify(err))
-	}
-	defer rows.Close()
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil && !errors.Is(err, ErrDamaged) {
-			return fmt.Errorf("store: %s: %w", what, classify(err))
-		}
-		if err := each(v, err); err != nil {
-			return err
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("store: %s: %w", what, classify(err))
-	}
-	return nil
-}
-
 // Acts that the log and other tables both know of. The methods that write such
 // a state ask for the entry in the same transaction.
 const (

@@ -115,22 +115,12 @@ func (tx *Tx) EachRevocation(authorityID string, partition int, since time.Time,
 }
 
 func (tx *Tx) eachRevocation(each func(Revocation) error, query string, args ...any) error {
-	rows, err := tx.tx.QueryContext(tx.ctx, query, args...)
-	if err != nil {
-		return fmt.Errorf("store: revocations: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var r Revocation
-		if err := rows.Scan(&r.Serial, seconds{&r.At}, &r.Reason); err != nil {
-			return fmt.Errorf("store: revocations: %w", err)
-		}
-		if err := each(r); err != nil {
+	return stream(tx, "revocations", func(s scanner) (r Revocation, err error) {
+		return r, s.Scan(&r.Serial, seconds{&r.At}, &r.Reason)
+	}, func(r Revocation, err error) error {
+		if err != nil {
 			return err
 		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("store: revocations: %w", err)
-	}
-	return nil
+		return each(r)
+	}, query, args...)
 }

@@ -1,5 +1,10 @@
 package store
 
+import (
+	"context"
+	"time"
+)
+
 // Text asks what the store itself has no use for.
 func (tx *Tx) Text(query string, args ...any) (string, error) {
 	return one(tx, query, scanString, query, args...)
@@ -8,3 +13,25 @@ func (tx *Tx) Text(query string, args ...any) (string, error) {
 // Recorded and Forgive look at, and forget, the audit entries that are owed.
 func (tx *Tx) Recorded() error { return tx.recorded() }
 func (tx *Tx) Forgive()        { tx.owed = nil }
+
+// SetPatience shortens how long an answer may take.
+func (db *DB) SetPatience(d time.Duration) { db.engine.patience = d }
+
+// MaxBatch is maxBatch.
+const MaxBatch = maxBatch
+
+// Waiting says how many changes wait for their turn.
+func (db *DB) Waiting() int {
+	db.group.mu.Lock()
+	defer db.group.mu.Unlock()
+	return len(db.group.waiting)
+}
+
+// Texts asks for a list.
+func (db *DB) Texts(ctx context.Context, query string) (list []string, err error) {
+	err = db.View(ctx, func(tx *Tx) (err error) {
+		list, err = all(tx, query, scanString, query)
+		return err
+	})
+	return list, err
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,11 +22,18 @@ import (
 var onPostgres = engine{
 	lock: `SELECT id FROM writers WHERE id = 1 FOR UPDATE`,
 	view: sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+	// Prepared statements are one at a time.
+	several:  []any{pgx.QueryExecModeSimpleProtocol},
+	patience: 40 * time.Second, // more than the server's own limits
+	endless:  `SET LOCAL statement_timeout = 0`,
 }
 
 // leastPostgres is the oldest server that is accepted: older ones get no
 // corrections any more.
 const leastPostgres = 130000
+
+// connectTimeout bounds the making of a connection, unless the URL does.
+const connectTimeout = 10 * time.Second
 
 // sessionSettings bound how long a lost node or a stuck statement can keep the
 // others waiting. What the URL says goes before them.
@@ -54,6 +62,9 @@ func openPostgres(ctx context.Context, source string) (*DB, error) {
 	}
 	if err := migratePostgres(ctx, *config); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", name, err)
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
 	}
 	for key, value := range sessionSettings {
 		if _, given := config.RuntimeParams[key]; !given {
@@ -136,13 +147,17 @@ func migratePostgres(ctx context.Context, config pgx.ConnConfig) error {
 	return classify(migrate(ctx, goose.DialectPostgres, db))
 }
 
+// madeByAnother are the SQLSTATEs of an object that is there after all:
+// unique_violation, duplicate_table, duplicate_object.
+var madeByAnother = map[string]bool{"23505": true, "42P07": true, "42710": true}
+
 // makeMigrationLock makes the table that is locked. IF NOT EXISTS does not help
 // two who make it at the same moment: one of them fails on the catalog's index
 // and finds it there at the next try.
 func makeMigrationLock(ctx context.Context, db *sql.DB) (err error) {
 	for range 3 {
 		_, err = db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS migration_lock (id BIGINT PRIMARY KEY)`)
-		if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "23505" && e.Code != "42P07" {
+		if e, ok := errors.AsType[*pgconn.PgError](err); !ok || !madeByAnother[e.Code] {
 			return err
 		}
 	}

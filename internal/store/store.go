@@ -19,7 +19,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // What a statement may answer; both are wrapped with what was looked for.
@@ -36,8 +38,11 @@ const maxReaders = 8
 
 // engine is what differs between SQLite and PostgreSQL once a store is open.
 type engine struct {
-	lock string        // makes a transaction the only one that writes; empty where beginning does
-	view sql.TxOptions // of a transaction that reads one consistent state
+	lock     string        // makes a transaction the only one that writes; empty where beginning does
+	view     sql.TxOptions // of a transaction that reads one consistent state
+	several  []any         // arguments with which one call may run several statements
+	patience time.Duration // how long one answer may take; 0: it always comes
+	endless  string        // takes away the server's own limit, for the transaction
 }
 
 // DB is an open store.
@@ -45,6 +50,7 @@ type DB struct {
 	engine engine
 	writer *sql.DB
 	reader *sql.DB
+	group  group
 }
 
 // Open opens a store and brings its tables up to date: the SQLite file at a
@@ -58,56 +64,31 @@ func Open(ctx context.Context, source string) (*DB, error) {
 	return openSQLite(ctx, source)
 }
 
-// Close closes the store; running transactions end first.
+// Close closes the store; changes that were asked for end first.
 func (db *DB) Close() error {
+	db.group.close()
 	return errors.Join(db.reader.Close(), db.writer.Close())
 }
 
-// Tx is a running transaction. It carries the context that it was begun with,
-// as the *sql.Tx inside does, and must not outlive the function it was given to.
+// Tx is a running transaction, or the part of one that belongs to one change.
+// It carries the context of who asked for it, as *sql.Tx does, and must not
+// outlive the function it was given to.
 type Tx struct {
-	ctx  context.Context
-	tx   *sql.Tx
-	owed map[string]int // acts without their audit entry, see owe
-}
-
-// Update runs change in a transaction that writes, and commits it unless
-// change returns an error, which Update then returns as it is. Changes take
-// place one after the other, of all processes that have the store open.
-func (db *DB) Update(ctx context.Context, change func(*Tx) error) error {
-	return run(ctx, db.writer, nil, func(tx *Tx) error {
-		if db.engine.lock != "" {
-			if _, err := tx.execCount("wait for the other writers", db.engine.lock); err != nil {
-				return err
-			}
-		}
-		if err := change(tx); err != nil {
-			return err
-		}
-		return tx.recorded()
-	})
+	ctx    context.Context
+	t      *transaction
+	over   bool           // the function has returned
+	failed error          // of the first statement that the database refused
+	owed   map[string]int // acts without their audit entry, see owe
 }
 
 // View runs look in a transaction that reads one consistent state.
 func (db *DB) View(ctx context.Context, look func(*Tx) error) error {
-	return run(ctx, db.reader, &db.engine.view, look)
-}
-
-func run(ctx context.Context, db *sql.DB, o *sql.TxOptions, f func(*Tx) error) error {
-	tx, err := db.BeginTx(ctx, o)
+	t, err := db.engine.begin(ctx, db.reader, &db.engine.view)
 	if err != nil {
-		return fmt.Errorf("store: begin: %w", classify(err))
-	}
-	if err := f(&Tx{ctx: ctx, tx: tx}); err != nil {
-		// The error of f is the one to tell; a rollback fails only when the
-		// connection is gone, and then nothing was committed.
-		_ = tx.Rollback()
 		return err
 	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("store: commit: %w", classify(err))
-	}
-	return nil
+	defer t.rollback() // it wrote nothing
+	return look(&Tx{ctx: ctx, t: t})
 }
 
 // exec runs a statement that must touch a row: none means ErrConflict.
@@ -119,52 +100,128 @@ func (tx *Tx) exec(what, query string, args ...any) error {
 	return err
 }
 
-func (tx *Tx) execCount(what, query string, args ...any) (int64, error) {
-	res, err := tx.tx.ExecContext(tx.ctx, query, args...)
-	if err != nil {
-		return 0, fmt.Errorf("store: %s: %w", what, classify(err))
+func (tx *Tx) execCount(what, query string, args ...any) (n int64, err error) {
+	if err := tx.ready(args); err != nil {
+		return 0, fmt.Errorf("store: %s: %w", what, err)
 	}
-	n, err := res.RowsAffected()
-	if err != nil {
-		return 0, fmt.Errorf("store: %s: %w", what, classify(err))
+	defer tx.t.watch()()
+	res, err := tx.t.tx.ExecContext(tx.t.ctx, query, args...)
+	if err == nil {
+		n, err = res.RowsAffected()
 	}
-	return n, nil
+	return n, tx.fail(what, err)
+}
+
+// ready makes sure that the caller is still there, and that PostgreSQL takes
+// the texts, of which SQLite would take any.
+func (tx *Tx) ready(args []any) error {
+	if tx.over {
+		return errors.New("used after its function returned")
+	}
+	if err := tx.ctx.Err(); err != nil {
+		return err
+	}
+	for _, arg := range args {
+		if s, ok := arg.(string); ok && (!utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0) {
+			return errNotText
+		}
+	}
+	return nil
+}
+
+// errNotText: a value is not UTF-8 or has a NUL, and so is in no row.
+var errNotText = errors.New("not a text that can be stored")
+
+// fail keeps and explains the error of a statement.
+func (tx *Tx) fail(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("store: %s: %w", what, tx.t.explain(err))
+	if tx.failed == nil {
+		tx.failed = err
+	}
+	return err
 }
 
 // scanner is what *sql.Row and *sql.Rows have in common.
 type scanner interface{ Scan(dest ...any) error }
 
 // one reads the single row of a query, or says ErrNotFound.
-func one[T any](tx *Tx, what string, scan func(scanner) (T, error), query string, args ...any) (T, error) {
-	v, err := scan(tx.tx.QueryRowContext(tx.ctx, query, args...))
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return v, fmt.Errorf("%s: %w", what, ErrNotFound)
-	case err != nil:
-		return v, fmt.Errorf("store: %s: %w", what, classify(err))
+func one[T any](tx *Tx, what string, scan func(scanner) (T, error), query string, args ...any) (v T, err error) {
+	err = tx.ready(args)
+	if err == nil {
+		defer tx.t.watch()()
+		v, err = scan(tx.t.tx.QueryRowContext(tx.t.ctx, query, args...))
 	}
-	return v, nil
+	if errors.Is(err, sql.ErrNoRows) || errors.Is(err, errNotText) {
+		return v, fmt.Errorf("%s: %w", what, ErrNotFound)
+	}
+	return v, tx.fail(what, err)
 }
 
 // all reads every row of a query.
 func all[T any](tx *Tx, what string, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := tx.tx.QueryContext(tx.ctx, query, args...)
+	err := tx.ready(args)
+	if errors.Is(err, errNotText) {
+		return nil, nil
+	}
 	if err != nil {
-		return nil, fmt.Errorf("store: %s: %w", what, classify(err))
+		return nil, fmt.Errorf("store: %s: %w", what, err)
+	}
+	list, err := rows(tx, scan, query, args)
+	return list, tx.fail(what, err)
+}
+
+func rows[T any](tx *Tx, scan func(scanner) (T, error), query string, args []any) ([]T, error) {
+	defer tx.t.watch()()
+	rows, err := tx.t.tx.QueryContext(tx.t.ctx, query, args...)
+	if err != nil {
+		return nil, err
 	}
 	defer rows.Close()
 	var list []T
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {
-			return nil, fmt.Errorf("store: %s: %w", what, classify(err))
+			return nil, err
 		}
 		list = append(list, v)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("store: %s: %w", what, classify(err))
+	return list, rows.Err()
+}
+
+// stream reads the rows of a query one by one, however long that takes. What is
+// wrong with a row is told to each; what is wrong with the database ends it.
+// Until it ends, each may not use the transaction.
+func stream[T any](tx *Tx, what string, scan func(scanner) (T, error), each func(T, error) error, query string, args ...any) error {
+	if err := tx.ready(args); err != nil {
+		return fmt.Errorf("store: %s: %w", what, err)
 	}
-	return list, nil
+	if err := tx.t.endless(); err != nil {
+		return tx.fail(what, err)
+	}
+	defer tx.t.watch()()
+	rows, err := tx.t.tx.QueryContext(tx.t.ctx, query, args...)
+	if err != nil {
+		return tx.fail(what, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		tx.t.heard()
+		v, err := scan(rows)
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			return tx.fail(what, err)
+		}
+		if err := each(v, err); err != nil {
+			return err
+		}
+		if err := tx.ctx.Err(); err != nil {
+			return fmt.Errorf("store: %s: %w", what, err)
+		}
+		tx.t.heard()
+	}
+	return tx.fail(what, rows.Err())
 }
 
 // seconds reads and writes a time as BIGINT seconds; the zero time is NULL.

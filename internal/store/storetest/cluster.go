@@ -257,10 +257,10 @@ func (c *cluster) makeTemplate() error {
 	return err
 }
 
-// database makes a copy of the template.
-func (c *cluster) database() (source string, drop func() error, err error) {
+// database makes a copy of a template.
+func (c *cluster) database(template string) (source string, drop func() error, err error) {
 	name := "test_" + strings.ToLower(rand.Text())
-	if _, err := c.admin.Exec(`CREATE DATABASE ` + name + ` TEMPLATE ` + c.template); err != nil {
+	if _, err := c.admin.Exec(`CREATE DATABASE ` + name + ` TEMPLATE ` + template); err != nil {
 		return "", nil, err
 	}
 	return c.url(name), func() error {

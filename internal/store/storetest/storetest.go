@@ -96,16 +96,24 @@ func Source(t testing.TB) string {
 	t.Helper()
 	engines.mu.Lock()
 	defer engines.mu.Unlock()
-	name, _, _ := strings.Cut(t.Name(), "/")
-	if engines.opened == nil {
-		t.Fatal("storetest: the package's TestMain does not call storetest.Run")
-	}
-	engines.opened[name] = true
+	mark(t)
 	if engines.server == nil {
 		return filepath.Join(t.TempDir(), "mailseal.db")
 	}
 	t.Log("on PostgreSQL")
-	source, drop, err := engines.server.database()
+	return database(t, engines.server.template)
+}
+
+// Empty names a new PostgreSQL database without tables, made as options say
+// (ENCODING and such; may be empty).
+func Empty(t testing.TB, options string) string {
+	t.Helper()
+	return database(t, "template0 "+options)
+}
+
+func database(t testing.TB, template string) string {
+	t.Helper()
+	source, drop, err := engines.server.database(template)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +123,25 @@ func Source(t testing.TB) string {
 		}
 	})
 	return source
+}
+
+// OnPostgres is for a test that is about PostgreSQL alone: it has such a test
+// run there too, and tells whether that is now.
+func OnPostgres(t testing.TB) bool {
+	engines.mu.Lock()
+	defer engines.mu.Unlock()
+	mark(t)
+	return engines.server != nil
+}
+
+// mark remembers that a test wants both engines. The caller holds the lock.
+func mark(t testing.TB) {
+	t.Helper()
+	if engines.opened == nil {
+		t.Fatal("storetest: the package's TestMain does not call storetest.Run")
+	}
+	name, _, _ := strings.Cut(t.Name(), "/")
+	engines.opened[name] = true
 }
 
 // Postgres tells whether the tests run on PostgreSQL now.
