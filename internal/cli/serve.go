@@ -16,6 +16,9 @@ type serveOptions struct {
 	listen string
 	smtp   string
 	dev    bool
+
+	checkpointFile    string
+	checkpointProgram string
 }
 
 func newServeCommand(p *program) *cobra.Command {
@@ -39,6 +42,8 @@ Stop it with Ctrl-C.`,
 	cmd.Flags().StringVar(&o.data, "data", "./var", "`DIR` of the database, the authority's keys and the caught mails")
 	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "`ADDR` of portal and API")
 	cmd.Flags().StringVar(&o.smtp, "smtp", "127.0.0.1:8025", "`ADDR` of the mail catcher of --dev")
+	cmd.Flags().StringVar(&o.checkpointFile, "audit-file", "", "`FILE`, best on another machine, that checkpoints of the audit log are appended to")
+	cmd.Flags().StringVar(&o.checkpointProgram, "audit-program", "", "`PROGRAM` that gets each checkpoint as its input, to take it elsewhere")
 	cmd.Flags().BoolVar(&o.dev, "dev", false, "the whole system on loopback, for a look and for tests")
 	return cmd
 }
@@ -48,14 +53,16 @@ func (p *program) runServe(ctx context.Context, o *serveOptions) error {
 		return usage(errors.New("this version serves with --dev only"), "mailseal serve --dev")
 	}
 	err := server.Run(ctx, server.Config{
-		Data:       o.data,
-		Listen:     o.listen,
-		SMTPListen: o.smtp,
-		Dev:        o.dev,
-		Clock:      p.env.Now,
-		Rand:       rand.Reader,
-		Log:        slog.New(slog.NewTextHandler(p.stderr, nil)),
-		Out:        p.stdout,
+		Data:              o.data,
+		Listen:            o.listen,
+		SMTPListen:        o.smtp,
+		Dev:               o.dev,
+		CheckpointFile:    o.checkpointFile,
+		CheckpointProgram: o.checkpointProgram,
+		Clock:             p.env.Now,
+		Rand:              rand.Reader,
+		Log:               slog.New(slog.NewTextHandler(p.stderr, nil)),
+		Out:               p.stdout,
 	})
 	if errors.Is(err, context.Canceled) {
 		return nil // Ctrl-C is how it is meant to end

@@ -20,6 +20,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/mailseal/mailseal/internal/audit"
 )
 
 // Config says what to serve and where.
@@ -27,11 +29,16 @@ type Config struct {
 	Data       string // folder of everything that must survive; made if it is not there
 	Listen     string // loopback address of the portal and the API, host:port; port 0 takes a free one
 	SMTPListen string // loopback address of the mail catcher, likewise
-	Dev        bool   // must be set: the only way to run so far
-	Clock      func() time.Time
-	Rand       io.Reader
-	Log        *slog.Logger
-	Out        io.Writer // where a person reads what to do next
+	// Where checkpoints of the audit log go, so that they are kept elsewhere:
+	// a file that each is appended to, a program that gets each as its input.
+	CheckpointFile    string
+	CheckpointProgram string
+
+	Dev   bool // must be set: the only way to run so far
+	Clock func() time.Time
+	Rand  io.Reader
+	Log   *slog.Logger
+	Out   io.Writer // where a person reads what to do next
 
 	// GenerateKey makes the keys of a new authority; nil: as the authority
 	// wants them, RSA-4096. For tests that cannot wait.
@@ -107,6 +114,10 @@ func (s *system) serve(ctx context.Context, web, smtp net.Listener) error {
 	go func() { failures <- serveHTTP(server, web) }()
 	maintained := make(chan struct{})
 	go func() { defer close(maintained); s.authority.Maintain(ctx) }()
+	logged := make(chan struct{})
+	logging, stopLog := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLog()
+	go func() { defer close(logged); s.log.Maintain(logging) }()
 
 	s.greet(ctx)
 	if s.Ready != nil {
@@ -125,6 +136,9 @@ func (s *system) serve(ctx context.Context, web, smtp net.Listener) error {
 		err = errors.Join(err, <-failures)
 	}
 	<-maintained
+	err = errors.Join(err, s.record(context.WithoutCancel(ctx), audit.ActStopped, nil))
+	stopLog()
+	<-logged
 	return err
 }
 

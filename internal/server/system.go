@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/mailseal/mailseal/internal/api"
+	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/keys"
@@ -30,6 +32,7 @@ type system struct {
 	url            string
 	folder         *os.File // the data folder's lock
 	store          *store.DB
+	log            *audit.Log
 	authority      *authority.Authority
 	orders         *registration.Service
 	administrators *auth.Service
@@ -56,6 +59,9 @@ func (s *system) openRooms(ctx context.Context, relay string) error {
 		return err
 	}
 	proofs := &validation.Validator{Clock: s.Clock, Rand: s.Rand, Site: s.url}
+	if err := s.openLog(ctx); err != nil {
+		return err
+	}
 	if err := s.openAuthority(ctx, proofs); err != nil {
 		return err
 	}
@@ -73,11 +79,37 @@ func (s *system) openRooms(ctx context.Context, relay string) error {
 	return s.openDoors()
 }
 
+// openLog opens the audit log and enters the start, whose time is that of the
+// clock from now on.
+func (s *system) openLog(ctx context.Context) (err error) {
+	o := audit.Options{Store: s.store, Keys: s.keys(), Clock: s.Clock, Log: s.Log}
+	if s.CheckpointFile != "" {
+		o.Keep = append(o.Keep, audit.AppendTo(s.CheckpointFile))
+	}
+	if s.CheckpointProgram != "" {
+		o.Keep = append(o.Keep, audit.GiveTo(s.CheckpointProgram))
+	}
+	if s.log, err = audit.Open(ctx, o); err != nil {
+		return err
+	}
+	return s.record(ctx, audit.ActConfiguration, map[string]string{"url": s.url, "dev": strconv.FormatBool(s.Dev)})
+}
+
+// record enters an act of the server itself.
+func (s *system) record(ctx context.Context, act string, details map[string]string) error {
+	return s.store.Update(ctx, func(tx *store.Tx) error {
+		return audit.Append(ctx, tx, audit.Entry{At: s.Clock(), Act: act, Details: details})
+	})
+}
+
+// keys opens and makes the keys of the data folder.
+func (s *system) keys() *keys.Keys { return &keys.Keys{Dir: s.Data, Plaintext: s.Dev} }
+
 // openAuthority opens the authority of the data folder, or makes one on the
 // first start, and finishes what a crash may have left half-issued.
 func (s *system) openAuthority(ctx context.Context, proofs *validation.Validator) error {
 	o := authority.Options{
-		Store: s.store, Keys: &keys.Keys{Dir: s.Data, Plaintext: s.Dev}, Validation: proofs,
+		Store: s.store, Keys: s.keys(), Validation: proofs,
 		Clock: s.Clock, Rand: s.Rand, Log: s.Log, GenerateKey: s.GenerateKey,
 	}
 	var err error
