@@ -15,11 +15,11 @@ func newCertCommand(p *program) *cobra.Command {
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usage(errors.New("mailseal cert needs a command"), "verify; see mailseal cert --help")
+				return usage(errors.New("mailseal cert needs a command"), "verify or lint; see mailseal cert --help")
 			}
 			return unknownCommand(cmd, args)
 		},
 	}
-	cmd.AddCommand(newCertVerifyCommand(p))
+	cmd.AddCommand(newCertVerifyCommand(p), newCertLintCommand(p))
 	return cmd
 }
