@@ -87,6 +87,9 @@ func (w *cbcWriter) Write(p []byte) (int, error) {
 	return total, nil
 }
 
+// Flush implements Flusher.
+func (w *cbcWriter) Flush() error { return w.framing.Flush() }
+
 func (w *cbcWriter) Close() error {
 	if w.closed {
 		return errClosed
@@ -131,6 +134,9 @@ func (w *aeadWriter) Write(p []byte) (int, error) {
 	}
 	return total, nil
 }
+
+// Flush implements Flusher.
+func (w *aeadWriter) Flush() error { return w.framing.Flush() }
 
 func (w *aeadWriter) Close() error {
 	if w.closed {

@@ -64,6 +64,18 @@ type compressedWriter struct {
 	framing *framing
 }
 
+// Flush implements Flusher. It ends a block of the compression, where there is
+// somebody to have it.
+func (w *compressedWriter) Flush() error {
+	if w.framing.state != stateIndefinite {
+		return nil
+	}
+	if err := w.Writer.Flush(); err != nil {
+		return err
+	}
+	return w.framing.Flush()
+}
+
 func (w *compressedWriter) Close() error {
 	if err := w.Writer.Close(); err != nil {
 		return err

@@ -82,6 +82,9 @@ func (w *hashedWriter) Write(p []byte) (int, error) {
 	return w.framing.Write(p)
 }
 
+// Flush implements Flusher.
+func (w *hashedWriter) Flush() error { return w.framing.Flush() }
+
 // end is the beginning of Close.
 func (w *hashedWriter) end() error {
 	if w.closed {

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/mailseal/mailseal/internal/ahead"
 	"github.com/mailseal/mailseal/internal/oid"
 )
 
@@ -97,7 +98,7 @@ func newEnvelope(o *EncryptOptions) (*envelope, error) {
 func sealKey(rand io.Reader, key []byte, recipients []*Recipient) ([][]byte, error) {
 	infos := make([][]byte, len(recipients))
 	failures := make([]error, len(recipients))
-	parallel(len(recipients), func(i int) { infos[i], failures[i] = recipients[i].info(rand, key) })
+	ahead.Parallel(len(recipients), func(i int) { infos[i], failures[i] = recipients[i].info(rand, key) })
 	for i, err := range failures {
 		if err != nil {
 			return nil, fmt.Errorf("encrypt to %s: %w", recipients[i].name, err)

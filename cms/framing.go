@@ -219,6 +219,23 @@ func (f *framing) Write(p []byte) (int, error) {
 	return total, nil
 }
 
+// Flusher is what writers of messages are too: Flush passes on the content that was
+// held back for longer pieces, where the message has indefinite lengths. A cipher
+// keeps what is less than a block of its own. In other messages it does nothing.
+type Flusher interface {
+	Flush() error
+}
+
+// Flush writes a piece that is not full.
+func (f *framing) Flush() error {
+	if f.state != stateIndefinite || len(f.held) == 0 {
+		return nil
+	}
+	err := f.piece(f.held)
+	f.held = f.held[:0]
+	return err
+}
+
 // hold appends to held, which grows by large steps: most content fits the first, and what outgrew it is copied twice at most,
 // where append would copy a dozen times.
 func (f *framing) hold(p []byte) {

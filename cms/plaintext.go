@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"github.com/mailseal/mailseal/internal/ahead"
 	"github.com/mailseal/mailseal/internal/ccm"
 	"github.com/mailseal/mailseal/internal/gcm"
 )
@@ -103,7 +104,7 @@ func (c *cbcPlaintext) decrypt(p []byte) {
 	if len(p) > 0 {
 		copy(c.iv, p[len(p)-size:])
 	}
-	parallel(shares, func(i int) {
+	ahead.Parallel(shares, func(i int) {
 		share := p[i*cbcShare:]
 		if i < shares-1 {
 			share = share[:cbcShare]

@@ -176,6 +176,9 @@ func (w *signedWriter) Write(p []byte) (int, error) {
 	return w.framing.Write(p)
 }
 
+// Flush implements Flusher.
+func (w *signedWriter) Flush() error { return w.framing.Flush() }
+
 func (w *signedWriter) Close() error {
 	if w.closed {
 		return errClosed

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"runtime"
 	"sync/atomic"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -297,7 +296,7 @@ func (s *SignedReader) finish() error {
 	c.attributes = s.size == int64(len(s.head)) && isSignedAttributes(s.head)
 	s.archive.contentType, s.archive.digests = s.contentType, c.digests
 	s.results = make([]SignerResult, len(s.infos))
-	parallel(len(s.infos), func(i int) { s.results[i] = c.check(s.infos[i]) })
+	ahead.Parallel(len(s.infos), func(i int) { s.results[i] = c.check(s.infos[i]) })
 	if !s.nested {
 		u := unsigned{certificates: c.certificates, bare: s.bare, left: MaxUnsignedSignatures, work: c.work, archive: &s.archive}
 		for i := range s.results {
@@ -351,33 +350,5 @@ func (s *SignedReader) CRLs() [][]byte { return s.crls }
 
 // OCSPResponses returns the OCSP responses of the message as DER (RFC 5940).
 func (s *SignedReader) OCSPResponses() [][]byte { return s.ocsp }
-
-// parallel runs f(0) to f(n-1) on the cores at hand.
-func parallel(n int, f func(int)) {
-	workers := min(n, runtime.GOMAXPROCS(0))
-	if workers <= 1 {
-		for i := range n {
-			f(i)
-		}
-		return
-	}
-	next := make(chan int)
-	done := make(chan struct{})
-	for range workers {
-		go func() {
-			for i := range next {
-				f(i)
-			}
-			done <- struct{}{}
-		}()
-	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	for range workers {
-		<-done
-	}
-}
 
 var _ io.WriterTo = (*SignedReader)(nil)

@@ -4,12 +4,16 @@
 //
 // [Copy] and [Reader] run the source's side on a goroutine of its own, [Writer]
 // the destination's. Nobody else may use that side until Copy has returned or
-// Close was called; the goroutine has ended then.
+// Close was called; the goroutine has ended then. A panic on that goroutine becomes
+// one of the caller, at the next call, so that whoever watches over the caller sees
+// it.
 package ahead
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 )
@@ -24,9 +28,30 @@ const (
 	depth = 3
 )
 
+// Panic is what a caller panics with where a goroutine of its own has panicked.
+type Panic struct {
+	Value any
+	Stack []byte // of the goroutine
+}
+
+// Error says what the goroutine panicked with, and where.
+func (p *Panic) Error() string { return fmt.Sprintf("%v, on a goroutine:\n%s", p.Value, p.Stack) }
+
+// caught is what was recovered, with the way there; nil for nothing.
+func caught(value any) *Panic {
+	if value == nil {
+		return nil
+	}
+	if p, is := value.(*Panic); is {
+		return p
+	}
+	return &Panic{value, debug.Stack()}
+}
+
 // Reader reads ahead.
 type Reader struct {
 	src  io.Reader
+	flow bool   // what one read brings is passed on before the next
 	rest []byte // of the block at hand
 	read int    // octets, as long as there is no goroutine
 	err  error  // behind rest
@@ -39,9 +64,10 @@ type Reader struct {
 
 // filled is a block with what ended it.
 type filled struct {
-	buf []byte
-	n   int
-	err error
+	buf      []byte
+	n        int
+	err      error
+	panicked *Panic
 }
 
 // NewReader returns a Reader of src. Close it, also after an error.
@@ -89,7 +115,7 @@ func (r *Reader) next() error {
 }
 
 func (r *Reader) fill() {
-	if r.read < alone {
+	if r.read < alone && !r.flow {
 		if size := max(firstBlock, r.read); len(r.current) < size { // doubles what was read
 			r.release()
 			r.current = newBlock(size)
@@ -105,6 +131,10 @@ func (r *Reader) fill() {
 		r.empty <- r.current
 	}
 	f := <-r.full
+	if f.panicked != nil {
+		r.rest, r.err = nil, f.panicked
+		panic(f.panicked)
+	}
 	r.current, r.rest, r.err = f.buf, f.buf[:f.n], f.err
 }
 
@@ -137,14 +167,28 @@ func (r *Reader) start() {
 			case <-r.stop:
 				return
 			case buf := <-r.empty:
-				n, err := fillBlock(r.src, buf)
-				r.full <- filled{buf, n, err} // as many places as blocks
-				if err != nil {
+				f := r.block(buf)
+				r.full <- f // as many places as blocks
+				if f.err != nil || f.panicked != nil {
 					return
 				}
 			}
 		}
 	}()
+}
+
+// block reads the next block.
+func (r *Reader) block(buf []byte) (f filled) {
+	f.buf = buf
+	defer func() { f.panicked = caught(recover()) }()
+	if !r.flow {
+		f.n, f.err = fillBlock(r.src, buf)
+		return f
+	}
+	for f.n == 0 && f.err == nil {
+		f.n, f.err = r.src.Read(buf)
+	}
+	return f
 }
 
 // fillBlock reads until the block is full or the source fails.
@@ -159,14 +203,21 @@ func fillBlock(src io.Reader, buf []byte) (n int, err error) {
 
 // Close waits for a read that is under way and ends the reading.
 func (r *Reader) Close() {
+	var panicked *Panic
 	if r.full != nil {
 		close(r.stop)
-		for range r.full { // until the goroutine has closed it
+		for f := range r.full { // until the goroutine has closed it
+			if f.panicked != nil {
+				panicked = f.panicked
+			}
 		}
 		r.full = nil
 	}
 	r.release()
 	r.rest, r.err, r.read = nil, errClosed, 0
+	if panicked != nil {
+		panic(panicked)
+	}
 }
 
 var errClosed = errors.New("ahead: closed")
@@ -174,6 +225,14 @@ var errClosed = errors.New("ahead: closed")
 // Copy copies src to dst until io.EOF, as io.Copy does.
 func Copy(dst io.Writer, src io.Reader) (int64, error) {
 	r := NewReader(src)
+	defer r.Close()
+	return r.WriteTo(dst)
+}
+
+// Flow copies as Copy does, and passes on what each read of src brings before it waits
+// for more: for a source that may pause.
+func Flow(dst io.Writer, src io.Reader) (int64, error) {
+	r := &Reader{src: src, flow: true}
 	defer r.Close()
 	return r.WriteTo(dst)
 }
@@ -188,6 +247,8 @@ type Writer struct {
 	done   chan struct{}
 	failed atomic.Pointer[error]
 	closed bool
+
+	panicked atomic.Pointer[Panic]
 }
 
 // NewWriter returns a Writer to dst. Close it, also after an error; it does not
@@ -201,8 +262,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 	total := len(p)
 	for len(p) > 0 {
-		if err := w.failed.Load(); err != nil {
-			return total - len(p), *err
+		if err := w.failure(); err != nil {
+			return total - len(p), err
 		}
 		n := min(len(p), block-len(w.buf))
 		w.buf = append(w.buf, p[:n]...)
@@ -212,6 +273,17 @@ func (w *Writer) Write(p []byte) (int, error) {
 		}
 	}
 	return total, nil
+}
+
+// failure is what the destination has said; where it has panicked, so does this.
+func (w *Writer) failure() error {
+	if p := w.panicked.Load(); p != nil {
+		panic(p)
+	}
+	if err := w.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 func (w *Writer) handOver() {
@@ -229,11 +301,20 @@ func (w *Writer) handOver() {
 func (w *Writer) run() {
 	defer close(w.done)
 	for buf := range w.work {
-		if w.failed.Load() == nil {
-			w.write(buf)
+		if w.failed.Load() == nil && w.panicked.Load() == nil {
+			w.writeBehind(buf)
 		}
 		w.free <- buf
 	}
+}
+
+func (w *Writer) writeBehind(buf []byte) {
+	defer func() {
+		if p := caught(recover()); p != nil {
+			w.panicked.Store(p)
+		}
+	}()
+	w.write(buf)
 }
 
 func (w *Writer) write(buf []byte) {
@@ -251,12 +332,9 @@ func (w *Writer) Close() error {
 			close(w.work)
 			<-w.done
 		}
-		if len(w.buf) > 0 && w.failed.Load() == nil {
+		if len(w.buf) > 0 && w.failure() == nil {
 			w.write(w.buf)
 		}
 	}
-	if err := w.failed.Load(); err != nil {
-		return *err
-	}
-	return nil
+	return w.failure()
 }

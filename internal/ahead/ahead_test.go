@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -110,6 +111,143 @@ func TestErrorsComeThroughBehindTheContent(t *testing.T) {
 		if err := w.Close(); !errors.Is(err, errBroken) {
 			t.Errorf("the second Close forgot the error: %v", err)
 		}
+	}
+}
+
+// panicsAfter panics behind n octets, on either side.
+type panicsAfter struct{ n int }
+
+func (b *panicsAfter) Read(p []byte) (int, error) {
+	n := min(b.n, len(p))
+	if b.n -= n; n == 0 {
+		panic("broken")
+	}
+	return n, nil
+}
+
+func (b *panicsAfter) Write(p []byte) (int, error) {
+	if b.n -= len(p); b.n < 0 {
+		panic("broken")
+	}
+	return len(p), nil
+}
+
+// panics tells whether f panics with what one side did.
+func panics(f func()) (did bool) {
+	defer func() {
+		switch r := recover().(type) {
+		case string:
+			did = r == "broken"
+		case *Panic:
+			did = r.Value == "broken" && bytes.Contains(r.Stack, []byte("panicsAfter"))
+		}
+	}()
+	f()
+	return false
+}
+
+// TestPanicsReachTheCaller: a panic on a goroutine is one of the caller, who is
+// watched over, and nothing blocks or is taken for done.
+func TestPanicsReachTheCaller(t *testing.T) {
+	for _, n := range []int{0, 1, alone, alone + block + 1, 12 * block} {
+		if !panics(func() { _, _ = Copy(io.Discard, &panicsAfter{n}) }) {
+			t.Errorf("source, %d octets: no panic", n)
+		}
+		if !panics(func() { _, _ = Flow(io.Discard, &panicsAfter{n}) }) {
+			t.Errorf("source that flows, %d octets: no panic", n)
+		}
+		if !panics(func() { // the panic lies ahead of what was read
+			r := NewReader(&panicsAfter{alone + n})
+			defer r.Close()
+			_, _ = io.CopyN(io.Discard, r, alone+1)
+			_, _ = io.Copy(io.Discard, r)
+		}) {
+			t.Errorf("reader, %d octets: no panic", n)
+		}
+		if !panics(func() {
+			w := NewWriter(&panicsAfter{n})
+			_, _ = w.Write(content(n + 8*block))
+			_ = w.Close()
+		}) {
+			t.Errorf("destination, %d octets: no panic", n)
+		}
+		w := NewWriter(&panicsAfter{n})
+		_ = panics(func() { _, _ = w.Write(content(n + 8*block)) })
+		if !panics(func() { _ = w.Close() }) {
+			t.Errorf("destination, %d octets: closed as if all was well", n)
+		}
+	}
+	// Given up before the caller came to it.
+	r := NewReader(&panicsAfter{alone + block})
+	if _, err := io.CopyN(io.Discard, r, alone+1); err != nil {
+		t.Fatal(err)
+	}
+	for len(r.full) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if !panics(r.Close) || panics(r.Close) {
+		t.Error("the panic did not come once")
+	}
+}
+
+// TestParallel: each piece of work is done once, and a panic in one is the caller's.
+func TestParallel(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	for _, n := range []int{0, 1, 3, 1000} {
+		done := make([]atomic.Int32, n)
+		Parallel(n, func(i int) { done[i].Add(1) })
+		for i := range done {
+			if got := done[i].Load(); got != 1 {
+				t.Errorf("%d of %d was done %d times", i, n, got)
+			}
+		}
+		if n > 0 && !panics(func() {
+			Parallel(n, func(i int) {
+				if i == n-1 {
+					_, _ = (&panicsAfter{}).Read(make([]byte, 1))
+				}
+			})
+		}) {
+			t.Errorf("%d: no panic", n)
+		}
+	}
+}
+
+// TestFlow: what a read brings comes out before the next, and all of it does.
+func TestFlow(t *testing.T) {
+	for _, n := range sizes() {
+		want := content(n)
+		var got bytes.Buffer
+		written, err := Flow(&got, iotest.HalfReader(bytes.NewReader(want)))
+		if err != nil || written != int64(n) || !bytes.Equal(got.Bytes(), want) {
+			t.Errorf("%d octets: %d written, %v", n, written, err)
+		}
+	}
+	in, feed := io.Pipe()
+	drain, out := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		_, err := Flow(out, in)
+		done <- errors.Join(err, out.Close())
+	}()
+	for i := range 3 * depth {
+		if _, err := feed.Write([]byte{byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+		one := make([]byte, 1)
+		if _, err := io.ReadFull(drain, one); err != nil || one[0] != byte(i) {
+			t.Fatalf("octet %d: %v, %v", i, one, err)
+		}
+	}
+	feed.Close()
+	if _, err := io.ReadAll(drain); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, err := Flow(io.Discard, &brokenAfter{3}); !errors.Is(err, errBroken) {
+		t.Error(err)
 	}
 }
 

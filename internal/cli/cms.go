@@ -112,11 +112,48 @@ func (p *program) streamCMS(ctx context.Context, file string, o *cmsOutput, open
 	if p.isTerminal(p.stdout) {
 		return usage(errors.New("the output is not plain text and standard output is a terminal"), "write it to a file with -o FILE")
 	}
-	out := bufio.NewWriterSize(p.stdout, 64<<10)
-	if err := fill(out, src, length, open); err != nil {
+	if err := flow(p.stdout, src, length, open); err != nil {
 		return fmt.Errorf("%s: the message that was begun is worthless: %w", name, err)
 	}
-	return out.Flush()
+	return nil
+}
+
+// flow is fill for content that may pause: what is there comes out.
+func flow(dst io.Writer, src io.Reader, length int64, open func(dst io.Writer, length int64) (io.WriteCloser, error)) error {
+	f := &flowing{out: bufio.NewWriterSize(dst, flowSize)}
+	var err error
+	if f.message, err = open(f.out, length); err != nil {
+		return err
+	}
+	if _, err := ahead.Flow(f, src); err != nil {
+		return err
+	}
+	if err := f.message.Close(); err != nil {
+		return err
+	}
+	return f.out.Flush()
+}
+
+// flowSize is from when on a read is taken for one of many.
+const flowSize = 64 << 10
+
+// flowing passes on what little there is before more of it is waited for.
+type flowing struct {
+	message io.WriteCloser
+	out     *bufio.Writer
+}
+
+func (f *flowing) Write(b []byte) (int, error) {
+	n, err := f.message.Write(b)
+	if err != nil || len(b) >= flowSize {
+		return n, err
+	}
+	if m, ok := f.message.(cms.Flusher); ok {
+		if err := m.Flush(); err != nil {
+			return n, err
+		}
+	}
+	return n, f.out.Flush()
 }
 
 func fill(dst io.Writer, src io.Reader, length int64, open func(dst io.Writer, length int64) (io.WriteCloser, error)) error {

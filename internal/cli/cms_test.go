@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"math/rand/v2"
@@ -113,6 +114,83 @@ func TestIndefiniteStreams(t *testing.T) {
 	}
 	if exit := <-done; exit != 0 {
 		t.Errorf("exit status %d", exit)
+	}
+}
+
+// TestIndefiniteDoesNotWait: with --indefinite what a slow pipe brings comes out
+// before it brings more, however little it is.
+func TestIndefiniteDoesNotWait(t *testing.T) {
+	dir := fixtureFolder(t)
+	for line, clear := range map[string]bool{
+		"cms sign --as alice.p12 --indefinite": true, "cms digest --indefinite": true, "cms compress --indefinite": false,
+		"cms encrypt --to alice.pem --indefinite": false, "cms encrypt --cipher aes-256-gcm --to alice.pem --indefinite": false,
+	} {
+		args := strings.Fields(line)
+		for i, a := range args {
+			if strings.HasPrefix(a, "alice.") {
+				args[i] = filepath.Join(dir, a)
+			}
+		}
+		contentOut, contentIn := io.Pipe()
+		messageOut, messageIn := io.Pipe()
+		done := make(chan int, 1)
+		go func() {
+			exit := cli.Run(context.Background(), args, contentOut, messageIn, io.Discard, cli.Environment{
+				LookupEnv: func(key string) (string, bool) { return passphrase, key == "MAILSEAL_PASSPHRASE" },
+				ConfigDir: os.UserConfigDir,
+				Now:       func() time.Time { return testca.Now },
+			})
+			messageIn.Close()
+			done <- exit
+		}()
+		var message bytes.Buffer
+		head := make([]byte, 64<<10)
+		for i := range 3 {
+			piece := fmt.Sprintf("line %d, of three blocks of a cipher's or so", i)
+			if _, err := io.WriteString(contentIn, piece); err != nil {
+				t.Fatal(err)
+			}
+			n, err := messageOut.Read(head) // blocks where nothing comes
+			if err != nil {
+				t.Fatal(err)
+			}
+			message.Write(head[:n])
+			if clear && !bytes.Contains(message.Bytes(), []byte(piece)) {
+				t.Errorf("%s: line %d is not there", line, i)
+			}
+		}
+		contentIn.Close()
+		if _, err := io.Copy(&message, messageOut); err != nil {
+			t.Fatal(err)
+		}
+		if exit := <-done; exit != 0 {
+			t.Errorf("%s: exit status %d", line, exit)
+		}
+	}
+}
+
+// faulty panics as a bug in a reader would.
+type faulty struct{ left int }
+
+func (f *faulty) Read(p []byte) (int, error) {
+	if f.left -= len(p); f.left < 0 {
+		panic("a bug")
+	}
+	return len(p), nil
+}
+
+// TestFaultOnAGoroutine: a bug on a goroutine of a long copy ends the program as one
+// anywhere else does: said, with its own exit status, and without a result.
+func TestFaultOnAGoroutine(t *testing.T) {
+	dir := fixtureFolder(t)
+	var out, errs bytes.Buffer
+	exit := cli.Run(context.Background(), []string{"cms", "sign", "--as", filepath.Join(dir, "alice.p12"), "--indefinite"}, &faulty{4 << 20}, &out, &errs, cli.Environment{
+		LookupEnv: func(key string) (string, bool) { return passphrase, key == "MAILSEAL_PASSPHRASE" },
+		ConfigDir: os.UserConfigDir,
+		Now:       func() time.Time { return testca.Now },
+	})
+	if exit != 3 || !strings.Contains(errs.String(), "internal fault: a bug") || !strings.Contains(errs.String(), "faulty") {
+		t.Errorf("exit status %d: %s", exit, errs.String())
 	}
 }
 
