@@ -16,6 +16,7 @@ import (
 type Request struct {
 	Name    string // that it will have in addresses
 	Domains []string
+	KeyURI  string
 	DER     []byte
 }
 
@@ -24,7 +25,7 @@ func Requests(ctx context.Context, db *store.DB) (list []Request, err error) {
 	err = db.View(ctx, func(tx *store.Tx) error {
 		rows, err := tx.AuthorityRequests()
 		for _, r := range rows {
-			list = append(list, Request{r.Name, r.Domains, r.Request})
+			list = append(list, Request{r.Name, r.Domains, r.KeyURI, r.Request})
 		}
 		return err
 	})

@@ -88,6 +88,8 @@ func (o Options) withDefaults() Options {
 // does not change while it is open: what makes or retires one closes it first.
 type Authority struct {
 	o       Options
+	name    string // of the operator
+	arc     oid.OID
 	base    string // where lists and certificates are served, without a final slash
 	profile *issuance.Profile
 	members []*Member // in the order of store.Tx.Authorities
@@ -126,7 +128,7 @@ func Open(ctx context.Context, o Options) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open authority: %w", err)
 	}
-	a := &Authority{o: o, base: operator.BaseURL}
+	a := &Authority{o: o, name: operator.Name, arc: oid.OID(operator.PolicyArc), base: operator.BaseURL}
 	for _, row := range rows {
 		if err := a.add(row); err != nil {
 			return nil, fmt.Errorf("open authority %s: %w", row.Name, err)
@@ -171,6 +173,12 @@ func mailboxProfile(arc oid.OID) (*issuance.Profile, error) {
 // names for revocation lists and authorities' certificates: the one that the
 // authority was founded with.
 func (a *Authority) BaseURL() string { return a.base }
+
+// Operator returns the name of who runs the authorities.
+func (a *Authority) Operator() string { return a.name }
+
+// PolicyArc returns the identifier under which the operator's policies are.
+func (a *Authority) PolicyArc() oid.OID { return a.arc }
 
 // Root returns the active root's certificate, nil where there is none.
 func (a *Authority) Root() *cert.Certificate {

@@ -2,6 +2,7 @@ package authority
 
 import (
 	"crypto"
+	"crypto/rsa"
 	"crypto/sha256"
 	"fmt"
 	"time"
@@ -129,11 +130,27 @@ func (k maker) keep(name, id string, key crypto.Signer, uri string) (string, err
 }
 
 // newKey opens the key of a URI, or makes one that is not stored yet.
-func (o Options) newKey(uri string) (crypto.Signer, error) {
+func (o Options) newKey(uri string) (key crypto.Signer, err error) {
 	if uri != "" {
-		return o.Keys.Signer(uri)
+		key, err = o.Keys.Signer(uri)
+	} else {
+		key, err = o.GenerateKey()
 	}
-	return o.GenerateKey()
+	if err != nil {
+		return nil, err
+	}
+	return key, checkStrength(key.Public())
+}
+
+// minRSABits: S/MIME BR §6.1.5, for authorities' keys that are made since
+// 2026-09-15.
+const minRSABits = 4096
+
+func checkStrength(key crypto.PublicKey) error {
+	if k, ok := key.(*rsa.PublicKey); ok && k.N.BitLen() < minRSABits {
+		return fmt.Errorf("an authority's RSA key has at least %d bits, not %d", minRSABits, k.N.BitLen())
+	}
+	return nil
 }
 
 // nameOf returns country, organization and common name of an authority.

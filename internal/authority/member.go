@@ -51,6 +51,12 @@ func (m *Member) Active() bool { return m.row.State == stateActive }
 // [Accept], and nothing can be signed here.
 func (m *Member) Offline() bool { return m.issuer == nil }
 
+// KeyURI says where its key is; empty: elsewhere.
+func (m *Member) KeyURI() string { return m.row.KeyURI }
+
+// LastCRL returns the number of its last list.
+func (m *Member) LastCRL() int64 { return m.row.CRLNumber }
+
 // Certificate returns its certificate.
 func (m *Member) Certificate() *cert.Certificate { return m.certificate }
 

@@ -23,7 +23,7 @@ func certificate(c *cert.Certificate) *Report {
 	r.add("issuer", c.Issuer.String())
 	r.add("not_before", stamp(c.NotBefore))
 	r.add("not_after", stamp(c.NotAfter))
-	r.add("key", keyName(c.PublicKey, c.SPKIAlgorithm))
+	r.add("key", KeyName(c.PublicKey, c.SPKIAlgorithm))
 	r.add("signature", signature.Name(c.SignatureAlgorithm, oid.AlgorithmIdentifier{}))
 	if c.HasKeyUsage {
 		r.add("key_usage", c.KeyUsage.String())
@@ -60,8 +60,8 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// keyName says what kind of key it is, and of what size.
-func keyName(key crypto.PublicKey, algorithm oid.AlgorithmIdentifier) string {
+// KeyName says what kind of key it is, and of what size.
+func KeyName(key crypto.PublicKey, algorithm oid.AlgorithmIdentifier) string {
 	switch k := key.(type) {
 	case *rsa.PublicKey:
 		return fmt.Sprintf("RSA %d bits", k.N.BitLen())
@@ -177,7 +177,7 @@ func request(q *cert.Request) *Report {
 	r := &Report{Kind: "certification request"}
 	r.add("subject", q.Subject.String())
 	r.add("emails", q.Emails())
-	r.add("key", keyName(q.PublicKey, q.SPKIAlgorithm))
+	r.add("key", KeyName(q.PublicKey, q.SPKIAlgorithm))
 	r.add("signature", signature.Name(q.SignatureAlgorithm, oid.AlgorithmIdentifier{}))
 	r.add("note", "its own signature is right: whoever made it has the key")
 	return r

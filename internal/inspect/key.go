@@ -95,14 +95,14 @@ func publicKey(data []byte) (*Report, error) {
 		return nil, err
 	}
 	r := &Report{Kind: "public key"}
-	r.add("key", keyName(key, oid.AlgorithmIdentifier{}))
+	r.add("key", KeyName(key, oid.AlgorithmIdentifier{}))
 	return r, nil
 }
 
 func keyReport(i *identity.Identity) *Report {
 	r := &Report{Kind: "private key"}
 	r.add("label", i.Label)
-	r.add("key", keyName(identity.Public(i.Key), oid.AlgorithmIdentifier{}))
+	r.add("key", KeyName(identity.Public(i.Key), oid.AlgorithmIdentifier{}))
 	if i.Certificate != nil {
 		r.add("certificate_sha256", i.Certificate.SHA256())
 	}
