@@ -21,7 +21,7 @@ import (
 
 // Environment is what a run may know of the process around it.
 type Environment struct {
-	// LookupEnv reads MAILSEAL_HOME, MAILSEAL_PASSPHRASE, NO_COLOR and the language
+	// LookupEnv reads MAILSEAL_HOME, MAILSEAL_PASSPHRASE, MAILSEAL_DB, NO_COLOR and the language
 	// of the person (MAILSEAL_LANG, LC_ALL, LC_MESSAGES, LANG), as os.LookupEnv does.
 	LookupEnv func(key string) (value string, found bool)
 	// Environ is the whole of it, for the program that loads modules of tokens.

@@ -27,6 +27,7 @@ import (
 // Config says what to serve and where.
 type Config struct {
 	Data       string // folder of everything that must survive; made if it is not there
+	DB         string // postgres://... for a database that several nodes share; empty: SQLite in Data
 	Listen     string // loopback address of the portal and the API, host:port; port 0 takes a free one
 	SMTPListen string // loopback address of the mail catcher, likewise
 	// Where checkpoints of the audit log go, so that they are kept elsewhere:

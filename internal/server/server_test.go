@@ -17,15 +17,35 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/mailseal/mailseal/internal/store/storetest"
 )
 
 func quickKey() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
 
+func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
+
+// folder returns a new data folder and says where its state is kept.
+func folder(t *testing.T) string {
+	t.Helper()
+	data := t.TempDir()
+	if source := storetest.Source(t); storetest.Postgres() {
+		databases.Store(data, source)
+	}
+	return data
+}
+
+// databases has the databases of folders whose state is not kept in a file.
+var databases sync.Map
+
 func config(data string, out io.Writer) Config {
+	db, _ := databases.Load(data)
+	source, _ := db.(string)
 	return Config{
-		Data: data, Listen: "127.0.0.1:0", SMTPListen: "127.0.0.1:0", Dev: true,
+		Data: data, DB: source, Listen: "127.0.0.1:0", SMTPListen: "127.0.0.1:0", Dev: true,
 		Clock: time.Now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler), Out: out, GenerateKey: quickKey,
 	}
 }
@@ -78,7 +98,7 @@ func get(t *testing.T, url, host string) (int, string) {
 // TestSecondStart finds everything as it was, and the place of the first
 // administrator still to be claimed, by a new code.
 func TestSecondStart(t *testing.T) {
-	data := t.TempDir()
+	data := folder(t)
 	var roots [2]string
 	var out [2]string
 	for i := range 2 {
@@ -107,7 +127,7 @@ func TestSecondStart(t *testing.T) {
 // TestFingerprints holds that people can compare the root with what OpenSSL,
 // Apple and Windows show of it.
 func TestFingerprints(t *testing.T) {
-	run(t, t.TempDir(), func(url string) {
+	run(t, folder(t), func(url string) {
 		_, root := get(t, url+"/ca/root.cer", "")
 		_, page := get(t, url+"/install", "")
 		page = strings.ReplaceAll(page, " ", "")
@@ -122,7 +142,7 @@ func TestFingerprints(t *testing.T) {
 // TestMoved tells that certificates go on naming the first port.
 func TestMoved(t *testing.T) {
 	const notice = "say that revocation lists are at "
-	data, first := t.TempDir(), ""
+	data, first := folder(t), ""
 	if out := run(t, data, func(url string) { first = url }); strings.Contains(out, notice) {
 		t.Errorf("at the first start:\n%s", out)
 	}
@@ -139,7 +159,7 @@ func TestMoved(t *testing.T) {
 // TestOneProcess keeps a second server out of the folder of a running one, on
 // whatever ports, and lets it in afterwards.
 func TestOneProcess(t *testing.T) {
-	data := t.TempDir()
+	data := folder(t)
 	run(t, data, func(string) {
 		c := config(data, io.Discard)
 		c.Ready = func(string) { t.Error("it serves") }
@@ -154,7 +174,7 @@ func TestOneProcess(t *testing.T) {
 
 // TestOpenFolder refuses a folder in which everybody may replace the keys.
 func TestOpenFolder(t *testing.T) {
-	data := t.TempDir()
+	data := folder(t)
 	if err := os.Chmod(data, 0o777); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +186,7 @@ func TestOpenFolder(t *testing.T) {
 // TestOtherNames refuses requests for names that are not this machine's, which
 // is how DNS rebinding comes in.
 func TestOtherNames(t *testing.T) {
-	run(t, t.TempDir(), func(url string) {
+	run(t, folder(t), func(url string) {
 		_, port, _ := net.SplitHostPort(strings.TrimPrefix(url, "http://"))
 		for host, want := range map[string]int{
 			"": 200, "localhost:" + port: 200, "127.0.0.1": 200, "[::1]:" + port: 200,
@@ -202,7 +222,7 @@ func TestDoesNotStart(t *testing.T) {
 		"incomplete":      {func(c *Config) { c.Clock = nil }, "not complete"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := config(t.TempDir(), io.Discard)
+			c := config(folder(t), io.Discard)
 			tc.change(&c)
 			c.Ready = func(string) { t.Error("it serves") }
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -217,7 +237,7 @@ func TestDoesNotStart(t *testing.T) {
 // TestStopsWhileBusy ends with a connection open that says nothing.
 func TestStopsWhileBusy(t *testing.T) {
 	begin := time.Now()
-	run(t, t.TempDir(), func(url string) {
+	run(t, folder(t), func(url string) {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 		if err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -55,7 +56,10 @@ func (s *system) openRooms(ctx context.Context, relay string) error {
 	if s.folder, err = openFolder(s.Data); err != nil {
 		return err
 	}
-	if s.store, err = store.Open(ctx, filepath.Join(s.Data, "mailseal.db")); err != nil {
+	if s.DB == "" {
+		s.DB = filepath.Join(s.Data, "mailseal.db")
+	}
+	if s.store, err = store.Open(ctx, s.DB); err != nil {
 		return err
 	}
 	proofs := &validation.Validator{Clock: s.Clock, Rand: s.Rand, Site: s.url}
@@ -117,6 +121,12 @@ func (s *system) openAuthority(ctx context.Context, proofs *validation.Validator
 	if errors.Is(err, authority.ErrNone) {
 		fmt.Fprintln(s.Out, "Making a root and an issuing authority. This takes a few seconds, once.")
 		s.authority, err = authority.Found(ctx, o, authority.Founding{BaseURL: s.url, Dev: s.Dev})
+	}
+	if errors.Is(err, authority.ErrFounded) { // by a node that was started at the same moment
+		s.authority, err = authority.Open(ctx, o)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: the database has an authority whose keys are not in the data folder %s: copy the folder keys from the node that has them", err, s.Data)
 	}
 	if err != nil {
 		return err
