@@ -129,7 +129,8 @@ func (q *question) delegated(b *cert.BasicOCSPResponse, c *cert.Certificate) (wh
 	if b.ProducedAt.After(at) {
 		at = b.ProducedAt
 	}
-	const budget = 2 // issued by the issuer directly: one signature
+	// Issued by the issuer directly: one signature, by a key of whatever size.
+	budget := max(2, cert.Effort(q.above[0].PublicKey))
 	if q.budget -= budget; q.budget < 0 {
 		return errBudget.Error()
 	}

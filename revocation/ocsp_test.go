@@ -289,6 +289,25 @@ func TestResponderStanding(t *testing.T) {
 	}
 }
 
+// One signature by a long RSA key is one signature.
+func TestResponderOfLongKey(t *testing.T) {
+	root := testca.NewRoot(t, "Root")
+	ca := root.AuthorityOf(testca.RSA3072, "Long Key")
+	alice, r := ca.Leaf("alice@example.com", testca.P256), ca.Responder()
+	response, err := cert.ParseOCSPResponse(r.OCSP(t, testca.Response{
+		Answers: []testca.Answer{{About: alice.Certificate, Issuer: ca.Certificate}}, Certificates: []*cert.Certificate{r.Certificate},
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := Check([]*cert.Certificate{alice.Certificate, ca.Certificate, root.Certificate}, &Options{
+		At: testca.Now, Evidence: Evidence{Responses: []*cert.OCSPResponse{response}},
+	})
+	if status != Good {
+		t.Errorf("%v, %v", status, err)
+	}
+}
+
 // TestOCSPOfOthers reads what golang.org/x/crypto makes.
 func TestOCSPOfOthers(t *testing.T) {
 	w := newWorld(t)
