@@ -105,10 +105,7 @@ func serve(t *testing.T) *server {
 	mux.Handle("/api/", api.New(registration.New(registration.Options{
 		Store: db, Validation: v, Issuer: s.authority, Mailer: s, Clock: s.clock, Log: log,
 	}), log))
-	files := repository.New(s.authority, s.clock, log)
-	mux.Handle("/crl/", files)
-	mux.Handle("/ca/", files)
-	s.Server = httptest.NewServer(mux)
+	s.Server = httptest.NewServer(repository.New(s.authority, s.clock, log, mux))
 	t.Cleanup(s.Close)
 	return s
 }

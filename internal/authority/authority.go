@@ -17,6 +17,7 @@
 package authority
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -94,6 +95,9 @@ type Authority struct {
 	profile *issuance.Profile
 	members []*Member // in the order of store.Tx.Authorities
 	crosses []cross
+
+	answering map[string]*Member // by issuer, for OCSP
+	answers   answers
 }
 
 // cross is a certificate of one root for another.
@@ -128,7 +132,9 @@ func Open(ctx context.Context, o Options) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open authority: %w", err)
 	}
-	a := &Authority{o: o, name: operator.Name, arc: oid.OID(operator.PolicyArc), base: operator.BaseURL}
+	a := &Authority{
+		o: o, name: operator.Name, arc: oid.OID(operator.PolicyArc), base: operator.BaseURL, answering: map[string]*Member{},
+	}
 	for _, row := range rows {
 		if err := a.add(row); err != nil {
 			return nil, fmt.Errorf("open authority %s: %w", row.Name, err)
@@ -214,4 +220,32 @@ func (a *Authority) Certificate(name string) (*cert.Certificate, error) {
 		return nil, err
 	}
 	return m.certificate, nil
+}
+
+// Certificates returns the certificate of the authority of that name, and the
+// cross certificates of its key that are valid.
+func (a *Authority) Certificates(ctx context.Context, name string) ([]*cert.Certificate, error) {
+	m, err := a.Member(name)
+	if err != nil {
+		return nil, err
+	}
+	list := []*cert.Certificate{m.certificate}
+	var rows []store.AuthorityCertificate
+	err = a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		rows, err = tx.AuthorityCertificates()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("certificates of %s: %w", name, err)
+	}
+	for _, row := range rows {
+		c, err := cert.Parse(row.Certificate)
+		if err != nil {
+			return nil, fmt.Errorf("certificates of %s: %w", name, err)
+		}
+		if row.Kind == certifiedCross && row.Revoked.IsZero() && c.NotAfter.After(a.o.Clock()) && bytes.Equal(c.RawSPKI, m.certificate.RawSPKI) {
+			list = append(list, c)
+		}
+	}
+	return list, nil
 }

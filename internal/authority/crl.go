@@ -77,6 +77,16 @@ func (a *Authority) CRL(ctx context.Context, name string, n int) (CRL, error) {
 	return a.octets(ctx, m, n, last)
 }
 
+// Partitions tells in how many partitions the CRL of the authority of that name
+// is published.
+func (a *Authority) Partitions(name string) (int, error) {
+	m, err := a.Member(name)
+	if err != nil {
+		return 0, err
+	}
+	return len(m.partitions), nil
+}
+
 // idle tells whether nobody signs the next list at the moment: then whoever asks
 // first after a revocation waits for the list, and the others get the last one.
 func (p *partition) idle() bool {

@@ -99,34 +99,37 @@ func (a *Authority) begun(ctx context.Context, order string) (row store.Certific
 	return row, err
 }
 
-// prepare draws a serial number, makes the bytes and stores both. Bytes that do
-// not meet the profile are kept as a refusal, so that the order may be tried
-// again and the number is not.
+// prepare chooses the authority that is for the mailboxes.
 func (a *Authority) prepare(ctx context.Context, order string, mailboxes []mailbox.Mailbox, key crypto.PublicKey, keyHash []byte) (store.Certificate, *issuance.Prepared, error) {
 	m, err := a.Issuing(a.profile, mailboxes)
 	if err != nil {
 		return store.Certificate{}, nil, err
 	}
-	serial, err := newSerial(a.o.Rand)
-	if err != nil {
-		return store.Certificate{}, nil, err
-	}
-	id, err := newID(a.o.Rand)
-	if err != nil {
-		return store.Certificate{}, nil, err
-	}
-	row := store.Certificate{
-		ID: id, AuthorityID: m.id, Serial: serial.Bytes(), Partition: m.issuer.Partition(serial), State: "prepared", OrderID: order,
-		ProfileHash: a.profile.Hash(), KeyHash: keyHash, Reserved: a.now(),
-	}
-	prepared, refusal := issuance.Prepare(a.profile, m.issuer, issuance.Request{
-		Key: key, Names: issuance.Names{Mailboxes: mailboxes}, Serial: serial, NotBefore: a.now().Add(-backdate),
+	row := store.Certificate{AuthorityID: m.id, OrderID: order, KeyHash: keyHash}
+	return a.draw(ctx, m, a.profile, row, issuance.Request{
+		Key: key, Names: issuance.Names{Mailboxes: mailboxes}, NotBefore: a.now().Add(-backdate),
 	})
+}
+
+// draw draws a serial number, makes the bytes and stores both. Bytes that do not
+// meet the profile are kept as a refusal, so that the order may be tried again
+// and the number is not.
+func (a *Authority) draw(ctx context.Context, m *Member, p *issuance.Profile, row store.Certificate, r issuance.Request) (store.Certificate, *issuance.Prepared, error) {
+	var err error
+	if r.Serial, err = newSerial(a.o.Rand); err != nil {
+		return store.Certificate{}, nil, err
+	}
+	if row.ID, err = newID(a.o.Rand); err != nil {
+		return store.Certificate{}, nil, err
+	}
+	row.Serial, row.Partition, row.State = r.Serial.Bytes(), m.issuer.Partition(r.Serial), "prepared"
+	row.ProfileHash, row.Reserved = p.Hash(), a.now()
+	prepared, refusal := issuance.Prepare(p, m.issuer, r)
 	if refusal == nil {
 		row.TBS = prepared.TBS()
 	}
 	err = a.o.Store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.InsertProfile(a.profile.Hash(), string(a.profile.Text()), row.Reserved); err != nil {
+		if err := tx.InsertProfile(p.Hash(), string(p.Text()), row.Reserved); err != nil {
 			return err
 		}
 		if err := tx.PrepareCertificate(row); err != nil || refusal == nil {
@@ -247,6 +250,9 @@ func (a *Authority) Recover(ctx context.Context) error {
 }
 
 func (a *Authority) recover(ctx context.Context, row store.Certificate) error {
+	if row.OrderID == "" {
+		return a.refuse(ctx, row, errors.New("interrupted; the key of a service is made anew"))
+	}
 	var order store.Order
 	var proofs []validation.Proof
 	var text string

@@ -2,23 +2,45 @@ package authority
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"time"
+
+	"github.com/mailseal/mailseal/internal/store"
 )
 
-// How often Maintain looks.
+// How often Maintain looks. What another node revoked shows here within a
+// second.
 const (
-	maintainEvery = 10 * time.Minute
+	followEvery  = 250 * time.Millisecond
+	presignEvery = 2 * time.Second
+	renewEvery   = 10 * time.Minute
+	followAtOnce = 1000 // changes
 )
 
 // Maintain keeps what is published fresh until ctx ends, also when nobody asks
-// for it. The server runs it in a goroutine of its own.
+// for it: it follows what was revoked, here and on other nodes, signs OCSP
+// responses ahead and every list before it is due. The server runs it in a
+// goroutine of its own.
 func (a *Authority) Maintain(ctx context.Context) {
+	if err := a.beginFollowing(ctx); err != nil && ctx.Err() == nil {
+		a.o.Log.Error("changes of standing not read", "error", err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() { every(ctx, followEvery, a.follow) })
+	all.Go(func() { every(ctx, presignEvery, a.presignAll) })
+	all.Go(func() { every(ctx, renewEvery, a.renewLists) })
+	all.Wait()
+}
+
+// every calls act now and again until ctx ends.
+func every(ctx context.Context, pause time.Duration, act func(context.Context)) {
 	for {
-		a.renewLists(ctx)
+		act(ctx)
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(maintainEvery):
+		case <-time.After(pause):
 		}
 	}
 }
@@ -30,6 +52,63 @@ func (a *Authority) renewLists(ctx context.Context) {
 		for n := range m.partitions {
 			if _, err := a.CRL(ctx, m.name, n); err != nil && ctx.Err() == nil {
 				a.o.Log.Error("CRL not renewed", "authority", m.name, "partition", n, "error", err)
+			}
+		}
+	}
+}
+
+// beginFollowing starts with the changes from now on.
+func (a *Authority) beginFollowing(ctx context.Context) error {
+	return a.o.Store.View(ctx, func(tx *store.Tx) error {
+		seq, err := tx.LastStatusChange()
+		if err == nil {
+			a.answers.restart(seq)
+		}
+		return err
+	})
+}
+
+// follow drops the responses that no longer tell the truth, and sees to the
+// lists. A node that was faster with the list leaves nothing to do.
+func (a *Authority) follow(ctx context.Context) {
+	var changes []store.StatusChange
+	err := a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		changes, err = tx.StatusChanges(a.answers.last(), followAtOnce)
+		return err
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			a.o.Log.Error("changes of standing not read", "error", err)
+		}
+		return
+	}
+	type list struct {
+		authority string
+		partition int
+	}
+	lists := map[list]store.StatusChange{}
+	for _, c := range changes {
+		a.answers.drop(c.AuthorityID, c.Serial)
+		a.answers.follow(c.Seq)
+		lists[list{c.AuthorityID, c.Partition}] = c // the last counts
+	}
+	for l, c := range lists {
+		if m, err := a.MemberOf(l.authority); err == nil && !m.Offline() {
+			a.covering(ctx, m, c)
+		}
+	}
+}
+
+// presignAll signs all OCSP responses that are due.
+func (a *Authority) presignAll(ctx context.Context) {
+	for _, m := range a.members {
+		if m.Root() || m.Offline() {
+			continue
+		}
+		for more := true; more && ctx.Err() == nil; {
+			var err error
+			if more, err = a.presign(ctx, m); err != nil && !errors.Is(err, context.Canceled) {
+				a.o.Log.Error("OCSP responses not signed ahead", "authority", m.name, "error", err)
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ type Member struct {
 	life        time.Duration    // of a CRL
 	fresh       time.Duration    // until a CRL is signed anew
 	partitions  []*partition     // of the CRL
+	ocsp        ocspSigner
 }
 
 // ID returns the identifier in the store's rows.
@@ -211,7 +213,13 @@ func (a *Authority) add(row store.Authority) error {
 		}
 	}
 	a.members = append(a.members, m)
-	return nil
+	return a.answersFor(m)
+}
+
+// certID names a certificate of m as most clients do.
+func (m *Member) certID(serial []byte) (cert.CertID, error) {
+	return cert.NewCertID(&cert.Certificate{RawIssuer: m.certificate.RawSubject, Serial: new(big.Int).SetBytes(serial)},
+		m.certificate, certIDHashes[0])
 }
 
 // addCross keeps a certificate of one root of ours for another; those of issuing

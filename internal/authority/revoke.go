@@ -75,10 +75,19 @@ func (a *Authority) revoke(tx *store.Tx, serial *big.Int, reason cert.Reason) (*
 // announce publishes what a committed revocation changed. Whoever asked for it
 // may go away meanwhile.
 func (a *Authority) announce(ctx context.Context, m *Member, change store.StatusChange) {
+	a.answers.drop(m.id, change.Serial)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
 	defer cancel()
+	a.covering(ctx, m, change)
+}
+
+// covering sees to it that a list with the change is published.
+func (a *Authority) covering(ctx context.Context, m *Member, change store.StatusChange) {
+	if change.Partition >= len(m.partitions) {
+		return
+	}
 	covered := func(c store.CRL) bool { return c.Covers >= change.Seq }
-	if _, err := a.publish(ctx, m, change.Partition, covered); err != nil {
+	if _, err := a.publish(ctx, m, change.Partition, covered); err != nil && ctx.Err() == nil {
 		a.o.Log.Error("CRL not renewed after a revocation", "authority", m.name, "partition", change.Partition, "error", err)
 	}
 }

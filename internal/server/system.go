@@ -164,13 +164,10 @@ func (s *system) openDoors() error {
 		return err
 	}
 	mux := http.NewServeMux()
-	files := repository.New(s.authority, s.Clock, s.Log)
 	mux.HandleFunc("GET /healthz", health)
 	mux.Handle("/api/", api.New(s.orders, s.Log))
-	mux.Handle("/crl/", files)
-	mux.Handle("/ca/", files)
 	mux.Handle("/", site)
-	s.handler = loopbackOnly(mux)
+	s.handler = loopbackOnly(repository.New(s.authority, s.Clock, s.Log, mux))
 	return nil
 }
 
