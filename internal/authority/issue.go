@@ -129,6 +129,9 @@ func (a *Authority) draw(ctx context.Context, m *Member, p *issuance.Profile, ro
 		row.TBS = prepared.TBS()
 	}
 	err = a.o.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := a.CheckKey(tx, row.OrderID, row.KeyHash); err != nil {
+			return err
+		}
 		if err := tx.InsertProfile(p.Hash(), string(p.Text()), row.Reserved); err != nil {
 			return err
 		}
@@ -147,9 +150,15 @@ func (a *Authority) draw(ctx context.Context, m *Member, p *issuance.Profile, ro
 func (a *Authority) resume(ctx context.Context, row store.Certificate, mailboxes []mailbox.Mailbox) (*issuance.Prepared, error) {
 	var text string
 	err := a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		if err := a.CheckKey(tx, row.OrderID, row.KeyHash); err != nil {
+			return err
+		}
 		text, err = tx.Profile(row.ProfileHash)
 		return err
 	})
+	if errors.Is(err, issuance.ErrWeakKey) {
+		return nil, errors.Join(err, a.refuse(ctx, row, err))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -263,10 +272,13 @@ func (a *Authority) recover(ctx context.Context, row store.Certificate) error {
 		if text, err = tx.Profile(row.ProfileHash); err != nil {
 			return err
 		}
+		if err := a.CheckKey(tx, row.OrderID, row.KeyHash); err != nil {
+			return err
+		}
 		proofs, err = a.o.Validation.Proofs(tx, order)
 		return err
 	})
-	if errors.Is(err, validation.ErrUnproven) {
+	if errors.Is(err, validation.ErrUnproven) || errors.Is(err, issuance.ErrWeakKey) {
 		return a.refuse(ctx, row, err)
 	}
 	if err != nil {

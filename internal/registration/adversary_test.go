@@ -48,7 +48,6 @@ func hostile() []string {
 // bytes in the certificate.
 func TestHostileAddresses(t *testing.T) {
 	o := open(t)
-	key := newKey(t)
 	list := hostile()
 	if len(list) < 2000 {
 		t.Fatalf("only %d addresses", len(list))
@@ -78,7 +77,7 @@ func TestHostileAddresses(t *testing.T) {
 		if order, err = o.Prove(t.Context(), order.ID, secret, o.code(t, mail.To)); err != nil {
 			t.Fatal(err)
 		}
-		issued, err := o.Enroll(t.Context(), order.ID, secret, request(t, key))
+		issued, err := o.Enroll(t.Context(), order.ID, secret, request(t, newKey(t)))
 		if err != nil {
 			t.Fatal(err)
 		}

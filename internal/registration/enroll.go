@@ -23,7 +23,7 @@ func (s *Service) Enroll(ctx context.Context, orderID, secret string, request []
 	// Before anything is looked at, so that the two see the same order.
 	defer s.turns.take(orderID)()
 
-	key, keyHash, err := requestedKey(request)
+	key, keyHash, err := s.requestedKey(request)
 	if err != nil {
 		return Issued{}, s.refuseRequest(ctx, orderID, secret, err)
 	}
@@ -54,12 +54,12 @@ func (s *Service) refuseRequest(ctx context.Context, orderID, secret string, why
 }
 
 // requestedKey takes the public key out of a request, and nothing else.
-func requestedKey(request []byte) (key crypto.PublicKey, hash []byte, err error) {
+func (s *Service) requestedKey(request []byte) (key crypto.PublicKey, hash []byte, err error) {
 	r, err := cert.ParseRequest(request)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
-	if err := issuance.CheckKey(r.PublicKey); err != nil {
+	if err := s.o.Issuer.Profile().CheckKey(r.PublicKey); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
 	if hash, err = issuance.KeyHash(r.PublicKey); err != nil {
@@ -85,6 +85,11 @@ func (s *Service) authorizeIssue(ctx context.Context, orderID, secret string, ke
 			return err
 		}
 		if proofs, err = s.o.Validation.Proofs(tx, row); err != nil {
+			return err
+		}
+		if err := s.o.Issuer.CheckKey(tx, row.ID, keyHash); errors.Is(err, issuance.ErrWeakKey) {
+			return fmt.Errorf("%w: %w", ErrRequest, err)
+		} else if err != nil {
 			return err
 		}
 		return tx.OrderKey(row.ID, keyHash)

@@ -29,6 +29,8 @@ import (
 // order that has a certificate the same one again.
 type Issuer interface {
 	Profile() *issuance.Profile
+	// CheckKey refuses a key that the order's person may not have.
+	CheckKey(tx *store.Tx, orderID string, keyHash []byte) error
 	Issue(ctx context.Context, proofs []validation.Proof, key crypto.PublicKey) (*cert.Certificate, error)
 	// Above returns the authorities above a subscriber's certificate, without the
 	// root, and the root.

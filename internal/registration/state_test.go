@@ -400,6 +400,29 @@ func TestWeakKeysLeaveTheOrder(t *testing.T) {
 	}
 }
 
+// A key belongs to one person. Who comes with somebody else's may come again
+// with another, and the same person may have more certificates with the same.
+func TestKeysOfOthers(t *testing.T) {
+	o := open(t)
+	shared := request(t, newKey(t))
+	alice, secret := o.proven(t, "alice@example.org")
+	if _, err := o.Enroll(t.Context(), alice.ID, secret, shared); err != nil {
+		t.Fatal(err)
+	}
+	again, secret := o.proven(t, "alice@example.org")
+	if _, err := o.Enroll(t.Context(), again.ID, secret, shared); err != nil {
+		t.Errorf("the same person once more: %v", err)
+	}
+	bob, secret := o.proven(t, "bob@example.org")
+	_, err := o.Enroll(t.Context(), bob.ID, secret, shared)
+	if !errors.Is(err, registration.ErrRequest) || !strings.Contains(err.Error(), "somebody else has a certificate with it") {
+		t.Errorf("%v, want %v", err, registration.ErrRequest)
+	}
+	if _, err := o.Enroll(t.Context(), bob.ID, secret, request(t, newKey(t))); err != nil {
+		t.Errorf("afterwards a key of his own: %v", err)
+	}
+}
+
 // The name is the account's: an unproven application changes nobody's, a
 // proven one does, and no certificate has it.
 func TestNames(t *testing.T) {

@@ -123,6 +123,8 @@ const (
 	ActAuthorityRequested = "authority.requested" // a key waits for its certificate
 	ActAuthorityCertified = "authority.certified" // by an authority
 	ActAuthorityRevoked   = "authority.revoked"   // its certificate
+
+	ActKeyDistrusted = "key.distrusted" // is never certified
 )
 
 // Recorded is a certificate, and one of the entries about it.

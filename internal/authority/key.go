@@ -1,0 +1,60 @@
+package authority
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/mailseal/mailseal/internal/audit"
+	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/weakkey"
+)
+
+// CheckKey refuses a key that the order's person may not have in a certificate,
+// however strong it is: one that is known to be compromised (S/MIME BR
+// §6.1.1.3), one that somebody else has a certificate for, one of our own. It is
+// asked again in the transaction that issues.
+func (a *Authority) CheckKey(tx *store.Tx, orderID string, keyHash []byte) error {
+	for _, m := range a.members {
+		if own := sha256.Sum256(m.certificate.RawSPKI); bytes.Equal(own[:], keyHash) {
+			return weakkey.Refuse("it is the key of an authority")
+		}
+	}
+	standing, err := tx.StandingOfKey(keyHash, orderID)
+	if err != nil {
+		return err
+	}
+	switch standing {
+	case store.KeyDistrusted:
+		return weakkey.Refuse("it is on the list of compromised keys; make a new one")
+	case store.KeyCompromised:
+		return weakkey.Refuse("a certificate with it was revoked because the key was compromised; make a new one")
+	case store.KeyForeign:
+		return weakkey.Refuse("somebody else has a certificate with it; make one of your own")
+	}
+	return nil
+}
+
+// DistrustKey makes sure that a key, by SHA-256 of its SubjectPublicKeyInfo, is
+// never certified; certificates with it are revoked with [Authority.Revoke].
+func (a *Authority) DistrustKey(ctx context.Context, keyHash []byte, reason string) error {
+	if len(keyHash) != sha256.Size || reason == "" {
+		return errors.New("distrust key: the SHA-256 of a SubjectPublicKeyInfo and a reason are needed")
+	}
+	err := a.o.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.DistrustKey(keyHash, reason, a.now()); err != nil {
+			return err
+		}
+		return a.record(ctx, tx, audit.Entry{Act: store.ActKeyDistrusted, Object: hex.EncodeToString(keyHash)})
+	})
+	if errors.Is(err, store.ErrConflict) {
+		return nil // it was already
+	}
+	if err != nil {
+		return fmt.Errorf("distrust key: %w", err)
+	}
+	return nil
+}
