@@ -17,7 +17,13 @@ MUTANTS ?= 1000000
 # How often `make timing` measures each cause of failure.
 TIMING ?= 50000
 
-.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-authority cover fuzz fuzz-long mutants timing testkit clean
+# How often `make kills` kills, how many disks `make images` makes, and how many
+# writes it lets fail.
+KILLS ?= 1000
+IMAGES ?= 10000
+FAULTS ?= 150
+
+.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-authority cover fuzz fuzz-long mutants kills images timing testkit clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -91,6 +97,12 @@ mutation: ## change the code of the verdict in a thousand small ways; its tests 
 
 mutants: ## change the structure of good messages in MUTANTS ways; none may pass for another
 	MAILSEAL_MUTANTS=$(MUTANTS) $(GO) test -count=1 -timeout 2h -v -run '^TestMutants$$' ./cms
+
+kills: ## kill -9 a process that issues KILLS times, and KILLS/10 times at each named step, on SQLite and PostgreSQL
+	MAILSEAL_KILLS=$(KILLS) MAILSEAL_STEP_KILLS=$$(($(KILLS) / 10)) $(GO) test -count=1 -timeout 6h -v -run '^TestKill' ./internal/authority
+
+images: ## make IMAGES crash images of a recorded trace of issuing, and let each of the first FAULTS writes and syncs fail
+	MAILSEAL_IMAGES=$(IMAGES) MAILSEAL_FAULTS=$(FAULTS) $(GO) test -count=1 -timeout 6h -v -run '^(TestCrashImages|TestFaults)$$' ./internal/authority
 
 timing: ## measure TIMING decryptions of each kind that fail; none may be told from another
 	MAILSEAL_TIMING=$(TIMING) $(GO) test -count=1 -timeout 2h -v -run '^TestTiming$$' ./test/testkit

@@ -79,7 +79,12 @@ func found(t testing.TB) *world {
 
 func foundAs(t testing.TB, f authority.Founding) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), source: storetest.Source(t), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	return foundAt(t, storetest.Source(t), f)
+}
+
+func foundAt(t testing.TB, source string, f authority.Founding) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), source: source, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	w.v = &validation.Validator{Clock: w.clock}
 	w.openStore()
 	t.Cleanup(func() { w.db.Close() })
@@ -120,19 +125,27 @@ func (w *world) order(key crypto.Signer) store.Order {
 		w.t.Fatal(err)
 	}
 	w.count++
-	o := store.Order{
-		ID: fmt.Sprintf("order%d", w.count), State: "proven", Language: "en", SecretHash: []byte{1}, ProfileHash: w.Profile().Hash(),
-		Created: w.now, Expires: w.now.Add(24 * time.Hour), Addresses: []string{fmt.Sprintf("alice%d@example.org", w.count)},
+	o, err := w.numbered(w.count, hash)
+	if err != nil {
+		w.t.Fatal(err)
 	}
-	w.update(func(tx *store.Tx) error {
+	return o
+}
+
+// numbered writes the order of a number.
+func (w *world) numbered(n int, keyHash []byte) (store.Order, error) {
+	o := store.Order{
+		ID: fmt.Sprintf("order%d", n), State: "proven", Language: "en", SecretHash: []byte{1}, ProfileHash: w.Profile().Hash(),
+		Created: w.now, Expires: w.now.Add(24 * time.Hour), Addresses: []string{fmt.Sprintf("alice%d@example.org", n)},
+	}
+	return o, w.db.Update(w.t.Context(), func(tx *store.Tx) error {
 		return errors.Join(
 			tx.InsertProfile(o.ProfileHash, string(w.Profile().Text()), w.now),
-			tx.InsertOrder(o), tx.OrderKey(o.ID, hash), w.record(tx, o, store.ActApplied), w.record(tx, o, store.ActProven),
+			tx.InsertOrder(o), tx.OrderKey(o.ID, keyHash), w.record(tx, o, store.ActApplied), w.record(tx, o, store.ActProven),
 			tx.InsertProof(store.Proof{
 				OrderID: o.ID, Address: o.Addresses[0], Method: "3.2.2.2", Proven: w.now, Expires: w.now.Add(validation.ProofLife),
 			}))
 	})
-	return o
 }
 
 func (w *world) record(tx *store.Tx, o store.Order, act string) error {

@@ -20,12 +20,13 @@ import (
 // The durable steps of issuing, in order, as [Options.Stop] hears of them.
 const (
 	StepPrepared = "serial and prepared bytes stored"
-	StepSigned   = "signed" // not durable: what is lost here is signed again
+	StepSigned   = "signed"                        // not durable: what is lost here is signed again
+	StepRecorded = "certificate and entry written" // and not yet committed
 	StepIssued   = "certificate stored"
 )
 
 // Steps lists them.
-func Steps() []string { return []string{StepPrepared, StepSigned, StepIssued} }
+func Steps() []string { return []string{StepPrepared, StepSigned, StepRecorded, StepIssued} }
 
 // Issue gives the order that the proofs belong to its certificate for key. The
 // caller has bound the order to the key and lets only one call per order in at
@@ -213,7 +214,10 @@ func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared 
 		if err := tx.OrderIssued(row.OrderID); err != nil {
 			return err
 		}
-		return a.record(ctx, tx, audit.Issued(row, sum[:]))
+		if err := a.record(ctx, tx, audit.Issued(row, sum[:])); err != nil {
+			return err
+		}
+		return a.o.Stop(StepRecorded)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("store certificate: %w", err)

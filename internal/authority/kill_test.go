@@ -3,111 +3,79 @@ package authority_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/store"
-	"github.com/mailseal/mailseal/internal/validation"
 )
 
-// These tell the child of TestKill where to issue.
-const (
-	killFolder = "MAILSEAL_TEST_KILL_FOLDER"
-	killStore  = "MAILSEAL_TEST_KILL_STORE"
-)
+// times reads how often the long form of a proof (a make target) does something.
+func times(t *testing.T, name string, short int) int {
+	t.Helper()
+	text, long := os.LookupEnv(name)
+	if !long {
+		return short
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
 
-// The process is killed in the middle of issuing, again and again. After each
-// restart every order has one certificate or can still get it.
+// killsPerStore is after how many kills a store is made anew, so that what is
+// looked at after each does not grow for ever.
+const killsPerStore = 25
+
+// TestKill kills a process that issues for eight clients at once, at random
+// moments: after each restart no certificate that a client got is lost or
+// another one, no serial number is there twice, the audit log is whole, and
+// every order ends with its certificate.
 func TestKill(t *testing.T) {
-	if dir := os.Getenv(killFolder); dir != "" {
-		issueUntilKilled(t, dir, os.Getenv(killStore))
-		return
+	kills := times(t, "MAILSEAL_KILLS", 6)
+	var w *world
+	got := 0
+	for round := range kills {
+		if round%killsPerStore == 0 {
+			w = found(t)
+		}
+		c := w.bulk(nil)
+		// Of a child's life, the beginning and the thick of it.
+		if round%2 == 0 {
+			c.await(1)
+			time.Sleep(rand.N(20 * time.Millisecond))
+		} else {
+			c.await(1 + rand.IntN(30))
+			time.Sleep(rand.N(5 * time.Millisecond))
+		}
+		c.kill()
+		got += len(c.got) - 1
+		w.settle(c.got)
 	}
-	w := found(t)
-	issued := 0
-	for round := range 8 {
-		if err := w.db.Close(); err != nil {
-			t.Fatal(err)
-		}
-		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKill$")
-		child.Env = append(os.Environ(), killFolder+"="+w.dir, killStore+"="+w.source)
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		// The child says when the first certificate is out; then it lives for
-		// a random moment more.
-		if _, err := out.Read(make([]byte, 1)); err != nil {
-			t.Fatalf("the child issued nothing: %v", err)
-		}
-		time.Sleep(rand.N(30 * time.Millisecond))
-		if err := child.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = child.Wait() // it was killed
+	t.Logf("%d kills, %d certificates given out by those that were killed", kills, got)
+	if got < kills {
+		t.Errorf("%d kills and only %d certificates given out before", kills, got)
+	}
+}
 
-		w.openStore()
-		a, err := authority.Open(t.Context(), w.options())
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.Authority = a
-		if err := w.Recover(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		orders := w.orders()
-		w.check(orders...)
-		n := 0
-		for _, o := range orders {
-			if o.State == "issued" {
-				n++
+// TestKillAtSteps does so at every named point of issuing, early and late.
+func TestKillAtSteps(t *testing.T) {
+	turns := times(t, "MAILSEAL_STEP_KILLS", 2)
+	for _, step := range authority.Steps() {
+		t.Run(step, func(t *testing.T) {
+			w := found(t)
+			for turn := range turns {
+				c := w.bulk([]string{bulkKillAt + "=" + step, bulkKillTurn + "=" + strconv.Itoa(1+turn*7)})
+				if code := c.wait(); code != -1 {
+					t.Fatalf("the child was not killed but ended with %d: %s", code, c.stderr.String())
+				}
+				w.settle(c.got)
 			}
-		}
-		if n <= issued {
-			t.Errorf("round %d: %d certificates, %d before", round, n, issued)
-		}
-		issued = n
-	}
-}
-
-// orders lists every order of the store.
-func (w *world) orders() (orders []store.Order) {
-	w.t.Helper()
-	err := w.db.View(w.t.Context(), func(tx *store.Tx) (err error) {
-		orders, err = tx.RecentOrders(1 << 20)
-		return err
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return orders
-}
-
-// issueUntilKilled is the child: it opens orders and issues for them.
-func issueUntilKilled(t *testing.T, dir, source string) {
-	w := &world{t: t, dir: dir, source: source, now: time.Date(2026, 11, 23, 13, 0, 0, 0, time.UTC)}
-	w.v = &validation.Validator{Clock: w.clock}
-	w.openStore()
-	a, err := authority.Open(t.Context(), w.options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Authority = a
-	w.count = len(w.orders())
-	for {
-		key := newKey(t)
-		if _, err := w.issue(w.order(key), key); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Print(".")
+		})
 	}
 }
 
