@@ -50,6 +50,7 @@ type Form string
 const (
 	Mail Form = "mail" // an RFC 5322 message
 	Raw  Form = "cms"  // a CMS ContentInfo
+	Key  Form = "key"  // a file with a private key: PKCS #12 in DER, or PEM
 )
 
 // Case is one file.
@@ -63,6 +64,8 @@ type Case struct {
 	From    string // the sender that the reader expects; "" expects none
 	// Anchors, Intermediates, CRLs and Keys are names in the folder pki.
 	Anchors, Intermediates, CRLs, Keys []string
+	// Passphrase opens what is under one.
+	Passphrase string
 	// Plaintext is SHA-256 and length of all that may be released; "none" allows not a byte.
 	Plaintext string
 	// Alike names a group of cases that must be answered with the same bytes and the same status.
@@ -95,7 +98,7 @@ func (c *Case) fields() []field {
 	}
 	fields := []field{
 		{"comment", text(&c.Comment).get, text(&c.Comment).set},
-		{"form", text(&c.Form).get, oneOf(&c.Form, Mail, Raw)},
+		{"form", text(&c.Form).get, oneOf(&c.Form, Mail, Raw, Key)},
 		{"expect", text(&c.Expect).get, oneOf(&c.Expect, Valid, Invalid, Untrusted, Unsigned, Unknown, Decrypted, Refused)},
 		{"layer", text(&c.Layer).get, oneOf(&c.Layer, MIME, BER, CMS, Decrypt, Digest, Signature, Path, Identity)},
 		{"at", func() string { return c.At.Format(time.RFC3339) }, func(v string) (err error) { c.At, err = time.Parse(time.RFC3339, v); return err }},
@@ -104,6 +107,7 @@ func (c *Case) fields() []field {
 		{"intermediates", list(&c.Intermediates).get, list(&c.Intermediates).set},
 		{"crls", list(&c.CRLs).get, list(&c.CRLs).set},
 		{"keys", list(&c.Keys).get, list(&c.Keys).set},
+		{"passphrase", text(&c.Passphrase).get, text(&c.Passphrase).set},
 		{"plaintext", text(&c.Plaintext).get, c.setPlaintext},
 		{"alike", text(&c.Alike).get, text(&c.Alike).set},
 		{"twin", text(&c.Twin).get, text(&c.Twin).set},

@@ -13,7 +13,7 @@ func TestCaseFile(t *testing.T) {
 	for _, message := range []string{"", "\n\n", "Subject: x\r\n\r\n\x00\xff\n\nbody", strings.Repeat("long\n\n", packed)} {
 		c := &Case{
 			Name: "a/b", Comment: "a comment: with a colon", Form: Mail, Expect: Invalid, Layer: Digest, At: testca.Now, From: "a@example.com", Anchors: []string{"root", "other"},
-			Keys: []string{"bob"}, Plaintext: Sum([]byte("x")), Alike: "g", Twin: "c/d", Policy: "p", Message: []byte(message),
+			Keys: []string{"bob"}, Passphrase: "secret", Plaintext: Sum([]byte("x")), Alike: "g", Twin: "c/d", Policy: "p", Message: []byte(message),
 		}
 		file, err := c.File()
 		if err != nil {

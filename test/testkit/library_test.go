@@ -66,6 +66,9 @@ func (c *Case) noticed(l Layer) bool {
 
 func runLibrary(t testing.TB, c *Case) finding {
 	t.Helper()
+	if c.Form == Key {
+		return runKey(c)
+	}
 	o := c.options(t)
 	if c.Form == Mail {
 		return runMail(t, c, o)
@@ -99,7 +102,19 @@ func (c *Case) options(t testing.TB) *smime.OpenOptions {
 			o.Keys = append(o.Keys, &cms.RecipientKey{Key: id.Key, Certificate: id.Certificate})
 		}
 	}
+	if c.Passphrase != "" {
+		o.Keys = append(o.Keys, &cms.RecipientKey{Passphrase: []byte(c.Passphrase)})
+	}
 	return o
+}
+
+// runKey reads a file with a private key.
+func runKey(c *Case) finding {
+	ids, err := identity.Read(c.Message, func() ([]byte, error) { return []byte(c.Passphrase), nil })
+	if err != nil {
+		return finding{answer: Refused, layers: []Layer{Decrypt}, plaintext: NoPlaintext, err: err}
+	}
+	return finding{answer: Decrypted, plaintext: Sum(ids[0].Certificate.RawSPKI)}
 }
 
 func pkiFile(name string) string { return filepath.Join(folder, "pki", name+".pem") }

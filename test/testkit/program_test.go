@@ -92,8 +92,12 @@ func (r *run) all() {
 	if err := os.WriteFile(message, r.c.Message, 0o600); err != nil {
 		r.t.Fatal(err)
 	}
-	if r.c.Form == Raw {
+	switch r.c.Form {
+	case Raw:
 		r.raw()
+		return
+	case Key:
+		r.key()
 		return
 	}
 	r.open()
@@ -120,7 +124,7 @@ func (r *run) start(args ...string) answerOfProgram {
 	output := filepath.Join(r.dir, "output")
 	cmd := exec.Command(r.path, args...)
 	cmd.Dir = r.dir
-	cmd.Env = []string{"MAILSEAL_HOME=" + filepath.Join(r.dir, "home"), "TMPDIR=" + r.dir}
+	cmd.Env = []string{"MAILSEAL_HOME=" + filepath.Join(r.dir, "home"), "TMPDIR=" + r.dir, "MAILSEAL_PASSPHRASE=" + r.c.Passphrase}
 	var a answerOfProgram
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -244,11 +248,23 @@ func (r *run) decrypt() {
 	}
 }
 
+// key signs with the key in the file, which takes no more than reading it.
+func (r *run) key() {
+	a := r.start("cms", "sign", "--as", "message", "-o", "output", "message")
+	yes := r.c.Expect == Decrypted
+	r.status(a, yes)
+	if yes != (a.output != nil) {
+		r.t.Errorf("wrote %q", clip(a.output))
+	}
+}
+
 // raw is for what is no mail. Nothing but the right answer comes out, on standard output as in a file.
 func (r *run) raw() {
 	yes := r.c.Expect == Valid || r.c.Expect == Decrypted
 	var a answerOfProgram
 	switch {
+	case r.c.Passphrase != "":
+		a = r.start("cms", "decrypt", "--password-file", r.passphraseFile(), "-o", "output", "message")
 	case len(r.c.Keys) > 0:
 		a = r.start(append([]string{"cms", "decrypt"}, append(r.keyFlags(), "message")...)...)
 		if len(a.stdout) > 0 {
@@ -264,6 +280,16 @@ func (r *run) raw() {
 	if got := a.output; yes != (got != nil) || yes && Sum(got) != r.c.Plaintext {
 		r.t.Errorf("wrote %q", clip(got))
 	}
+}
+
+// passphraseFile is in the program's own folder, where nobody looks for what it leaves.
+func (r *run) passphraseFile() string {
+	r.t.Helper()
+	path := filepath.Join(r.dir, "home", "passphrase")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(r.c.Passphrase+"\n"), 0o600)); err != nil {
+		r.t.Fatal(err)
+	}
+	return path
 }
 
 // status holds the exit status to the answer.

@@ -54,6 +54,7 @@ func makeKit(t *testing.T) *kit {
 	for _, group := range []func(){
 		k.honestCases, k.contentCases, k.attributeCases, k.signerCases, k.structureCases, k.johnnyCases, k.mimeCases, k.efailCases,
 		k.covertCases, k.envelopeCases, k.oracleCases, k.senderCases, k.certificateNameCases, k.headerCases, k.pathCases, k.bombCases, k.oddCases,
+		k.ocspCases, k.passphraseCases,
 	} {
 		group()
 	}
