@@ -30,7 +30,7 @@ type TimestampAuthority struct {
 // Respond answers a TimeStampReq with a TimeStampResp: a token for the time at,
 // to the second, with a serial number that the authority uses once; or a
 // refusal that says why (RFC 3161 §2.4.2). The error is the authority's own
-// failure, to be answered with systemFailure or not at all.
+// failure, to be answered with [SystemFailure].
 func (a *TimestampAuthority) Respond(request []byte, serial *big.Int, at time.Time) ([]byte, error) {
 	if a.Signer == nil || a.Policy == "" || serial == nil || serial.Sign() < 0 || serial.BitLen() > maxNonce {
 		return nil, errors.New("cms: a timestamp authority needs a signer, a policy and a serial number")
@@ -106,6 +106,13 @@ func (a *TimestampAuthority) info(q *TimestampRequest, serial *big.Int, at time.
 	})
 	return b.Bytes()
 }
+
+// NoTime is the answer of an authority that does not trust its clock at the
+// moment (RFC 3161 §2.4.2: timeNotAvailable).
+func NoTime() ([]byte, error) { return refusal(failTimeNotAvailable) }
+
+// SystemFailure is the answer of an authority that cannot sign at the moment.
+func SystemFailure() ([]byte, error) { return refusal(failSystemFailure) }
 
 // refusal is a TimeStampResp with status rejection and one bit of
 // PKIFailureInfo.

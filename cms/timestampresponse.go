@@ -43,13 +43,15 @@ func (e *TimestampRefused) Error() string {
 const (
 	failBadAlgorithm        = 0
 	failBadRequest          = 2
+	failTimeNotAvailable    = 14
 	failUnacceptedPolicy    = 15
 	failUnacceptedExtension = 16
+	failSystemFailure       = 25
 )
 
 var failures = map[int]string{
-	failBadAlgorithm: "badAlg", failBadRequest: "badRequest", 5: "badDataFormat", 14: "timeNotAvailable",
-	failUnacceptedPolicy: "unacceptedPolicy", failUnacceptedExtension: "unacceptedExtension", 17: "addInfoNotAvailable", 25: "systemFailure",
+	failBadAlgorithm: "badAlg", failBadRequest: "badRequest", 5: "badDataFormat", failTimeNotAvailable: "timeNotAvailable",
+	failUnacceptedPolicy: "unacceptedPolicy", failUnacceptedExtension: "unacceptedExtension", 17: "addInfoNotAvailable", failSystemFailure: "systemFailure",
 }
 
 // Open reads a TimeStampResp and returns its token, a ContentInfo in DER, when

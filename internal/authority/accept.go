@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/issuance"
@@ -176,6 +177,8 @@ func (t *taking) install(w record, r store.AuthorityRequest, request *cert.Reque
 		return fmt.Errorf("it is for %s, which is not what was asked for", c.Subject)
 	case !sameConstraints(request, c):
 		return errors.New("its name constraints are not those that were asked for")
+	case slices.Contains(c.ExtKeyUsage, oid.TimeStamping) != slices.Contains(r.Types, string(issuance.TimestampSigner)):
+		return errors.New("its key purposes are not those that were asked for")
 	case !c.BasicConstraints.CA || !c.Allows(cert.KeyUsageCertSign) || !c.Allows(cert.KeyUsageCRLSign) || len(c.SubjectKeyID) == 0 || len(c.Defects) > 0:
 		return errors.New("it is not an authority's")
 	case now.Before(c.NotBefore) || now.After(c.NotAfter):

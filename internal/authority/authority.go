@@ -98,6 +98,8 @@ type Authority struct {
 
 	answering map[string]*Member // by issuer, for OCSP
 	answers   answers
+
+	timestamps timestamper
 }
 
 // cross is a certificate of one root for another.

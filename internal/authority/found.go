@@ -199,7 +199,7 @@ func (f *Founding) makeBoth(k maker, made *founded) error {
 	if err != nil {
 		return err
 	}
-	issuing, err := k.issuing(above, issuingKey.Public(), f.subject("Issuing"), f.Domains)
+	issuing, err := k.issuing(above, issuance.AuthorityRequest{Subject: f.subject("Issuing"), Key: issuingKey.Public(), Domains: f.Domains})
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (k maker) root(key crypto.Signer, s issuance.Subject, domains []string) (*c
 }
 
 // issuing certifies an issuing authority, which ends with the one above it.
-func (k maker) issuing(above *issuance.Issuer, key crypto.PublicKey, s issuance.Subject, domains []string) (*cert.Certificate, error) {
+func (k maker) issuing(above *issuance.Issuer, r issuance.AuthorityRequest) (*cert.Certificate, error) {
 	serial, err := newSerial(k.o.Rand)
 	if err != nil {
 		return nil, err
@@ -67,10 +67,8 @@ func (k maker) issuing(above *issuance.Issuer, key crypto.PublicKey, s issuance.
 	if last := above.Certificate().NotAfter; end.After(last) {
 		end = last
 	}
-	return above.IssueAuthority(issuance.AuthorityRequest{
-		Subject: s, Key: key, Serial: serial, Domains: domains,
-		NotBefore: k.now.Add(-backdate), NotAfter: end,
-	})
+	r.Serial, r.NotBefore, r.NotAfter = serial, k.now.Add(-backdate), end
+	return above.IssueAuthority(r)
 }
 
 func (k maker) row(g generation, kind, parent string, c *cert.Certificate) (store.Authority, error) {
@@ -103,7 +101,7 @@ func (k maker) request(g generation, key crypto.Signer, s issuance.Subject, n Ne
 	if err != nil {
 		return store.AuthorityRequest{}, err
 	}
-	der, err := issuance.RequestAuthority(key, s, n.Domains)
+	der, err := issuance.RequestAuthority(key, issuance.AuthorityRequest{Subject: s, Domains: n.Domains, Timestamps: n.timestamps()})
 	if err != nil {
 		return store.AuthorityRequest{}, err
 	}

@@ -37,7 +37,7 @@ func Certify(ctx context.Context, o Options, request []byte) (*cert.Certificate,
 		return nil, fmt.Errorf("certify: %w", err)
 	}
 	k := a.maker()
-	c, err := k.issuing(above, r.Key, r.Subject, r.Domains)
+	c, err := k.issuing(above, r)
 	if err != nil {
 		return nil, fmt.Errorf("certify: %w", err)
 	}

@@ -149,7 +149,9 @@ func TestAcceptRefusals(t *testing.T) {
 	foreign, foreignList := other.certify(t), other.lists(t)[0]
 	wider := foundAs(t, authority.Founding{Organization: "Example Ltd", Country: "GB", BaseURL: address, RootOnly: true})
 	key := newKey(t)
-	someRequest, err := issuance.RequestAuthority(key, issuance.Subject{Country: "GB", Organization: "Example Ltd", CommonName: "Mallory"}, []string{"example.com"})
+	someRequest, err := issuance.RequestAuthority(key, issuance.AuthorityRequest{
+		Subject: issuance.Subject{Country: "GB", Organization: "Example Ltd", CommonName: "Mallory"}, Domains: []string{"example.com"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

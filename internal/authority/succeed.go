@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,10 @@ func (n NewIssuing) types() (types []string) {
 	}
 	return types
 }
+
+// timestamps tells whether the authority certifies what signs timestamps, and
+// nobody else.
+func (n NewIssuing) timestamps() bool { return slices.Contains(n.Types, issuance.TimestampSigner) }
 
 // Made is what a step made.
 type Made struct {
@@ -68,8 +73,11 @@ func (n *NewIssuing) check() (err error) {
 	if !lineName.MatchString(n.Line) || keyNumber.MatchString(n.Line) {
 		return fmt.Errorf("%q is not a name: use a-z, 0-9 and hyphens, at most 40, and no number at the end", n.Line)
 	}
+	if n.timestamps() && len(n.Types) > 1 {
+		return fmt.Errorf("an authority of type %q is for nothing else", issuance.TimestampSigner)
+	}
 	for _, t := range n.Types {
-		if !t.Known() {
+		if !t.Known() && !n.timestamps() {
 			return fmt.Errorf("%q is not a type of certificates", t)
 		}
 	}
@@ -131,7 +139,7 @@ func (a *Authority) succeed(ctx context.Context, g generation, n NewIssuing) (*M
 		return a.ask(ctx, g, key, s, n)
 	}
 	k := a.maker()
-	c, err := k.issuing(root.issuer, key.Public(), s, n.Domains)
+	c, err := k.issuing(root.issuer, issuance.AuthorityRequest{Subject: s, Key: key.Public(), Domains: n.Domains, Timestamps: n.timestamps()})
 	if err != nil {
 		return nil, err
 	}

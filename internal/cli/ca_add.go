@@ -19,7 +19,8 @@ func newCAAddCommand(p *program) *cobra.Command {
 		Use:   "add NAME --common-name NAME [--mail-domain DOMAIN ...] [--type TYPE ...]",
 		Short: "make another issuing authority",
 		Long: `Make another issuing authority below the active root: for the mail domains of one
-organization, for some types of certificates, or both. An order goes to the authority
+organization, for some types of certificates, or both; or with the type timestamp-signer
+for what signs timestamps (RFC 3161). An order goes to the authority
 that is closest to it. NAME stands in addresses: /crl/NAME.crl.
 
 Where the root's key is elsewhere, -o FILE gets the certification request.`,

@@ -16,16 +16,17 @@ import (
 // RequestAuthority makes the certification request (RFC 2986) of an issuing
 // authority whose root is elsewhere: its name, its key, the domains of mail that
 // it is to be limited to.
-func RequestAuthority(key crypto.Signer, s Subject, domains []string) ([]byte, error) {
+func RequestAuthority(key crypto.Signer, r AuthorityRequest) ([]byte, error) {
 	self, err := newSigner(key)
 	if err != nil {
 		return nil, fmt.Errorf("request authority: %w", err)
 	}
-	subject, err := s.name()
+	subject, err := r.Subject.name()
 	if err != nil {
 		return nil, fmt.Errorf("request authority: %w", err)
 	}
-	if domains, err = ParseDomains(domains); err != nil {
+	domains, err := ParseDomains(r.Domains)
+	if err != nil {
 		return nil, fmt.Errorf("request authority: %w", err)
 	}
 	if err := CheckKey(key.Public()); err != nil {
@@ -34,6 +35,12 @@ func RequestAuthority(key crypto.Signer, s Subject, domains []string) ([]byte, e
 	spki, err := encodeKey(key.Public())
 	if err != nil {
 		return nil, fmt.Errorf("request authority: %w", err)
+	}
+	wanted := []extension{
+		basicConstraints(issuingPathLen), keyUsage(cert.KeyUsageCertSign | cert.KeyUsageCRLSign), mailOnly(domains),
+	}
+	if r.Timestamps {
+		wanted = append(wanted, extKeyUsage(r.purposes()...))
 	}
 	var b cryptobyte.Builder
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -44,9 +51,7 @@ func RequestAuthority(key crypto.Signer, s Subject, domains []string) ([]byte, e
 			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				oid.Add(b, oid.AttrExtensionRequest)
 				b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
-					addExtensions(b, []extension{
-						basicConstraints(issuingPathLen), keyUsage(cert.KeyUsageCertSign | cert.KeyUsageCRLSign), mailOnly(domains),
-					})
+					addExtensions(b, wanted)
 				})
 			})
 		})
@@ -81,7 +86,7 @@ func ReadAuthorityRequest(data []byte) (AuthorityRequest, error) {
 	if err := CheckKey(r.PublicKey); err != nil {
 		return AuthorityRequest{}, fmt.Errorf("request of an authority: %w", err)
 	}
-	if out.Domains, err = requestedDomains(r); err != nil {
+	if out.Domains, out.Timestamps, err = requestedLimits(r); err != nil {
 		return AuthorityRequest{}, fmt.Errorf("request of an authority: %w", err)
 	}
 	return out, nil
@@ -106,23 +111,35 @@ func readSubject(n cert.Name, raw []byte) (Subject, error) {
 	return s, nil
 }
 
-func requestedDomains(r *cert.Request) ([]string, error) {
+// isTimestamping tells whether an extKeyUsage names timestamps and nothing else.
+func isTimestamping(value []byte) bool {
+	s := cryptobyte.String(value)
+	var list cryptobyte.String
+	var purpose oid.OID
+	return s.ReadASN1(&list, asn1.SEQUENCE) && s.Empty() && oid.Read(&list, &purpose) && list.Empty() && purpose == oid.TimeStamping
+}
+
+func requestedLimits(r *cert.Request) (domains []string, timestamps bool, err error) {
 	for _, e := range r.Extensions {
 		switch e.ID {
 		case oid.ExtBasicConstraints, oid.ExtKeyUsage, oid.ExtNameConstraints:
+		case oid.ExtExtKeyUsage:
+			if timestamps = isTimestamping(e.Value); !timestamps {
+				return nil, false, errors.New("it asks for key purposes other than timestamps alone")
+			}
 		default:
-			return nil, fmt.Errorf("it asks for the extension %s, which is not given", e.ID.Name())
+			return nil, false, fmt.Errorf("it asks for the extension %s, which is not given", e.ID.Name())
 		}
 	}
 	if r.NameConstraints == nil {
-		return nil, errors.New("it asks for no name constraints")
+		return nil, false, errors.New("it asks for no name constraints")
 	}
-	var domains []string
 	for _, n := range r.NameConstraints.Permitted {
 		if n.Kind != cert.RFC822Name {
-			return nil, errors.New("it asks for names other than mail domains")
+			return nil, false, errors.New("it asks for names other than mail domains")
 		}
 		domains = append(domains, n.Text)
 	}
-	return ParseDomains(domains)
+	domains, err = ParseDomains(domains)
+	return domains, timestamps, err
 }

@@ -39,6 +39,7 @@ type Authority interface {
 	Certificate(name string) (*cert.Certificate, error)
 	Certificates(ctx context.Context, name string) ([]*cert.Certificate, error)
 	OCSP(ctx context.Context, request []byte) *authority.OCSPResponse
+	Timestamp(ctx context.Context, request []byte) ([]byte, error)
 }
 
 // How long a cache may keep an answer. A revocation must show soon, so lists
@@ -73,6 +74,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch p := r.URL.Path; {
 	case p == "/ocsp" || strings.HasPrefix(p, "/ocsp/"):
 		h.ocsp(w, r)
+	case p == "/timestamp":
+		h.timestamp(w, r)
 	case strings.HasPrefix(p, "/crl/"), strings.HasPrefix(p, "/ca/"):
 		h.files.ServeHTTP(w, r)
 	default:

@@ -57,6 +57,13 @@ func (a *answering) OCSP(_ context.Context, request []byte) *authority.OCSPRespo
 	return a.response
 }
 
+func (a *answering) Timestamp(_ context.Context, request []byte) ([]byte, error) {
+	if !bytes.Equal(request, a.request) {
+		return nil, errors.New("no key")
+	}
+	return []byte("stamped"), nil
+}
+
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func serve(t testing.TB, a *answering) http.Handler {
@@ -227,4 +234,28 @@ func FuzzOCSPPath(f *testing.F) {
 			t.Errorf("%q: %d %q", text, w.Code, w.Body)
 		}
 	})
+}
+
+func TestTimestamps(t *testing.T) {
+	h := serve(t, &answering{request: []byte("query")})
+	const media = "application/timestamp-query"
+	for name, test := range map[string]struct {
+		method, media string
+		body          []byte
+		status        int
+	}{
+		"POST":     {"POST", media, []byte("query"), 200},
+		"GET":      {"GET", "", nil, 405},
+		"form":     {"POST", "text/plain", []byte("query"), 415},
+		"too long": {"POST", media, make([]byte, authority.MaxTimestampRequest+1), 413},
+		"no key":   {"POST", media, []byte("other"), 503},
+	} {
+		r := send(h, test.method, "/timestamp", test.media, test.body)
+		if r.StatusCode != test.status {
+			t.Errorf("%s: %d, want %d", name, r.StatusCode, test.status)
+		}
+		if got := body(t, r); test.status == 200 && (got != "stamped" || r.Header.Get("Content-Type") != "application/timestamp-reply") {
+			t.Errorf("%s: %q, %v", name, got, r.Header)
+		}
+	}
 }
