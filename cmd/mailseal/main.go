@@ -30,5 +30,27 @@ func run() int {
 		ConfigDir: os.UserConfigDir,
 		Now:       time.Now,
 		Version:   version,
+		Hangup:    hangup,
 	})
+}
+
+// hangup takes SIGHUP, which ends a process that does not, until ctx ends.
+func hangup(ctx context.Context) <-chan struct{} {
+	signals, asked := make(chan os.Signal, 1), make(chan struct{}, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-signals:
+				select {
+				case asked <- struct{}{}:
+				default: // it was asked for already
+				}
+			}
+		}
+	}()
+	return asked
 }

@@ -1,8 +1,8 @@
 // Package api is the JSON door to registration over HTTP, for programs:
 // `mailseal id request` and whoever else wants a certificate without a browser.
 //
-//	POST /api/v1/orders                   {"email", "name", "language"} -> 201 {"id", "token", "email", "expires", "state"}
-//	GET  /api/v1/orders/{id}              -> 200 {"id", "state", "email", "expires", "reason"}
+//	POST /api/v1/orders                   {"email", "name", "language"} -> 201 {"id", "token", "email", "expires", "state", "mail"}
+//	GET  /api/v1/orders/{id}              -> 200 {"id", "state", "email", "expires", "reason", "mail", "mail_reason"}
 //	POST /api/v1/orders/{id}/mail         -> 200, a new code is mailed, the old one is void
 //	POST /api/v1/orders/{id}/code         {"code"} -> 200 {"state": "proven", ...}
 //	POST /api/v1/orders/{id}/certificate  PKCS #10, DER or PEM -> 201 {"certificate", "chain", "root"} in PEM
@@ -90,12 +90,17 @@ type orderJSON struct {
 	Email   string `json:"email"`
 	Expires string `json:"expires"` // RFC 3339
 	Reason  string `json:"reason,omitempty"`
+	// Mail is what became of the last mail with a code: waiting, sent, refused,
+	// bounced. MailReason is what the mail server said of the last two.
+	Mail       string `json:"mail,omitempty"`
+	MailReason string `json:"mail_reason,omitempty"`
 }
 
 func toJSON(o registration.Order, token string) orderJSON {
 	return orderJSON{
 		ID: o.ID, Token: token, State: string(o.State), Email: o.Email,
 		Expires: o.Expires.UTC().Format(time.RFC3339), Reason: o.Reason,
+		Mail: string(o.Mail.State), MailReason: o.Mail.Reason,
 	}
 }
 

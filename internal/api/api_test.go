@@ -10,7 +10,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -397,9 +396,9 @@ func TestTrouble(t *testing.T) {
 	if r.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
-	s.fail = errors.New("the relay at 192.0.2.1 said 451")
+	s.fail = &validation.UndeliverableError{Reason: "no such person"}
 	r = s.send("POST", "/api/v1/orders", `{"email":"bob@example.org"}`, asJSON)
-	checkProblem(t, r, 503, "mail")
+	checkProblem(t, r, 422, "undeliverable")
 	if err := s.db.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/mailseal/mailseal/internal/registration"
+	"github.com/mailseal/mailseal/internal/store"
 )
 
 // What this door refuses by itself.
@@ -50,7 +51,6 @@ var problems = []struct {
 	{registration.ErrState, true, problem{"The order does not allow this now.", http.StatusConflict, "state", ""}},
 	{registration.ErrOtherKey, false, problem{"The order belongs to another key.", http.StatusConflict, "other-key", "Send the request with the key that was sent first, or open a new order."}},
 	{registration.ErrRequest, true, problem{"The certification request is not accepted.", http.StatusBadRequest, "request", ""}},
-	{registration.ErrMail, false, problem{"The mail could not be sent.", http.StatusServiceUnavailable, "mail", "Nothing was ordered. Try again later."}},
 }
 
 // refuse answers with the problem that err is.
@@ -74,6 +74,15 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) pro
 		return problem{"The request is too large.", http.StatusRequestEntityTooLarge, "too-large",
 			"At most " + strconv.FormatInt(large.Limit, 10) + " bytes are read."}
 	}
+	if undeliverable, ok := errors.AsType[*registration.UndeliverableError](err); ok {
+		return problem{"No mail reaches the address.", http.StatusUnprocessableEntity, "undeliverable",
+			"The mail server says: " + undeliverable.Reason + ". Check the spelling, or use another address."}
+	}
+	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+		h.log.ErrorContext(r.Context(), "database not available", "error", err)
+		w.Header().Set("Retry-After", "30")
+		return problem{"The database does not answer.", http.StatusServiceUnavailable, "unavailable", "Nothing is lost. Try again in a minute."}
+	}
 	for _, known := range problems {
 		if !errors.Is(err, known.err) {
 			continue
@@ -90,6 +99,6 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) pro
 	if errors.Is(err, context.Canceled) {
 		return problem{"The request was given up.", 499, "canceled", ""}
 	}
-	h.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	h.log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	return problem{"Something went wrong here.", http.StatusInternalServerError, "internal", "The server's log has more."}
 }

@@ -36,6 +36,8 @@ type Environment struct {
 	// Loopback lets --revocation online reach this machine itself, which a mail of
 	// a stranger must not do: it is for tests, and main never sets it.
 	Loopback bool
+	// Hangup asks for SIGHUP from now on, until ctx ends; nil: there is none.
+	Hangup func(ctx context.Context) <-chan struct{}
 }
 
 // program is one run: what every command needs of its surroundings.
@@ -116,7 +118,7 @@ write standard output or -o FILE; an output exists only if all is well.`,
 		newSignCommand(p), newEncryptCommand(p), newSealCommand(p),
 		newVerifyCommand(p), newDecryptCommand(p), newOpenCommand(p), newReceiptCommand(p),
 		newCMSCommand(p), newEvidenceCommand(p), newInspectCommand(p), newCertCommand(p), newGitCommand(p), newIDCommand(p), newBookCommand(p),
-		newServeCommand(p), newCACommand(p), newAuditCommand(p), newDemoCommand(p), newVersionCommand(p),
+		newServeCommand(p), newConfigCommand(p), newCACommand(p), newAuditCommand(p), newDemoCommand(p), newVersionCommand(p),
 	)
 	plainUsage(root)
 	return root

@@ -11,7 +11,9 @@
 // smuggle in a header or a second recipient. Submission is RFC 5321, with
 // SMTPUTF8 (RFC 6531) when an address needs it.
 //
-// It queues nothing, retries nothing and signs nothing. It speaks to a relay
-// on this machine only: a code must not travel in the clear. The package
-// catcher below is such a relay, for development.
+// A relay elsewhere is spoken to over TLS alone (RFC 3207, RFC 8314), because the
+// mails carry codes, and with a password (RFC 4954) where it wants one. The
+// package queues nothing, retries nothing and signs nothing. The package catcher
+// below is a relay for development, the package bounce takes back what did not
+// arrive.
 package mailout

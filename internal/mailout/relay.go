@@ -3,33 +3,80 @@ package mailout
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"time"
 
+	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
+
+	"github.com/mailseal/mailseal/internal/mailbox"
 )
 
 // submitTimeout bounds one submission from dialing to the final reply.
 const submitTimeout = 30 * time.Second
 
-// Relay submits mails to one SMTP server on this machine.
+// Security says how the way to a relay is protected.
+type Security int
+
+// The ways to a relay.
+const (
+	Plain    Security = iota // not at all: for a relay on this machine
+	StartTLS                 // RFC 3207, demanded
+	Implicit                 // RFC 8314 §3.3, port 465
+)
+
+// Relay submits mails to one SMTP server.
 type Relay struct {
-	Address string // host:port; the host must be a loopback address
-	From    Sender
-	Now     func() time.Time
-	Random  io.Reader // crypto/rand.Reader outside of tests
+	Address  string // host:port; with Plain the host must be a loopback address
+	Security Security
+	Trust    *x509.CertPool // authorities for the relay's certificate; nil: the system's
+	User     string         // "" submits without authentication
+	// Password is asked for each time, so that a new one needs no restart.
+	Password func() ([]byte, error)
+	Hello    string // how the client names itself (RFC 5321 §4.1.1.1); "": localhost
+	From     Sender
+	Now      func() time.Time
+	Random   io.Reader // crypto/rand.Reader outside of tests
 }
 
+// RefusedError tells that the relay will not take this mail for this
+// recipient, now or later: trying again is of no use.
+type RefusedError struct {
+	Code int    // of the reply, 5yz
+	Text string // what the relay said, as it said it
+}
+
+// Error implements error. The relay's words name the recipient as often as not,
+// so they are for that person and not for a log.
+func (e *RefusedError) Error() string { return fmt.Sprintf("relay refuses the mail with %d", e.Code) }
+
 // Send submits m and returns when the relay has taken responsibility for it
-// (RFC 5321 §4.2.5), or with the reason why not. The relay's refusals are
-// *smtp.SMTPError values, whose Temporary method tells whether to try again.
-func (r *Relay) Send(ctx context.Context, m Mail) error {
+// (RFC 5321 §4.2.5), or with the reason why not: a *RefusedError is final, all
+// else may pass. Bounces go to the sender's mailbox unless returnTo names
+// another one.
+func (r *Relay) Send(ctx context.Context, m Mail, returnTo mailbox.Mailbox) error {
 	message, err := m.Compose(r.From, r.Now(), r.Random)
 	if err != nil {
 		return fmt.Errorf("compose mail: %w", err)
 	}
+	if returnTo.IsZero() {
+		returnTo = r.From.Mailbox
+	}
+	return r.session(ctx, func(c *smtp.Client) error { return submit(c, m.To, returnTo, message) })
+}
+
+// Probe connects and signs in as Send does, and sends nothing.
+func (r *Relay) Probe(ctx context.Context) error {
+	return r.session(ctx, func(c *smtp.Client) error { return c.Noop() })
+}
+
+// session runs use on a connection that is protected and signed in.
+func (r *Relay) session(ctx context.Context, use func(*smtp.Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
 	conn, err := r.dial(ctx)
@@ -38,10 +85,11 @@ func (r *Relay) Send(ctx context.Context, m Mail) error {
 	}
 	// Close unblocks the client at once when ctx ends.
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	if err := r.submit(smtp.NewClient(conn), m, message); err != nil {
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
+	err = r.talk(conn, use)
+	if ctx.Err() != nil && err != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
 		return fmt.Errorf("submit mail to relay %s: %w", r.Address, err)
 	}
 	return nil
@@ -52,8 +100,8 @@ func (r *Relay) dial(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("relay address %q: want host:port: %w", r.Address, err)
 	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return nil, fmt.Errorf("relay address %q: only a loopback IP address is served, because the mails carry codes and the connection has no TLS", r.Address)
+	if ip := net.ParseIP(host); r.Security == Plain && (ip == nil || !ip.IsLoopback()) {
+		return nil, fmt.Errorf("relay address %q: without TLS only a loopback IP address is served, because the mails carry codes", r.Address)
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.Address)
 	if err != nil {
@@ -62,30 +110,102 @@ func (r *Relay) dial(ctx context.Context) (net.Conn, error) {
 	return conn, nil
 }
 
-func (r *Relay) submit(c *smtp.Client, m Mail, message []byte) error {
-	defer func() { _ = c.Close() }()
-	// RFC 5321 §4.1.1.1: the client's name, here always this machine's.
-	if err := c.Hello("localhost"); err != nil {
-		return err
-	}
-	utf8 := !m.To.ASCII() || !r.From.Mailbox.ASCII()
-	if err := c.Mail(r.From.Mailbox.String(), &smtp.MailOptions{UTF8: utf8, Size: int64(len(message))}); err != nil {
-		return err
-	}
-	if err := c.Rcpt(m.To.String(), nil); err != nil {
-		return err
-	}
-	data, err := c.Data()
+func (r *Relay) talk(conn net.Conn, use func(*smtp.Client) error) error {
+	c, err := r.secured(conn)
 	if err != nil {
+		_ = conn.Close()
 		return err
 	}
-	if _, err := io.Copy(data, bytes.NewReader(message)); err != nil {
+	defer func() { _ = c.Close() }()
+	hello := r.Hello
+	if hello == "" {
+		hello = "localhost"
+	}
+	if err := c.Hello(hello); err != nil {
 		return err
 	}
-	if err := data.Close(); err != nil {
+	if err := r.signIn(c); err != nil {
+		return err
+	}
+	if err := use(c); err != nil {
 		return err
 	}
 	// The mail is accepted; a relay that hangs up early changes nothing.
 	_ = c.Quit()
 	return nil
+}
+
+// secured demands the protection that was asked for: a relay, or somebody on
+// the way, that offers none gets no mail (RFC 8314 §3).
+func (r *Relay) secured(conn net.Conn) (*smtp.Client, error) {
+	host, _, _ := net.SplitHostPort(r.Address)
+	settings := &tls.Config{ServerName: host, RootCAs: r.Trust, MinVersion: tls.VersionTLS12}
+	switch r.Security {
+	case Implicit:
+		return smtp.NewClient(tls.Client(conn, settings)), nil
+	case StartTLS:
+		// What came behind the reply to STARTTLS came in the clear: the client
+		// starts a new reader, which has none of it (RFC 3207 §6).
+		return smtp.NewClientStartTLS(conn, settings)
+	}
+	return smtp.NewClient(conn), nil
+}
+
+// signIn authenticates (RFC 4954) by PLAIN, or by LOGIN where a relay has
+// nothing else. Both show the password, so that without TLS there is neither.
+func (r *Relay) signIn(c *smtp.Client) error {
+	if r.User == "" {
+		return nil
+	}
+	if _, protected := c.TLSConnectionState(); !protected {
+		return errors.New("a password is not sent without TLS")
+	}
+	password, err := r.Password()
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.SupportsAuth(sasl.Plain):
+		err = c.Auth(sasl.NewPlainClient("", r.User, string(password)))
+	case c.SupportsAuth(sasl.Login):
+		err = c.Auth(sasl.NewLoginClient(r.User, string(password)))
+	default:
+		return errors.New("the relay offers neither AUTH PLAIN nor AUTH LOGIN")
+	}
+	if err != nil {
+		return fmt.Errorf("sign in at the relay: %w", err)
+	}
+	return nil
+}
+
+func submit(c *smtp.Client, to, returnTo mailbox.Mailbox, message []byte) error {
+	utf8 := !to.ASCII() || !returnTo.ASCII()
+	if err := c.Mail(returnTo.String(), &smtp.MailOptions{UTF8: utf8, Size: int64(len(message))}); err != nil {
+		return err
+	}
+	if err := c.Rcpt(to.String(), nil); err != nil {
+		return final(err)
+	}
+	data, err := c.Data()
+	if err != nil {
+		return final(err)
+	}
+	if _, err := io.Copy(data, bytes.NewReader(message)); err != nil {
+		return err
+	}
+	return final(data.Close())
+}
+
+// final turns a 5yz reply (RFC 5321 §4.2.1) into a *RefusedError. Before RCPT
+// such a reply is about us, not about the mail, and the operator can mend it.
+func final(err error) error {
+	reply, ok := errors.AsType[*smtp.SMTPError](err)
+	if !ok || reply.Temporary() {
+		return err
+	}
+	text := reply.Message
+	if code := reply.EnhancedCode; code != smtp.NoEnhancedCode && code != smtp.EnhancedCodeNotSet {
+		text = fmt.Sprintf("%d.%d.%d %s", code[0], code[1], code[2], text)
+	}
+	return &RefusedError{Code: reply.Code, Text: text}
 }

@@ -60,7 +60,7 @@ func TestSend(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			caught, relay := startCatcher(t)
 			m := Mail{To: address(t, to), Subject: "確認コード", Text: "..\n.\nこんにちは\nend\n"}
-			if err := relay.Send(t.Context(), m); err != nil {
+			if err := relay.Send(t.Context(), m, mailbox.Mailbox{}); err != nil {
 				t.Fatal(err)
 			}
 			list, err := caught.List(10)
@@ -81,7 +81,7 @@ func TestSend(t *testing.T) {
 func TestSendRefusesRelayElsewhere(t *testing.T) {
 	for _, address := range []string{"192.0.2.1:25", "relay.example.com:25", "127.0.0.1", ""} {
 		relay := &Relay{Address: address, From: Sender{Mailbox: alice(t)}, Now: time.Now, Random: rand.Reader}
-		if err := relay.Send(t.Context(), Mail{To: alice(t)}); err == nil || !strings.Contains(err.Error(), "relay address") {
+		if err := relay.Send(t.Context(), Mail{To: alice(t)}, mailbox.Mailbox{}); err == nil || !strings.Contains(err.Error(), "relay address") {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
@@ -107,11 +107,11 @@ func TestSendReportsRefusal(t *testing.T) {
 	defer func() { _ = server.Close() }()
 	relay := &Relay{Address: l.Addr().String(), From: Sender{Mailbox: alice(t)}, Now: time.Now, Random: rand.Reader}
 	var refusal *smtp.SMTPError
-	if err := relay.Send(t.Context(), Mail{To: alice(t)}); !errors.As(err, &refusal) || !refusal.Temporary() {
+	if err := relay.Send(t.Context(), Mail{To: alice(t)}, mailbox.Mailbox{}); !errors.As(err, &refusal) || !refusal.Temporary() {
 		t.Errorf("got %v, want a temporary refusal", err)
 	}
 	_ = server.Close()
-	if err := relay.Send(t.Context(), Mail{To: alice(t)}); err == nil || !strings.Contains(err.Error(), "reach mail relay") {
+	if err := relay.Send(t.Context(), Mail{To: alice(t)}, mailbox.Mailbox{}); err == nil || !strings.Contains(err.Error(), "reach mail relay") {
 		t.Errorf("nobody listens: %v", err)
 	}
 }
@@ -127,7 +127,7 @@ func TestSendStopsWithContext(t *testing.T) {
 	relay.Address = l.Addr().String()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := relay.Send(ctx, Mail{To: alice(t)}); !errors.Is(err, context.DeadlineExceeded) {
+	if err := relay.Send(ctx, Mail{To: alice(t)}, mailbox.Mailbox{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want deadline exceeded", err)
 	}
 }

@@ -16,6 +16,7 @@ func (p *portal) start(w http.ResponseWriter, r *http.Request) error {
 type applyView struct {
 	Name, Email           string
 	NameError, EmailError string
+	Reason                string // of the mail server that takes no mail for the address
 }
 
 func (p *portal) applyForm(w http.ResponseWriter, r *http.Request) error {
@@ -31,7 +32,10 @@ func (p *portal) apply(w http.ResponseWriter, r *http.Request) error {
 	order, secret, err := p.Orders.Apply(r.Context(), registration.Application{
 		Email: entered.Email, Name: entered.Name, Language: p.tongueOf(r).tag, Client: registration.Client(r.RemoteAddr),
 	})
+	undeliverable, failed := errors.AsType[*registration.UndeliverableError](err)
 	switch {
+	case failed:
+		entered.EmailError, entered.Reason = "apply.email.undeliverable", undeliverable.Reason
 	case errors.Is(err, registration.ErrAddress):
 		entered.EmailError = "apply.email.error"
 	case errors.Is(err, registration.ErrName):

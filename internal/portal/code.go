@@ -15,6 +15,9 @@ type codeView struct {
 	Sent  bool   // another mail was just sent
 }
 
+// Waiting tells whether the mail has not left yet.
+func (v codeView) Waiting() bool { return v.Order.Mail.State == registration.MailWaiting }
+
 // Left is how many tries are left, for the template.
 func (v codeView) Left() string { return strconv.Itoa(v.Order.TriesLeft) }
 
@@ -68,7 +71,9 @@ func (p *portal) resend(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return errNoSession
 	}
-	if _, err := p.Orders.Resend(r.Context(), asking.id, asking.secret); err != nil {
+	_, err := p.Orders.Resend(r.Context(), asking.id, asking.secret)
+	// That no mail reaches the address stands on the order's own page.
+	if _, undeliverable := errors.AsType[*registration.UndeliverableError](err); err != nil && !undeliverable {
 		return err
 	}
 	http.Redirect(w, r, "/code?sent", http.StatusSeeOther)

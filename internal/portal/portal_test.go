@@ -13,6 +13,7 @@ import (
 
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/registration"
+	"github.com/mailseal/mailseal/internal/store"
 )
 
 // paths of everything that a POST may change.
@@ -118,7 +119,7 @@ func TestProblems(t *testing.T) {
 	for err, want := range map[error]int{
 		registration.ErrNotFound:                            http.StatusForbidden,
 		registration.ErrState:                               http.StatusConflict,
-		registration.ErrMail:                                http.StatusBadGateway,
+		fmt.Errorf("read: %w", store.ErrUnavailable):        http.StatusServiceUnavailable,
 		registration.ErrRequest:                             http.StatusUnprocessableEntity,
 		registration.ErrOtherKey:                            http.StatusConflict,
 		fmt.Errorf("step: %w", registration.ErrState):       http.StatusConflict,

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
 	"github.com/mailseal/mailseal/internal/registration"
+	"github.com/mailseal/mailseal/internal/store"
 )
 
 var (
@@ -49,7 +51,6 @@ var problems = []struct {
 	{errNoSession, problem{http.StatusForbidden, "problem.session", "action.apply", "/apply", 0}},
 	{registration.ErrNotFound, problem{http.StatusForbidden, "problem.session", "action.apply", "/apply", 0}},
 	{registration.ErrState, problem{http.StatusConflict, "problem.state", "action.apply", "/apply", 0}},
-	{registration.ErrMail, problem{http.StatusBadGateway, "problem.relay", "action.apply", "/apply", 0}},
 	{registration.ErrRequest, problem{http.StatusUnprocessableEntity, "problem.request", "action.apply", "/apply", 0}},
 	{registration.ErrOtherKey, problem{http.StatusConflict, "problem.otherkey", "action.apply", "/apply", 0}},
 	{auth.ErrClaimed, problem{http.StatusConflict, "problem.claimed", "action.signin", "/admin/sign-in", 0}},
@@ -69,6 +70,9 @@ func problemOf(err error) problem {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return problem{http.StatusRequestEntityTooLarge, "problem.large", "action.start", "/", 0}
+	}
+	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+		return problem{http.StatusServiceUnavailable, "problem.unavailable", "action.start", "/", 1}
 	}
 	return problem{http.StatusInternalServerError, "problem.internal", "action.start", "/", 0}
 }

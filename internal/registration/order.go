@@ -56,7 +56,33 @@ type Order struct {
 	// TriesLeft is how many wrong codes an applied order still bears; only
 	// [Service.Order] looks it up.
 	TriesLeft int
+
+	// Mail is what became of the last mail with a code; its zero value where
+	// nobody looked.
+	Mail Mail
 }
+
+// MailState is how far a mail came.
+type MailState string
+
+// The states of a mail. Whoever is told that it was sent may still be told
+// later that it came back.
+const (
+	MailWaiting MailState = "waiting" // not handed over yet; it will be tried again
+	MailSent    MailState = "sent"    // a mail server has taken it
+	MailRefused MailState = "refused" // no mail server will take it
+	MailBounced MailState = "bounced" // it came back
+	MailVoid    MailState = "void"    // a newer one took its place, or the order went on
+)
+
+// Mail is what became of a mail with a code.
+type Mail struct {
+	State  MailState
+	Reason string // of the mail server, where it was refused or came back
+}
+
+// Failed tells whether nobody will get this mail.
+func (m Mail) Failed() bool { return m.State == MailRefused || m.State == MailBounced }
 
 // The ways in which an order is refused a step. A door translates them once,
 // at its edge; errors of the machine itself (disk, database) are none of them.
@@ -75,14 +101,20 @@ var (
 	ErrNotACode = errors.New("registration: not a code")
 	// ErrWrongCode: a code, but not the one that was mailed for this order.
 	ErrWrongCode = errors.New("registration: wrong code")
-	// ErrMail: the mail with the code could not be handed over.
-	ErrMail = errors.New("registration: mail not sent")
 	// ErrRequest: the certification request cannot be used (malformed, not
 	// signed by its key, key too weak or of a kind not allowed).
 	ErrRequest = errors.New("registration: certification request not accepted")
 	// ErrOtherKey: the order was already enrolled with another key.
 	ErrOtherKey = errors.New("registration: the order belongs to another key")
 )
+
+// UndeliverableError tells that no mail reaches the address.
+type UndeliverableError struct {
+	Reason string // of the mail server, for the person who gave the address
+}
+
+// Error implements error. Logs do without the reason, which may name the address.
+func (e *UndeliverableError) Error() string { return "registration: no mail reaches the address" }
 
 // TooManyError tells that too many mails were asked for.
 type TooManyError struct {

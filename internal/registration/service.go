@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -42,7 +43,7 @@ type Options struct {
 	Store      *store.DB
 	Validation *validation.Validator
 	Issuer     Issuer
-	Mailer     validation.Mailer
+	Mailer     validation.Mailer // what mails are handed over to
 	Clock      func() time.Time
 	Rand       io.Reader // nil: crypto/rand
 	Log        *slog.Logger
@@ -50,12 +51,22 @@ type Options struct {
 	// UTF8 accepts mailboxes with other letters than ASCII before the at sign.
 	// The mailer must then speak SMTPUTF8 (RFC 6531).
 	UTF8 bool
+
+	// RetryAfter is how long a mail that could not be handed over waits after so
+	// many tries; nil: as [RetryAfter].
+	RetryAfter func(tries int) time.Duration
+
+	// Mailed, if set, hears what became of each try: sent, deferred, refused.
+	Mailed func(outcome string)
 }
 
 // Service is the registration authority.
 type Service struct {
 	o     Options
 	turns turns
+
+	sending sync.WaitGroup
+	slots   chan struct{} // bounds how many mails are handed over at a time
 }
 
 // New returns a Service.
@@ -66,7 +77,13 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o: o}
+	if o.RetryAfter == nil {
+		o.RetryAfter = RetryAfter
+	}
+	if o.Mailed == nil {
+		o.Mailed = func(string) {}
+	}
+	return &Service{o: o, slots: make(chan struct{}, mailsAtOnce)}
 }
 
 // Limits of an order.
@@ -91,7 +108,7 @@ type Issued struct {
 
 // Apply opens an order and mails a code to the mailbox. The secret is the
 // token of the session that asked: nobody can go on with the order without it,
-// and it is returned only here. An error of [ErrMail] leaves nothing behind
+// and it is returned only here. An *[UndeliverableError] leaves nothing behind
 // that could be proven.
 func (s *Service) Apply(ctx context.Context, a Application) (Order, string, error) {
 	m, err := s.mailbox(a.Email)
@@ -118,7 +135,7 @@ func (s *Service) Apply(ctx context.Context, a Application) (Order, string, erro
 		SecretHash: hashSecret(secret), ProfileHash: profile.Hash(),
 		Created: now, Expires: now.Add(OrderLife), Addresses: []string{m.String()},
 	}
-	var mail validation.Mail
+	var mail string
 	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.ForgetOrders(now.Add(-keepUnproven), forgetAtOnce); err != nil {
 			return err
@@ -132,23 +149,24 @@ func (s *Service) Apply(ctx context.Context, a Application) (Order, string, erro
 		if err := s.record(ctx, tx, row, store.ActApplied); err != nil {
 			return err
 		}
-		mail, err = s.o.Validation.Challenge(tx, row, m, a.Client)
+		mail, err = s.enqueue(tx, row, m, a.Client)
 		return err
 	})
 	if err != nil {
 		return Order{}, "", limited(err)
 	}
-	if err := s.send(ctx, row.ID, mail); err != nil {
+	order := s.public(row)
+	if order.Mail, err = s.try(ctx, mail); err != nil {
 		return Order{}, "", err
 	}
-	return s.public(row), secret, nil
+	return order, secret, nil
 }
 
 // Resend mails a new code for an order that nothing was proven for yet; the
 // one before it is void from then on.
 func (s *Service) Resend(ctx context.Context, orderID, secret string) (Order, error) {
 	var row store.Order
-	var mail validation.Mail
+	var mail string
 	err := s.o.Store.Update(ctx, func(tx *store.Tx) error {
 		var err error
 		if row, err = s.authorized(tx, orderID, secret, StateApplied); err != nil {
@@ -162,25 +180,17 @@ func (s *Service) Resend(ctx context.Context, orderID, secret string) (Order, er
 		if err := tx.ExtendOrder(row.ID, row.Expires); err != nil {
 			return err
 		}
-		mail, err = s.o.Validation.Challenge(tx, row, m, "")
+		mail, err = s.enqueue(tx, row, m, "")
 		return err
 	})
 	if err != nil {
 		return Order{}, limited(err)
 	}
-	if err := s.send(ctx, row.ID, mail); err != nil {
+	order := s.public(row)
+	if order.Mail, err = s.try(ctx, mail); err != nil {
 		return Order{}, err
 	}
-	return s.public(row), nil
-}
-
-func (s *Service) send(ctx context.Context, orderID string, mail validation.Mail) error {
-	if err := s.o.Mailer.Send(ctx, mail); err != nil {
-		s.o.Log.Error("code not mailed", "order", orderID, "error", err)
-		return fmt.Errorf("%w: %w", ErrMail, err)
-	}
-	s.o.Log.Info("code mailed", "order", orderID)
-	return nil
+	return order, nil
 }
 
 // Prove takes the code that was mailed. It counts only from the session that
@@ -283,7 +293,10 @@ func (s *Service) Order(ctx context.Context, orderID, secret string) (Order, err
 			return err
 		}
 		order = s.public(row)
-		order.TriesLeft, err = s.o.Validation.TriesLeft(tx, row)
+		if order.TriesLeft, err = s.o.Validation.TriesLeft(tx, row); err != nil {
+			return err
+		}
+		order.Mail, err = lastMail(tx, row.ID)
 		return err
 	})
 	if err != nil {

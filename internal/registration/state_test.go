@@ -364,17 +364,6 @@ func TestClient(t *testing.T) {
 	}
 }
 
-func TestMailFails(t *testing.T) {
-	o := open(t)
-	o.fail = errors.New("relay refused")
-	_, secret, err := o.Apply(t.Context(), registration.Application{Email: "alice@example.org"})
-	if !errors.Is(err, registration.ErrMail) || secret != "" {
-		t.Errorf("%v, secret %q", err, secret)
-	}
-	o.fail = nil
-	o.proven(t, "alice@example.org")
-}
-
 func TestWeakKeysLeaveTheOrder(t *testing.T) {
 	o := open(t)
 	order, secret := o.proven(t, "alice@example.org")

@@ -41,7 +41,7 @@ func folder(t *testing.T) string {
 // databases has the databases of folders whose state is not kept in a file.
 var databases sync.Map
 
-func config(data string, out io.Writer) Config {
+func development(data string, out io.Writer) Config {
 	db, _ := databases.Load(data)
 	source, _ := db.(string)
 	return Config{
@@ -58,7 +58,7 @@ func run(t *testing.T, data string, use func(url string)) string {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ready, done := make(chan string, 1), make(chan error, 1)
-	c := config(data, &out)
+	c := development(data, &out)
 	c.Ready = func(url string) { ready <- url }
 	go func() { done <- Run(ctx, c) }()
 	select {
@@ -161,7 +161,7 @@ func TestMoved(t *testing.T) {
 func TestOneProcess(t *testing.T) {
 	data := folder(t)
 	run(t, data, func(string) {
-		c := config(data, io.Discard)
+		c := development(data, io.Discard)
 		c.Ready = func(string) { t.Error("it serves") }
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -178,7 +178,7 @@ func TestOpenFolder(t *testing.T) {
 	if err := os.Chmod(data, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := Run(t.Context(), config(data, io.Discard)); err == nil || !strings.Contains(err.Error(), "chmod 700") {
+	if err := Run(t.Context(), development(data, io.Discard)); err == nil || !strings.Contains(err.Error(), "chmod 700") {
 		t.Errorf("folder open to everybody: %v", err)
 	}
 }
@@ -222,7 +222,7 @@ func TestDoesNotStart(t *testing.T) {
 		"incomplete":      {func(c *Config) { c.Clock = nil }, "not complete"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := config(folder(t), io.Discard)
+			c := development(folder(t), io.Discard)
 			tc.change(&c)
 			c.Ready = func(string) { t.Error("it serves") }
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -247,7 +247,7 @@ func TestStopsWhileBusy(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if took := time.Since(begin); took > 2*shutdownTimeout {
+	if took := time.Since(begin); took > 20*time.Second {
 		t.Errorf("took %v to stop", took)
 	}
 }

@@ -2,27 +2,28 @@ package server
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
-	"github.com/mailseal/mailseal/internal/api"
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/authority"
+	"github.com/mailseal/mailseal/internal/config"
 	"github.com/mailseal/mailseal/internal/keys"
-	"github.com/mailseal/mailseal/internal/mailbox"
-	"github.com/mailseal/mailseal/internal/mailout"
+	"github.com/mailseal/mailseal/internal/mailout/bounce"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
 	"github.com/mailseal/mailseal/internal/portal"
 	"github.com/mailseal/mailseal/internal/registration"
-	"github.com/mailseal/mailseal/internal/repository"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/validation"
 )
@@ -30,36 +31,48 @@ import (
 // system is the opened rooms.
 type system struct {
 	Config
-	url            string
+	url            string   // of the portal, without a final slash
 	folder         *os.File // the data folder's lock
+	metrics        *metrics
+	certificates   certificates // nil: the portal speaks plain HTTP
 	store          *store.DB
-	log            *audit.Log
 	authority      *authority.Authority
 	orders         *registration.Service
+	log            *audit.Log
 	administrators *auth.Service
-	catcher        *catcher.Catcher
-	handler        http.Handler
+	catcher        *catcher.Catcher // of --dev
+	doors          []door
 }
 
 // open opens the rooms from the lowest up, and closes them again when one of
 // them cannot be opened.
-func open(ctx context.Context, c Config, url, relay string) (*system, error) {
-	s := &system{Config: c, url: url}
-	if err := s.openRooms(ctx, relay); err != nil {
+func open(ctx context.Context, c Config, ports ports) (*system, error) {
+	s := &system{Config: c, metrics: newMetrics(c.Version)}
+	if c.Dev {
+		s.Keys = &keys.Keys{Dir: c.Data, Plaintext: true}
+		s.url = "http://" + ports[doorPortal].Addr().String()
+	} else {
+		s.url = c.Settings.Portal.URL
+	}
+	if err := s.openRooms(ctx, ports); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-func (s *system) openRooms(ctx context.Context, relay string) error {
+func (s *system) openRooms(ctx context.Context, ports ports) error {
 	var err error
 	if s.folder, err = openFolder(s.Data); err != nil {
 		return err
 	}
-	if s.DB == "" {
-		s.DB = filepath.Join(s.Data, "mailseal.db")
+	if s.certificates, err = s.openCertificates(); err != nil {
+		return err
 	}
-	if s.store, err = store.Open(ctx, s.DB); err != nil {
+	source, err := s.source()
+	if err != nil {
+		return err
+	}
+	if s.store, err = store.Open(ctx, source); err != nil {
 		return err
 	}
 	proofs := &validation.Validator{Clock: s.Clock, Rand: s.Rand, Site: s.url}
@@ -69,29 +82,40 @@ func (s *system) openRooms(ctx context.Context, relay string) error {
 	if err := s.openAuthority(ctx, proofs); err != nil {
 		return err
 	}
-	if err := s.openMail(); err != nil {
-		return err
+	var catcherAt string
+	if s.Dev {
+		if err := s.openCatcher(); err != nil {
+			return err
+		}
+		catcherAt = ports[doorCatcher].Addr().String()
 	}
-	sender, err := s.sender(relay)
+	sender, err := s.sender(catcherAt)
 	if err != nil {
 		return err
 	}
 	s.orders = registration.New(registration.Options{
-		Store: s.store, Validation: proofs, Issuer: s.authority, Mailer: sender, Clock: s.Clock, Rand: s.Rand, Log: s.Log,
+		Store: s.store, Validation: proofs, Issuer: countingIssuer{s.authority, s.metrics}, Mailer: sender,
+		Clock: s.Clock, Rand: s.Rand, Log: s.Log,
+		Mailed: func(outcome string) { s.metrics.mails.WithLabelValues(outcome).Inc() },
 	})
 	s.administrators = auth.New(auth.Options{Store: s.store, Clock: s.Clock, Rand: s.Rand})
-	return s.openDoors()
+	s.metrics.registry.MustRegister(newStateMetrics(s))
+	return s.openDoors(ports)
 }
 
 // openLog opens the audit log and enters the start, whose time is that of the
 // clock from now on.
 func (s *system) openLog(ctx context.Context) (err error) {
-	o := audit.Options{Store: s.store, Keys: s.keys(), Clock: s.Clock, Log: s.Log}
-	if s.CheckpointFile != "" {
-		o.Keep = append(o.Keep, audit.AppendTo(s.CheckpointFile))
+	o := audit.Options{Store: s.store, Keys: s.Keys, Clock: s.Clock, Log: s.Log}
+	file, program := s.CheckpointFile, s.CheckpointProgram
+	if !s.Dev {
+		file, program = s.Settings.Audit.File, s.Settings.Audit.Program
 	}
-	if s.CheckpointProgram != "" {
-		o.Keep = append(o.Keep, audit.GiveTo(s.CheckpointProgram))
+	if file != "" {
+		o.Keep = append(o.Keep, audit.AppendTo(file))
+	}
+	if program != "" {
+		o.Keep = append(o.Keep, audit.GiveTo(program))
 	}
 	if s.log, err = audit.Open(ctx, o); err != nil {
 		return err
@@ -106,21 +130,65 @@ func (s *system) record(ctx context.Context, act string, details map[string]stri
 	})
 }
 
-// keys opens and makes the keys of the data folder.
-func (s *system) keys() *keys.Keys { return &keys.Keys{Dir: s.Data, Plaintext: s.Dev} }
+// source is the database: a file in the data folder, or the URL of PostgreSQL
+// with its password put in.
+func (s *system) source() (string, error) {
+	switch {
+	case s.Dev && s.DB != "":
+		return s.DB, nil
+	case s.Dev || s.Settings.Database.URL == "":
+		return filepath.Join(s.Data, "mailseal.db"), nil
+	}
+	return Database(s.Settings, s.Credentials)
+}
 
-// openAuthority opens the authority of the data folder, or makes one on the
-// first start, and finishes what a crash may have left half-issued.
+// Database is the URL of the operator's PostgreSQL, with its password.
+func Database(settings *config.Settings, credentials string) (string, error) {
+	d := settings.Database
+	if !d.Password.Given() {
+		return d.URL, nil
+	}
+	u, err := url.Parse(d.URL)
+	if err != nil {
+		return "", errors.New("database.url cannot be read")
+	}
+	password, err := d.Password.Read(credentials)
+	if err != nil {
+		return "", fmt.Errorf("database.password: %w", err)
+	}
+	u.User = url.UserPassword(u.User.Username(), string(password))
+	return u.String(), nil
+}
+
+// countingIssuer counts what was issued.
+type countingIssuer struct {
+	*authority.Authority
+	metrics *metrics
+}
+
+func (c countingIssuer) Issue(ctx context.Context, proofs []validation.Proof, key crypto.PublicKey) (*cert.Certificate, error) {
+	issued, err := c.Authority.Issue(ctx, proofs, key)
+	if err == nil {
+		c.metrics.issued.Inc()
+	}
+	return issued, err
+}
+
+// openAuthority opens the authority of the data folder and finishes what a
+// crash may have left half-issued. With --dev it makes one on the first start.
 func (s *system) openAuthority(ctx context.Context, proofs *validation.Validator) error {
 	o := authority.Options{
-		Store: s.store, Keys: s.keys(), Validation: proofs,
+		Store: s.store, Keys: s.Keys, Validation: proofs,
 		Clock: s.Clock, Rand: s.Rand, Log: s.Log, GenerateKey: s.GenerateKey,
 	}
 	var err error
 	s.authority, err = authority.Open(ctx, o)
-	if errors.Is(err, authority.ErrNone) {
+	switch {
+	case errors.Is(err, authority.ErrNone) && s.Dev:
 		fmt.Fprintln(s.Out, "Making a root and an issuing authority. This takes a few seconds, once.")
 		s.authority, err = authority.Found(ctx, o, authority.Founding{BaseURL: s.url, Dev: s.Dev})
+	case errors.Is(err, authority.ErrNone):
+		err = errors.New("there is no authority yet: make one with `mailseal ca init`")
 	}
 	if errors.Is(err, authority.ErrFounded) { // by a node that was started at the same moment
 		s.authority, err = authority.Open(ctx, o)
@@ -134,48 +202,77 @@ func (s *system) openAuthority(ctx context.Context, proofs *validation.Validator
 	return s.authority.Recover(ctx)
 }
 
-func (s *system) openMail() (err error) {
+func (s *system) openCatcher() (err error) {
 	s.catcher, err = catcher.Open(catcher.Options{
 		Dir: filepath.Join(s.Data, "mail"), Now: s.Clock, Random: s.Rand, Log: s.Log,
 	})
 	return err
 }
 
-// sender submits to the catcher. Its domain is one that RFC 6761 §6.3 keeps
-// for this machine, so that nobody elsewhere is named as the sender.
-func (s *system) sender(relay string) (validation.Mailer, error) {
-	from, err := mailbox.Parse("no-reply@mailseal.localhost")
-	if err != nil {
-		return nil, fmt.Errorf("sender of mails: %w", err)
-	}
-	return mailer{&mailout.Relay{
-		Address: relay, From: mailout.Sender{Name: "mailseal", Mailbox: from}, Now: s.Clock, Random: s.Rand,
-	}}, nil
-}
-
-// openDoors makes the one handler out of the doors, each under its own paths.
-func (s *system) openDoors() error {
-	site, err := portal.New(portal.Config{
-		Orders: s.orders, Administrators: s.administrators,
-		Authority: overview{s.store, s.authority, s.orders},
-		Mail:      s.catcher, Dev: s.Dev, Now: s.Clock, Log: s.Log,
-	})
+// openDoors gives each port its handler. The portal comes first, and mail last,
+// because that is the order in which they stop.
+func (s *system) openDoors(ports ports) error {
+	site, err := portal.New(s.portal())
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", health)
-	mux.Handle("/api/", api.New(s.orders, s.Log))
-	mux.Handle("/", site)
-	s.handler = loopbackOnly(repository.New(s.authority, s.Clock, s.Log, mux))
+	if s.Dev {
+		s.doors = []door{
+			s.httpDoor(doorPortal, ports[doorPortal], loopbackOnly(s.site(site)), nil),
+			catcherDoor(s.catcher, ports[doorCatcher]),
+		}
+		return nil
+	}
+	if err := s.openPortal(ports, site); err != nil {
+		return err
+	}
+	repository := s.publicRepository()
+	if s.certificates != nil {
+		repository = s.certificates.challenges(repository)
+	}
+	s.doors = append(s.doors, s.httpDoor(doorRepository, ports[doorRepository], repository, nil))
+	if l := ports[doorMetrics]; l != nil {
+		s.doors = append(s.doors, s.httpDoor(doorMetrics, l, s.operatorsDoor(), nil))
+	}
+	if l := ports[doorBounces]; l != nil {
+		o := bounce.Options{Domain: s.Settings.Mail.Bounces.Domain, Host: s.Settings.PortalHost(), Mails: bounced{s.orders}, Log: s.Log}
+		if s.certificates != nil {
+			o.TLS = s.certificates.settings()
+		}
+		receiver := bounce.Open(o)
+		s.doors = append(s.doors, door{func() error { return receiver.Serve(l) }, receiver.Shutdown})
+	}
 	return nil
 }
 
-// health answers when the process serves; it says nothing about anybody.
-func health(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = io.WriteString(w, "ok\n") // the client is gone: nobody left to tell
+// openPortal makes the portal's door, with or without TLS.
+func (s *system) openPortal(ports ports, site http.Handler) error {
+	h, err := ownHost(s.url, s.site(site))
+	if err != nil {
+		return err
+	}
+	proxies := s.Settings.Portal.TrustedProxies
+	if h, err = behindProxies(proxies, s.Settings.Plain(), secured(h)); err != nil {
+		return err
+	}
+	if s.certificates == nil {
+		s.doors = append(s.doors, s.httpDoor(doorPortal, ports[doorPortal], h, nil))
+		return nil
+	}
+	s.doors = append(s.doors, s.httpDoor(doorPortal, ports[doorPortal], h, s.certificates.settings()))
+	return nil
+}
+
+func (s *system) portal() portal.Config {
+	c := portal.Config{
+		Orders: s.orders, Administrators: s.administrators,
+		Authority: overview{s.store, s.authority, s.orders},
+		Dev:       s.Dev, Secure: strings.HasPrefix(s.url, "https:"), Now: s.Clock, Log: s.Log,
+	}
+	if s.catcher != nil {
+		c.Mail = s.catcher
+	}
+	return c
 }
 
 // greetTimeout bounds the look for the first administrator.
@@ -184,18 +281,22 @@ const greetTimeout = 10 * time.Second
 // greet tells the person at the console where to click, and the one-time code
 // as long as there is no administrator.
 func (s *system) greet(ctx context.Context) {
-	fmt.Fprintf(s.Out, `
+	if s.Dev {
+		fmt.Fprintf(s.Out, `
 mailseal is running, for development: nothing here is to be trusted.
 
   Portal           %[1]s/
   Caught mails     %[1]s/dev/mail
   Administration   %[1]s/admin
 `, s.url)
-	if at := s.authority.BaseURL(); at != s.url {
-		fmt.Fprintf(s.Out, `
+		if at := s.authority.BaseURL(); at != s.url {
+			fmt.Fprintf(s.Out, `
 Its certificates say that revocation lists are at %s,
 where it was first started: programs that check them look there.
 `, at)
+		}
+	} else {
+		fmt.Fprintf(s.Out, "\nmailseal is running at %s/\n", s.url)
 	}
 	ctx, cancel := context.WithTimeout(ctx, greetTimeout)
 	defer cancel()
@@ -211,7 +312,9 @@ The first administrator claims the place at %s/admin/claim with
   %s
 `, s.url, code)
 	}
-	fmt.Fprint(s.Out, "\nStop it with Ctrl-C.\n")
+	if s.Dev {
+		fmt.Fprint(s.Out, "\nStop it with Ctrl-C.\n")
+	}
 }
 
 // close closes what was opened; the folder is free for the next process last.
@@ -220,6 +323,7 @@ func (s *system) close() error {
 	if s.store != nil {
 		err = s.store.Close()
 	}
+	err = errors.Join(err, s.Keys.Close())
 	if s.folder != nil {
 		err = errors.Join(err, s.folder.Close())
 	}

@@ -131,7 +131,7 @@ func (tx *Tx) ForgetOrders(before time.Time, limit int) error {
 		return err
 	}
 	for _, id := range ids {
-		for _, table := range []string{"challenges", "order_mailboxes"} {
+		for _, table := range []string{"challenges", "mails", "order_mailboxes"} {
 			if _, err := tx.execCount("forget order", `DELETE FROM `+table+` WHERE order_id = $1`, id); err != nil {
 				return err
 			}

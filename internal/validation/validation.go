@@ -7,7 +7,7 @@
 // [MaxWrong] wrong ones void it. Opening a link proves nothing: scanners open
 // links, run scripts and press buttons, but they do not hold the session.
 //
-// [Validator.Challenge] makes a code and the mail that carries it,
+// [Validator.Admit] limits how many mails are asked for, [Validator.Challenge] makes a code and the mail that carries it,
 // [Validator.Answer] takes one, [Validator.Proofs] gives the [Proof] values
 // without which internal/authority issues nothing. The package sends no mail
 // itself; what it needs for that is one method, [Mailer].
@@ -51,13 +51,26 @@ type Mail struct {
 	Subject  string
 	Text     string // plain text, lines end in LF
 	Language string // "en" or "ja"
+
+	// ID names the mail, for whoever gets it back.
+	ID string
 }
 
 // Mailer hands one mail over for delivery. When it returns nil, the mail is
-// somebody else's responsibility.
+// somebody else's responsibility. An *UndeliverableError is final; after any
+// other error the mail may be handed over again later.
 type Mailer interface {
 	Send(ctx context.Context, m Mail) error
 }
+
+// UndeliverableError tells that a mail will never reach its mailbox.
+type UndeliverableError struct {
+	Reason string // of the mail server, for the person whose address it is
+}
+
+// Error implements error. The reason often names the address and stays out of
+// logs.
+func (e *UndeliverableError) Error() string { return "validation: the mail cannot be delivered" }
 
 // LimitError tells that too many mails were asked for.
 type LimitError struct {
@@ -86,14 +99,13 @@ func (v *Validator) random() io.Reader {
 	return rand.Reader
 }
 
-// Challenge opens a challenge for one mailbox of an order and returns the mail
-// that carries its code. An earlier open one becomes void. Client is whatever
-// is known of who asks, or empty. The error is a *LimitError when there were
-// too many mails to the address, for the order, or for the client.
-func (v *Validator) Challenge(tx *store.Tx, o store.Order, address mailbox.Mailbox, client string) (Mail, error) {
+// Admit counts a mail that is asked for to one mailbox of an order. Client is
+// whatever is known of who asks, or empty. The error is a *LimitError when there
+// were too many to the address, for the order, or for the client.
+func (v *Validator) Admit(tx *store.Tx, o store.Order, address mailbox.Mailbox, client string) error {
 	now := v.Clock()
 	if err := tx.ForgetEvents(now.Add(-Run)); err != nil {
-		return Mail{}, err
+		return err
 	}
 	limits := map[string]int{"mails to " + address.Key(): MailsPerRun, "mails for order " + o.ID: MailsPerRun}
 	if client != "" {
@@ -101,9 +113,16 @@ func (v *Validator) Challenge(tx *store.Tx, o store.Order, address mailbox.Mailb
 	}
 	for key, limit := range limits {
 		if err := v.count(tx, key, limit, now); err != nil {
-			return Mail{}, err
+			return err
 		}
 	}
+	return nil
+}
+
+// Challenge opens a challenge for one mailbox of an order and returns the mail
+// that carries its code. An earlier open one becomes void.
+func (v *Validator) Challenge(tx *store.Tx, o store.Order, address mailbox.Mailbox) (Mail, error) {
+	now := v.Clock()
 	code, err := newCode(v.random())
 	if err != nil {
 		return Mail{}, err

@@ -215,7 +215,7 @@ func TestTwoMailboxes(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			mail, err := v.Challenge(tx, store.Order{ID: o.ID, SecretHash: o.SecretHash}, m, a)
+			mail, err := v.Challenge(tx, store.Order{ID: o.ID, SecretHash: o.SecretHash}, m)
 			if err != nil {
 				return err
 			}

@@ -40,7 +40,8 @@ internal/anchors        the authorities that are trusted for mail by default: da
 internal/inspect        explains any file of the formats below
 internal/store          SQL: imports nothing of ours, its rows are plain structs
 internal/token          PKCS #11: keys behind a process of their own, which alone needs cgo
-internal/mailout        submits one mail; the catcher of --dev
+internal/mailout        submits one mail; the catcher of --dev; takes back what bounced
+internal/config         the settings of the server: a file, judged by itself
 
 internal/keys           key URI to crypto.Signer: files, tokens, other processes
 internal/lint           findings about a certificate, by the rules of the S/MIME BR: judges bytes, proves nothing
