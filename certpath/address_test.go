@@ -91,3 +91,14 @@ func TestNames(t *testing.T) {
 		t.Error("a certificate without addresses names the zero mailbox")
 	}
 }
+
+// TestMailboxesAreAddresses: what is no address is not among them.
+func TestMailboxesAreAddresses(t *testing.T) {
+	ca := testca.New(t)
+	for _, n := range [][]byte{testca.Mailbox("@"), testca.Mailbox(""), testca.Mailbox("alice@example.com\x00"), testca.UTF8Mailbox("\u00e1lia"), testca.UTF8Mailbox(alice)} {
+		leaf := ca.Leaf("", testca.P256, testca.AltNames(false, n), testca.SubjectEmail("bob@example.com"))
+		if got := Mailboxes(leaf.Certificate); len(got) != 0 {
+			t.Errorf("%q: %v", n, got)
+		}
+	}
+}

@@ -138,7 +138,7 @@ func TestSignedParts(t *testing.T) {
 		{"the first alone", strings.Replace(signed, "--"+boundary+"\r\n"+signature+"\r\n", "", 1), Invalid, ""},
 		{"a first part that cannot be read", strings.Replace(signed, "--"+boundary+"\r\n", "--"+boundary+"\r\n"+fields, 1), Invalid, ""},
 		{"a second part that cannot be read", as(fields + signature), Invalid, ""},
-		{"a signature in an unknown encoding", as("Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: x-own\r\n\r\n" + base64), Invalid, ""},
+		{"a signature in an unknown encoding", as("Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: x-own\r\n\r\n" + base64), Invalid, "the second part: "},
 		{"a text in its place", as("Content-Type: text/plain\r\n\r\nx"), Invalid, ""},
 		{"a text in its place, and no protocol", noProtocol(as("Content-Type: text/plain\r\n\r\nx")), Unsigned, ""},
 		{"no protocol", noProtocol(signed), Valid, ""},
@@ -153,6 +153,8 @@ func TestSignedParts(t *testing.T) {
 			}
 			if tc.want == Valid {
 				wantWarning(t, m, tc.warning)
+			} else if tc.warning != "" && !strings.Contains(m.Verdict.Signers[0].Reason, tc.warning) {
+				t.Error(show(m.Verdict))
 			}
 			if l := m.Verdict.Layers; tc.want == Valid && (len(l) != 1 || l[0].Algorithm != "ECDSA with SHA-256") {
 				t.Errorf("%+v", l)

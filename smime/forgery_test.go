@@ -79,6 +79,12 @@ func TestNoSigners(t *testing.T) {
 	m = open(t, armour(pkcs7Header, degenerate(t, nil, alice.Certificate)), w.options())
 	wantVerdict(t, m, Unsigned, CoverageNone)
 	wantWarning(t, m, "certificates and nothing that is signed")
+	if strings.Contains(strings.Join(m.Verdict.Warnings, "\n"), "nobody signed it") {
+		t.Error(show(m.Verdict))
+	}
+	// What is of another type and nobody signed is no wrong signature.
+	other := bytes.Replace(degenerate(t, []byte("x"), alice.Certificate), []byte("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"), []byte("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03"), 1)
+	wantVerdict(t, open(t, armour(pkcs7Header, other), w.options()), Unsigned, CoverageNone)
 
 	detached := "From: alice@example.com\r\nContent-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=x\r\n\r\n--x\r\n\r\nPay Eve.\r\n--x\r\n" +
 		armour("Content-Type: application/pkcs7-signature\r\nContent-Transfer-Encoding: base64\r\n\r\n", degenerate(t, nil, alice.Certificate)) + "\r\n--x--\r\n"

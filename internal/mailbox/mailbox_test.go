@@ -267,7 +267,8 @@ func TestWhy(t *testing.T) {
 // TestTaken: letters that stand next to those that are refused.
 func TestTaken(t *testing.T) {
 	for _, in := range []string{
-		"\uff71\uff72@example.jp", // half width, behind the full width forms
+		"\uff71\uff72@example.jp",       // half width, behind the full width forms
+		"a@example.1-2", "a@example.1a", // the last label is no number
 		"\uff5f@example.jp", "\ufe70@example.com", "\u2023a@example.com",
 		"a@\u0646\u0627\u0645\u0647\u200c\u0627\u06cc.example", // a joiner where Persian needs it (RFC 5892 §A.1)
 		"a@\u0915\u094d\u200d\u0937.example",                   // and where Hindi does (§A.2)
