@@ -200,3 +200,41 @@ func TestWeakInside(t *testing.T) {
 	p.anchors = []*cert.Certificate{a.Certificate}
 	check(t, p, options(p), 0)
 }
+
+// TestWhatIsTold: of several reasons why there is no path, the one that helps.
+func TestWhatIsTold(t *testing.T) {
+	ca := testca.New(t)
+	leaf := ca.Leaf(alice, testca.P256).Certificate
+	unnamed := ca.Issuing.Rebuild(leaf, without(oid.ExtAuthorityKeyID))
+	namesake := func(name string, options ...testca.Option) *testca.Authority {
+		return ca.Root.Authority(name, append(options, testca.Subject(pkix.Name{CommonName: "Test Issuing", Organization: []string{"Example"}}))...)
+	}
+	stranger := namesake("another key")
+	silent := stranger.With(ca.Root.Rebuild(stranger.Certificate, without(oid.ExtSubjectKeyID)))
+	for _, tt := range []struct {
+		name   string
+		leaf   *cert.Certificate
+		issuer *testca.Authority
+		want   Reason
+	}{
+		// Two authorities of one name, of which the wrong one is here: the right one is missing, and nothing is forged.
+		{"another key of that name", leaf, stranger, NoPath},
+		{"another key of that name, and the leaf names none", unnamed, stranger, BadSignature},
+		{"another key of that name, and it names none", leaf, silent, BadSignature},
+		{"the key that is named did not sign", tampered(t, leaf), ca.Issuing, BadSignature},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := pki{tt.leaf, []*cert.Certificate{tt.issuer.Certificate}, []*cert.Certificate{ca.Root.Certificate}}
+			check(t, p, options(p), tt.want)
+		})
+	}
+	root, none := testca.NewRoot(t, "Root", testca.PathLen(0)), testca.NewRoot(t, "Root", testca.NotCA())
+	below := root.Authority("A")
+	for _, anchors := range [][]*cert.Certificate{{root.Certificate, none.Certificate}, {none.Certificate, root.Certificate}} {
+		p := pki{below.Leaf(alice, testca.P256).Certificate, []*cert.Certificate{below.Certificate}, anchors}
+		check(t, p, options(p), PathLen)
+	}
+	if got := Expired.String() + ", " + Reason(99).String(); got != "expired, reason 99" {
+		t.Error(got)
+	}
+}
