@@ -58,10 +58,15 @@ func (o *caOptions) addPlace(cmd *cobra.Command) {
 // addKeys adds those that open keys.
 func (o *caOptions) addKeys(cmd *cobra.Command) {
 	o.addPlace(cmd)
+	o.addSecrets(cmd)
+	cmd.Flags().BoolVar(&o.dev, "dev", false, "for trying out: names say so, keys are not encrypted, nobody has to be present")
+}
+
+// addSecrets adds those that say where passphrase and PIN are.
+func (o *caOptions) addSecrets(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.passphrase, "passphrase-file", "", "`FILE` (mode 0600) whose first line is the passphrase of the folder's keys (else the systemd credential "+keys.PassphraseCredential+", else a prompt)")
 	f.StringVar(&o.pin, "pin-file", "", "`FILE` (mode 0600) whose first line is the PIN of the token (else the systemd credential "+keys.PINCredential+", else a prompt)")
-	f.BoolVar(&o.dev, "dev", false, "for trying out: names say so, keys are not encrypted, nobody has to be present")
 }
 
 // addCeremony adds those of a step in front of people.

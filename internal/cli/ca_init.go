@@ -133,7 +133,7 @@ func (p *program) found(cmd *cobra.Command, o *foundingOptions, f authority.Foun
 	o.fresh = true
 	return p.inCA(cmd, &o.caOptions, func(ctx context.Context, room *caRoom) error {
 		r := p.newRecord(&o.caOptions, step)
-		if o.algorithm == keys.Algorithms()[0] {
+		if o.algorithm == keys.Algorithms()[0] && (o.rootKey == "" || o.issuingKey == "") {
 			p.say("Making keys. RSA-4096 takes a while.")
 		}
 		a, err := authority.Found(ctx, room.o, f)

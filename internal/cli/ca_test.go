@@ -3,7 +3,9 @@ package cli_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -29,4 +31,18 @@ func serial(ts *testscript.TestScript, neg bool, args []string) {
 	list, err := cert.ParseAll([]byte(ts.ReadFile(args[0])))
 	ts.Check(err)
 	ts.Setenv(args[1], list[0].SerialHex())
+}
+
+// waitFor waits until a file is there: wait-for FILE
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: wait-for FILE")
+	}
+	for range 600 {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("%s is not there after half a minute", args[0])
 }

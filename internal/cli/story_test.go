@@ -9,6 +9,7 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -27,7 +28,9 @@ var update = flag.Bool("update", false, "rewrite the stories' expected output")
 // stands where the test certificates are valid.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"mailseal-pkcs11": tokenProgram, "mailseal": func() {
-		os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, cli.Environment{
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		defer stop()
+		os.Exit(cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, cli.Environment{
 			LookupEnv: os.LookupEnv,
 			Environ:   os.Environ,
 			ConfigDir: os.UserConfigDir,
@@ -72,7 +75,7 @@ func TestStories(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "mailed-code": mailedCode, "alter": alter, "digest": digest, "serial": serial},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "mailed-code": mailedCode, "alter": alter, "digest": digest, "serial": serial, "wait-for": waitFor},
 	})
 }
 

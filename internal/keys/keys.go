@@ -9,6 +9,8 @@
 //     RFC 7468 §10). It must be a plain file that is closed to everybody else
 //     (mode 0600).
 //   - "pkcs11:...", a key in a token (RFC 7512), through [token].
+//   - "signer:SOCKET#NAME", a key in a process of its own, through [signer]; it may
+//     be a program of others that speaks for a key management service.
 //
 // Start at [Keys.Create] and [Keys.Signer]; [Secrets] has what unlocks them.
 package keys
@@ -30,6 +32,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/mailseal/mailseal/internal/signer"
 	"github.com/mailseal/mailseal/internal/token"
 )
 
@@ -147,8 +150,15 @@ func syncFolder(root *os.Root, name string) error {
 
 // Signer opens the private key that uri names.
 func (k *Keys) Signer(uri string) (crypto.Signer, error) {
-	if isToken(uri) {
+	switch {
+	case isToken(uri):
 		return k.fromToken(uri)
+	case strings.HasPrefix(uri, signer.Scheme):
+		socket, name, err := signer.SplitURI(uri)
+		if err != nil {
+			return nil, err
+		}
+		return signer.Open(socket, name)
 	}
 	name, ok := strings.CutPrefix(uri, fileScheme)
 	if !ok {
@@ -159,11 +169,11 @@ func (k *Keys) Signer(uri string) (crypto.Signer, error) {
 		return nil, fmt.Errorf("keys: read %s: %w", name, err)
 	}
 	defer clear(data)
-	signer, err := k.decode(name, data)
+	key, err := k.decode(name, data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return signer, nil
+	return key, nil
 }
 
 // read opens name below the data folder; os.Root follows no link out of it.

@@ -226,6 +226,9 @@ func (s Scheme) Sign(rand io.Reader, key crypto.Signer, message []byte) ([]byte,
 	if s.hash == 0 {
 		return key.Sign(rand, message, crypto.Hash(0))
 	}
+	if whole, ok := key.(crypto.MessageSigner); ok { // it wants to see what it signs
+		return whole.SignMessage(rand, message, s.signerOpts())
+	}
 	h := s.hash.New()
 	h.Write(message)
 	return s.SignDigest(rand, key, h.Sum(nil))
@@ -235,12 +238,17 @@ func (s Scheme) Sign(rand io.Reader, key crypto.Signer, message []byte) ([]byte,
 // hand; ErrWholeMessage when the scheme cannot do that.
 func (s Scheme) SignDigest(rand io.Reader, key crypto.Signer, sum []byte) ([]byte, error) {
 	switch s.kind {
-	case pkcs1, ecdsaKind:
-		return key.Sign(rand, sum, s.hash)
-	case pss:
-		return key.Sign(rand, sum, &rsa.PSSOptions{SaltLength: s.salt, Hash: s.hash})
+	case pkcs1, ecdsaKind, pss:
+		return key.Sign(rand, sum, s.signerOpts())
 	}
 	return nil, ErrWholeMessage
+}
+
+func (s Scheme) signerOpts() crypto.SignerOpts {
+	if s.kind == pss {
+		return &rsa.PSSOptions{SaltLength: s.salt, Hash: s.hash}
+	}
+	return s.hash
 }
 
 // Verify is [Read] and [Scheme.Verify] in one call.

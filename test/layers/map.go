@@ -39,6 +39,7 @@ internal/weakkey        public keys whose private half is not private: arithmeti
 internal/anchors        the authorities that are trusted for mail by default: data, no judgement
 internal/inspect        explains any file of the formats below
 internal/store          SQL: imports nothing of ours, its rows are plain structs
+internal/signer         keys in a process of its own, which reads what it signs
 internal/token          PKCS #11: keys behind a process of their own, which alone needs cgo
 internal/mailout        submits one mail; the catcher of --dev; takes back what bounced
 internal/config         the settings of the server: a file, judged by itself
