@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -72,6 +73,22 @@ func TestReopen(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What a newer program wrote is not touched by an older one.
+func TestNewerDatabase(t *testing.T) {
+	source := storetest.Source(t)
+	if err := open(t, source).Close(); err != nil {
+		t.Fatal(err)
+	}
+	storetest.SQL(t, source, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
+	db, err := store.Open(t.Context(), source)
+	if err == nil {
+		db.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "newer mailseal") {
+		t.Errorf("opened a newer database: %v", err)
 	}
 }
 
