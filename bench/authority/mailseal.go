@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,10 +24,18 @@ func startMailseal(ctx context.Context, o options, dir, database string) (*serve
 		return nil, err
 	}
 	data := filepath.Join(dir, "data")
-	cmd := exec.CommandContext(ctx, o.mailseal, "serve", "--dev", "--data", data, "--listen", at, "--smtp", smtp)
+	environment := os.Environ()
 	if database != "" {
-		cmd.Env = append(os.Environ(), "MAILSEAL_DB="+database+"?sslmode=disable")
+		environment = append(environment, "MAILSEAL_DB="+database+"?sslmode=disable")
 	}
+	create := exec.CommandContext(ctx, o.mailseal, "ca", "init", "--dev", "--yes", "--data", data, "--algorithm", "p-256",
+		"--operator", "Bench", "--base-url", "http://"+at)
+	create.Env = environment
+	if out, err := create.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("ca init: %w: %s", err, out)
+	}
+	cmd := exec.CommandContext(ctx, o.mailseal, "serve", "--dev", "--data", data, "--listen", at, "--smtp", smtp)
+	cmd.Env = environment
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		return nil, err

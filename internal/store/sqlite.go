@@ -24,7 +24,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	if err := touch(path); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	writer, err := sql.Open("sqlite", dsn(path, "_txlock=immediate"))
+	writer, err := openSQLitePool(dsn(path, "_txlock=immediate"))
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
@@ -32,7 +32,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	if err := migrate(ctx, goose.DialectSQLite3, writer); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), writer.Close())
 	}
-	reader, err := sql.Open("sqlite", dsn(path, "_pragma=query_only(1)"))
+	reader, err := openSQLitePool(dsn(path, "_pragma=query_only(1)"))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), writer.Close())
 	}

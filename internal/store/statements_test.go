@@ -1,0 +1,67 @@
+package store
+
+import (
+	"database/sql"
+	"path/filepath"
+	"testing"
+)
+
+// A statement that is running is not disturbed by another run of the same, and
+// is kept for the next one.
+func TestStatementsAreKept(t *testing.T) {
+	pool, err := openSQLitePool(dsn(filepath.Join(t.TempDir(), "a.db"), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	pool.SetMaxOpenConns(1)
+	conn, err := pool.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const list = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) SELECT i FROM n`
+	read := func(rows *sql.Rows, err error) (read []int) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var i int
+			if err := rows.Scan(&i); err != nil {
+				t.Fatal(err)
+			}
+			if read = append(read, i); i == 2 { // the same once more, half way
+				if inner := 0; conn.QueryRowContext(t.Context(), list, 1).Scan(&inner) != nil || inner != 1 {
+					t.Error("the inner run read", inner)
+				}
+			}
+		}
+		return read
+	}
+	kept := func() (statements int) {
+		if err := conn.Raw(func(c any) error { statements = len(c.(*preparedConn).statements); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return statements
+	}
+	for range 3 {
+		if got := read(conn.QueryContext(t.Context(), list, 4)); len(got) != 4 {
+			t.Errorf("read %d", got)
+		}
+	}
+	if n := kept(); n != 1 {
+		t.Errorf("%d statements are kept, want 1", n)
+	}
+	// One that fails is not kept, and leaves the connection as it was.
+	if _, err := conn.ExecContext(t.Context(), `INSERT INTO nothing VALUES (1)`); err == nil {
+		t.Error("no error from a table that is not there")
+	}
+	if n := kept(); n != 1 {
+		t.Errorf("%d statements are kept, want 1", n)
+	}
+	if got := read(conn.QueryContext(t.Context(), list, 3)); len(got) != 3 {
+		t.Errorf("read %d", got)
+	}
+}
