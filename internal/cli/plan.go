@@ -159,9 +159,9 @@ func (p *program) printPlan(plan *smime.Plan, asJSON bool) error {
 	}
 	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	for _, m := range plan.Messages {
-		fmt.Fprintf(table, "%s, profile %s\n", m.Cipher, plan.Profile)
+		fmt.Fprintln(table, p.words().say("{}, profile {}", m.Cipher, plan.Profile))
 		for _, e := range m.Entries {
-			fmt.Fprintf(table, "  %s\t%s\t%s\n", inspect.Visible(e.Name), role(e), inspect.Visible(outcome(e)))
+			fmt.Fprintf(table, "  %s\t%s\t%s\n", inspect.Visible(e.Name), p.words().say(role(e)), inspect.Visible(p.words().translate(outcome(e))))
 		}
 	}
 	return table.Flush()

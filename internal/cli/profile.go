@@ -28,7 +28,7 @@ func profile(name string) (*smime.Profile, error) {
 	for _, known := range smime.Profiles() {
 		about = append(about, known.Name+" ("+known.About+")")
 	}
-	return nil, usage(fmt.Errorf("no profile %q", name), "one of %s", strings.Join(about, "; "))
+	return nil, usage(fmt.Errorf("no profile %q", name), "%s", strings.Join(about, "; "))
 }
 
 // writingProfile is profile for what writes a mail.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/mailseal/mailseal/internal/inspect"
@@ -76,11 +77,16 @@ func (p *program) report(err error) int {
 // complain writes the two lines that every failure has: what is wrong, and what
 // can be done about it.
 func (p *program) complain(err error, hint string) {
-	p.printf("mailseal: error: {}", p.words().translate(err.Error()))
+	p.printf("mailseal: error: {}", p.words().translate(withoutPackages(err.Error())))
 	if hint != "" {
 		p.printf("mailseal: hint: {}", p.words().translate(hint))
 	}
 }
+
+var packagePrefix = regexp.MustCompile(`(^|: )(cms|smime|entity|identity|cades|evidence|ahead|ber): `)
+
+// withoutPackages is an error for people, who need not know which package found it.
+func withoutPackages(text string) string { return packagePrefix.ReplaceAllString(text, "$1") }
 
 // printf writes a text to standard error. A name in an error may come from a mail.
 func (p *program) printf(text, value string) {

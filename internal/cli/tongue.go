@@ -185,7 +185,7 @@ func (x *translation) sentence(text string) (translated string, ok bool) {
 
 // addLanguageFlag is for every command.
 func (p *program) addLanguageFlag(root *cobra.Command) {
-	root.PersistentFlags().StringVar(&p.language, "lang", "", "`LANGUAGE` of what is printed about a mail: en or ja (default from MAILSEAL_LANG, LC_ALL, LC_MESSAGES, LANG)")
+	root.PersistentFlags().StringVar(&p.language, "lang", "", "`LANGUAGE` of verdicts and of what is wrong with a mail or a command for one: en or ja (default from MAILSEAL_LANG, LC_ALL, LC_MESSAGES, LANG)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if p.language != "" && !slices.Contains(languages, p.language) {
 			return usage(fmt.Errorf("no language %q", p.language), "one of %s", strings.Join(languages, ", "))
