@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"encoding/hex"
@@ -54,4 +55,10 @@ func PublicKey(ctx context.Context, db *store.DB) (key ed25519.PublicKey, err er
 		return err
 	})
 	return key, err
+}
+
+// Follows tells whether an entry is what was written after the one that has the
+// hash previous, nil for the first.
+func Follows(e store.AuditEntry, previous []byte) bool {
+	return bytes.Equal(hashOf(e, previous), e.Hash)
 }

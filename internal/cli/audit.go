@@ -42,24 +42,53 @@ type stateFlags struct {
 
 func (s *stateFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.data, "data", "./var", "`DIR` of the database and the authority's keys")
-	cmd.Flags().StringVar(&s.db, "db", "", "`URL` of the PostgreSQL database, where it is not in the folder")
+	cmd.Flags().StringVar(&s.db, "db", "", "postgres:// `URL` of the database, when it is not in --data (or: MAILSEAL_DB)")
 }
 
 // source names the database.
-func (s *stateFlags) source() string {
-	if s.db != "" {
-		return s.db
+func (s *stateFlags) source(p *program) (string, error) {
+	db, err := p.database(s.db)
+	if err == nil && db == "" {
+		db = filepath.Join(s.data, "mailseal.db")
 	}
-	return filepath.Join(s.data, "mailseal.db")
+	return db, err
 }
 
 // look opens the database for looking.
-func (s *stateFlags) look(ctx context.Context) (*store.DB, error) {
-	db, err := store.OpenToLook(ctx, s.source())
+func (s *stateFlags) look(ctx context.Context, p *program) (*store.DB, error) {
+	source, err := s.source(p)
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.OpenToLook(ctx, source)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, broken(err, "name the folder of the authority with --data DIR, or its database with --db URL")
 	}
 	return db, err
+}
+
+// open opens a database that is there, and that a server of this version may be
+// using: its tables are not brought to another version.
+func (s *stateFlags) open(ctx context.Context, p *program) (*store.DB, error) {
+	look, err := s.look(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	version, err := look.Version(ctx)
+	if err := errors.Join(err, look.Close()); err != nil {
+		return nil, err
+	}
+	if newest, err := store.Newest(); err != nil {
+		return nil, err
+	} else if version != newest {
+		return nil, broken(fmt.Errorf("the database has tables of version %d, and this program makes version %d", version, newest),
+			"use the program that serves it")
+	}
+	source, err := s.source(p)
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(ctx, source)
 }
 
 type auditVerifyOptions struct {
@@ -120,7 +149,7 @@ func (p *program) runAuditVerify(ctx context.Context, o *auditVerifyOptions) err
 	if err != nil {
 		return err
 	}
-	db, err := o.look(ctx)
+	db, err := o.look(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -197,7 +226,7 @@ func newAuditExportCommand(p *program) *cobra.Command {
 }
 
 func (p *program) runAuditExport(ctx context.Context, s *stateFlags, output string) error {
-	db, err := s.look(ctx)
+	db, err := s.look(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -240,14 +269,7 @@ func newAuditCheckpointCommand(p *program) *cobra.Command {
 }
 
 func (p *program) runAuditCheckpoint(ctx context.Context, s *stateFlags, passphraseFile string) error {
-	look, err := s.look(ctx) // only to refuse a database that is not there
-	if err != nil {
-		return err
-	}
-	if err := look.Close(); err != nil {
-		return err
-	}
-	db, err := store.Open(ctx, s.source())
+	db, err := s.open(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -284,7 +306,7 @@ func newAuditKeyCommand(p *program) *cobra.Command {
 }
 
 func (p *program) runAuditKey(ctx context.Context, s *stateFlags) error {
-	db, err := s.look(ctx)
+	db, err := s.look(ctx, p)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"math"
 
 	"github.com/pressly/goose/v3"
 )
@@ -20,6 +21,11 @@ func Migrations() fs.FS { return migrations }
 
 // migrate applies what is missing, each migration in a transaction of its own.
 func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB) error {
+	return migrateTo(ctx, dialect, db, math.MaxInt64)
+}
+
+// migrateTo stops after the migration of a version.
+func migrateTo(ctx context.Context, dialect goose.Dialect, db *sql.DB, version int64) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
@@ -37,7 +43,7 @@ func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB) error {
 	if current > newest {
 		return fmt.Errorf("the database is of a newer mailseal (its tables are at %d, this program knows %d): run that one, or go back with a copy from before", current, newest)
 	}
-	if _, err := p.Up(ctx); err != nil {
+	if _, err := p.UpTo(ctx, version); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil

@@ -50,6 +50,7 @@ internal/lint           findings about a certificate, by the rules of the S/MIME
 internal/audit          hash-chained events: every act below it enters itself
 
 internal/outbox         durable jobs
+internal/backup         copies of the state: they hold everything and judge nothing but the log
 internal/auth           sessions and roles
 
 internal/issuance       pure: prepare, lint, issue
