@@ -3,7 +3,7 @@
 //
 // A copy is one consistent state of the store, whichever engine keeps it, and
 // the key files of the data folder if they were asked for: lines of JSON,
-// compressed (RFC 1952) and encrypted with age (age-encryption.org/v1), which
+// compressed with gzip and encrypted with age (age-encryption.org/v1), which
 // also notices every change and every cut. docs/backup.md has the format.
 //
 // Start at [Write], [Inspect] and [Restore].
