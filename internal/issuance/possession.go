@@ -20,7 +20,7 @@ import (
 // A key that signs proves by its signature on the certification request that
 // its holder sent it (RFC 2986 §3). A key that only encrypts cannot: its holder
 // shows that they can read what is encrypted to it (RFC 4211 §4.3, the direct
-// method of RFC 4210 §5.2.8.3).
+// method of RFC 9810 §5.2.8).
 
 // possessionLabel begins what is encrypted, so that nobody's answer decrypts
 // anything else for the one who asks.
