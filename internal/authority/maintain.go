@@ -50,8 +50,12 @@ func every(ctx context.Context, pause time.Duration, act func(context.Context)) 
 func (a *Authority) renewLists(ctx context.Context) {
 	for _, m := range a.members {
 		for n := range m.partitions {
-			if _, err := a.CRL(ctx, m.name, n); err != nil && ctx.Err() == nil {
+			list, err := a.CRL(ctx, m.name, n)
+			switch {
+			case err != nil && ctx.Err() == nil:
 				a.o.Log.Error("CRL not renewed", "authority", m.name, "partition", n, "error", err)
+			case err == nil && m.Offline():
+				a.remind(m, list)
 			}
 		}
 	}

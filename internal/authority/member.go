@@ -29,6 +29,7 @@ type Member struct {
 	key         crypto.Signer    // likewise
 	life        time.Duration    // of a CRL
 	fresh       time.Duration    // until a CRL is signed anew
+	reminded    time.Time        // see remind; the one goroutine's that renews lists
 	partitions  []*partition     // of the CRL
 	ocsp        ocspSigner
 }

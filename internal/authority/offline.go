@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/big"
 	"strconv"
+	"time"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/issuance"
@@ -132,4 +133,21 @@ func NewLists(ctx context.Context, o Options) (lists []List, err error) {
 		return nil, fmt.Errorf("lists: %w", ErrOffline)
 	}
 	return lists, nil
+}
+
+// A root whose key is elsewhere needs people for its next list.
+const (
+	remindBefore = 30 * 24 * time.Hour
+	remindEvery  = 24 * time.Hour
+)
+
+// remind says, once a day, that a list which is made elsewhere ends soon.
+func (a *Authority) remind(m *Member, list CRL) {
+	now := a.now()
+	if list.NextUpdate.Sub(now) > remindBefore || now.Sub(m.reminded) < remindEvery {
+		return
+	}
+	m.reminded = now
+	a.o.Log.Warn("the CRL of a root whose key is elsewhere ends soon", "authority", m.name, "next_update", list.NextUpdate,
+		"hint", "mailseal ca ceremony crl where its key is, then mailseal ca accept")
 }

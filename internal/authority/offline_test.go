@@ -2,8 +2,10 @@ package authority_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"errors"
+	"log/slog"
 	"math/big"
 	"slices"
 	"strings"
@@ -329,5 +331,32 @@ func TestNewListsElsewhere(t *testing.T) {
 	}
 	if err := authority.RevokeAuthority(t.Context(), o.site.options(), o.certify(t).Serial, cert.CACompromise); !errors.Is(err, authority.ErrUnknown) {
 		t.Errorf("revoked where the certificate is not known: %v", err)
+	}
+}
+
+// Whoever runs the server hears a month ahead that the root's list ends.
+func TestReminder(t *testing.T) {
+	o := separated(t)
+	if err := o.accept(t, []*cert.Certificate{o.certify(t)}, o.lists(t)...); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		days int
+		want bool
+	}{{0, false}, {140, false}, {151, true}} {
+		now := o.site.now.AddDate(0, 0, tt.days)
+		var log bytes.Buffer
+		options := o.site.options()
+		options.Log, options.Clock = slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return now }
+		a, err := authority.Open(t.Context(), options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithTimeout(t.Context(), time.Second)
+		a.Maintain(ctx)
+		stop()
+		if got := strings.Contains(log.String(), "ends soon"); got != tt.want {
+			t.Errorf("after %d days: %v\n%s", tt.days, got, log.String())
+		}
 	}
 }

@@ -95,6 +95,9 @@ func (p *program) openCA(ctx context.Context, o *caOptions) (*caRoom, error) {
 	if _, err := os.Stat(o.data); err != nil && !o.fresh {
 		return nil, broken(err, "--data names the folder; mailseal ca init makes one")
 	}
+	if err := keys.Harden(); err != nil {
+		return nil, fmt.Errorf("keep the keys out of core files: %w", err)
+	}
 	lock, err := server.LockFolder(o.data)
 	if err != nil {
 		return nil, broken(err, "is a server running on it? stop it first")

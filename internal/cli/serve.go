@@ -127,6 +127,9 @@ func (p *program) configure(c *server.Config, path string) error {
 // operatorsKeys opens the keys of the data folder as the file says; nobody is
 // asked.
 func (p *program) operatorsKeys(s *config.Settings, credentials string) (*keys.Keys, error) {
+	if err := keys.Harden(); err != nil {
+		return nil, fmt.Errorf("keep the keys out of core files: %w", err)
+	}
 	secrets := &keys.Secrets{Credentials: credentials}
 	for into, secret := range map[*string]config.Secret{&secrets.PassphraseFile: s.Keys.Passphrase, &secrets.PINFile: s.Keys.PIN} {
 		if !secret.Given() {

@@ -169,7 +169,7 @@ func TestSecretSources(t *testing.T) {
 		t.Errorf("no credential: %q, %v", got, err)
 	}
 	credentials = &Secrets{Credentials: dir, Ask: ask}
-	write(PassphraseCredential, "from systemd\r\n", 0o400)
+	write(PassphraseCredential, "from systemd\r\n", 0o440)
 	write(PINCredential, "1234", 0o400)
 	for _, tt := range []struct {
 		secrets *Secrets
@@ -192,7 +192,7 @@ func TestSecretSources(t *testing.T) {
 		"readable": write("readable", "x", 0o644), "empty": write("empty", "\n", 0o600),
 		"long": write("long", strings.Repeat("x", maxSecret+1), 0o600), "missing": filepath.Join(dir, "missing"), "folder": dir,
 	} {
-		if got, err := (&Secrets{PassphraseFile: bad, Ask: ask}).Passphrase("x", false); err == nil {
+		if got, err := (&Secrets{PassphraseFile: bad, Ask: ask, Credentials: filepath.Join(dir, "elsewhere")}).Passphrase("x", false); err == nil {
 			t.Errorf("%s: %q", name, got)
 		}
 	}

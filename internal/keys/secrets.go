@@ -101,20 +101,22 @@ func (s *Secrets) PIN(what string) ([]byte, error) {
 // given reads the file, or the credential where there is no file. nil: neither.
 func (s *Secrets) given(file, credential string) ([]byte, error) {
 	if file != "" {
-		return readSecret(file)
+		return s.readSecret(file)
 	}
 	if s.Credentials == "" {
 		return nil, nil
 	}
-	secret, err := readSecret(filepath.Join(s.Credentials, credential))
+	secret, err := s.readSecret(filepath.Join(s.Credentials, credential))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	return secret, err
 }
 
-// readSecret reads the first line of a file that nobody else can read.
-func readSecret(path string) ([]byte, error) {
+// readSecret reads the first line of a file that nobody else can read. systemd
+// keeps credentials in a folder that is closed, and opens the files in it with
+// access lists, whose mask looks like rights of the group.
+func (s *Secrets) readSecret(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
@@ -124,7 +126,8 @@ func readSecret(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
-	if err := private(info); err != nil {
+	credential := s.Credentials != "" && filepath.Dir(path) == filepath.Clean(s.Credentials)
+	if err := private(info); err != nil && !(credential && info.Mode().IsRegular()) {
 		return nil, fmt.Errorf("keys: %s: %w", path, err)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
