@@ -38,7 +38,10 @@ type office struct {
 
 func (o *office) Send(_ context.Context, m validation.Mail) error { o.mail = m; return nil }
 
-func newOffice(t *testing.T) *office {
+func newOffice(t *testing.T) *office { return newOfficeWith(t, nil) }
+
+// newOfficeWith has the keys that generate makes.
+func newOfficeWith(t *testing.T, generate func() (crypto.Signer, error)) *office {
 	t.Helper()
 	dir := t.TempDir()
 	db, err := store.Open(t.Context(), filepath.Join(dir, "mailseal.db"))
@@ -49,7 +52,7 @@ func newOffice(t *testing.T) *office {
 	o := &office{}
 	v := &validation.Validator{Clock: time.Now}
 	o.authority, err = authority.Found(t.Context(), authority.Options{
-		Store: db, Keys: &keys.Keys{Dir: dir, Plaintext: true}, Validation: v, Clock: time.Now,
+		Store: db, Keys: &keys.Keys{Dir: dir, Plaintext: true}, Validation: v, Clock: time.Now, GenerateKey: generate,
 	}, authority.Founding{BaseURL: "http://127.0.0.1:8080", Dev: true})
 	if err != nil {
 		t.Fatal(err)
