@@ -41,18 +41,19 @@ import (
 // Acts that only the log knows of; those that tables know of, too, are in
 // internal/store.
 const (
-	ActKey           = "audit.key"              // a key that signs checkpoints begins to
-	ActOperator      = "operator.named"         // what is fixed for good was written
-	ActAdministrator = "administrator.made"     // a new account
-	ActPassword      = "administrator.password" // of an account was set anew
-	ActSignedIn      = "administrator.entered"
-	ActSignInFailed  = "administrator.failed"
-	ActConfiguration = "server.started" // with these settings
-	ActStopped       = "server.stopped"
-	ActCeremony      = "ceremony.step"
-	ActSigner        = "signer.changed" // a key that signs OCSP responses or timestamps
-	ActBackup        = "backup.made"
-	ActRestored      = "backup.restored"
+	ActKey              = "audit.key"              // a key that signs checkpoints begins to
+	ActOperator         = "operator.named"         // what is fixed for good was written
+	ActAdministrator    = "administrator.made"     // a new account
+	ActPassword         = "administrator.password" // of an account was set anew
+	ActSignedIn         = "administrator.entered"
+	ActCertificateAdded = "administrator.certificate" // may sign the account in
+	ActSignInFailed     = "administrator.failed"
+	ActConfiguration    = "server.started" // with these settings
+	ActStopped          = "server.stopped"
+	ActCeremony         = "ceremony.step"
+	ActSigner           = "signer.changed" // a key that signs OCSP responses or timestamps
+	ActBackup           = "backup.made"
+	ActRestored         = "backup.restored"
 )
 
 // Limits of an entry.

@@ -10,6 +10,7 @@ import (
 // credentialsView is the form of claiming or of signing in, as it was filled
 // in, without passwords.
 type credentialsView struct {
+	Door        string // where one signs in with a certificate, or ""
 	Name, Email string
 	Error       string // key of the text that says what is wrong, or ""
 	Field       string // the field that it is about, "" for the form
@@ -27,6 +28,7 @@ func (p *portal) administrator(r *http.Request) (auth.Session, string, error) {
 
 type overviewView struct {
 	Session auth.Session
+	Door    string // where a certificate is added to the account, or ""
 	Overview
 }
 
@@ -44,7 +46,7 @@ func (p *portal) overview(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.render(w, r, http.StatusOK, "overview", overviewView{session, overview})
+	return p.render(w, r, http.StatusOK, "overview", overviewView{session, p.Door, overview})
 }
 
 func (p *portal) toSignIn(w http.ResponseWriter, r *http.Request) error {
@@ -61,14 +63,14 @@ func (p *portal) toSignIn(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *portal) signInForm(w http.ResponseWriter, r *http.Request) error {
-	return p.render(w, r, http.StatusOK, "signin", credentialsView{})
+	return p.render(w, r, http.StatusOK, "signin", credentialsView{Door: p.Door})
 }
 
 func (p *portal) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err := readForm(r); err != nil {
 		return err
 	}
-	entered := credentialsView{Email: r.PostFormValue("email")}
+	entered := credentialsView{Email: r.PostFormValue("email"), Door: p.Door}
 	status := http.StatusUnprocessableEntity
 	session, token, err := p.Administrators.SignIn(r.Context(), entered.Email, r.PostFormValue("password"))
 	switch {

@@ -20,6 +20,7 @@ type Config struct {
 	Mail           CaughtMail // nil: there is no /dev/mail
 	Dev            bool       // tells on every page that nothing here is to be trusted
 	Secure         bool       // the portal is reached over https
+	Door           string     // address of the door for certificates, "" where there is none
 	Now            func() time.Time
 	Log            *slog.Logger
 }
@@ -82,6 +83,14 @@ type portal struct {
 
 // New checks the embedded texts and templates and returns the portal's handler.
 func New(c Config) (http.Handler, error) {
+	p, err := newPortal(c)
+	if err != nil {
+		return nil, err
+	}
+	return p.guarded(p.routes()), nil
+}
+
+func newPortal(c Config) (*portal, error) {
 	if c.Orders == nil || c.Administrators == nil || c.Authority == nil || c.Now == nil || c.Log == nil {
 		return nil, errors.New("portal: configuration is not complete")
 	}
@@ -93,9 +102,14 @@ func New(c Config) (http.Handler, error) {
 	if p.tongues, err = loadTongues(p.assets); err != nil {
 		return nil, err
 	}
+	return p, nil
+}
+
+// guarded adds what holds for every page.
+func (p *portal) guarded(routes http.Handler) http.Handler {
 	var protection http.CrossOriginProtection // refuses state-changing requests of other sites
 	protection.SetDenyHandler(p.serve(func(http.ResponseWriter, *http.Request) error { return errForeign }))
-	return headers(protection.Handler(p.routes())), nil
+	return headers(protection.Handler(routes))
 }
 
 func (p *portal) routes() *http.ServeMux {

@@ -53,6 +53,8 @@ var problems = []struct {
 	{registration.ErrState, problem{http.StatusConflict, "problem.state", "action.apply", "/apply", 0}},
 	{registration.ErrRequest, problem{http.StatusUnprocessableEntity, "problem.request", "action.apply", "/apply", 0}},
 	{registration.ErrOtherKey, problem{http.StatusConflict, "problem.otherkey", "action.apply", "/apply", 0}},
+	{errNoCertificate, problem{http.StatusForbidden, "problem.nocertificate", "action.again", "/", 0}},
+	{errCertificate, problem{http.StatusForbidden, "problem.certificate", "action.again", "/", 0}},
 	{auth.ErrClaimed, problem{http.StatusConflict, "problem.claimed", "action.signin", "/admin/sign-in", 0}},
 }
 

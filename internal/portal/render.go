@@ -54,7 +54,7 @@ func (p *portal) render(w http.ResponseWriter, r *http.Request, status int, page
 	}
 	v := view{
 		Page: page, Path: pathOf(r), Dev: p.Dev, Mail: p.Mail != nil, Now: p.Now(), Data: data,
-		Admin: page == "overview" || page == "signin" || page == "claim",
+		Admin: page == "overview" || page == "signin" || page == "claim" || page == "certificate",
 	}
 	var b bytes.Buffer
 	if err := template.ExecuteTemplate(&b, "layout.html", v); err != nil {

@@ -3,9 +3,12 @@ package server
 import (
 	"context"
 	"crypto"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -260,6 +263,34 @@ func (s *system) openPortal(ports ports, site http.Handler) error {
 		return nil
 	}
 	s.doors = append(s.doors, s.httpDoor(doorPortal, ports[doorPortal], h, s.certificates.settings()))
+	if l := ports[doorClient]; l != nil {
+		return s.openClientDoor(l)
+	}
+	return nil
+}
+
+// openClientDoor makes the door that asks for certificates. They are judged by
+// our own path validation, against the store; what TLS is told of authorities is
+// for the browser, which shows only certificates below them.
+func (s *system) openClientDoor(l net.Listener) error {
+	door, err := portal.NewCertificateDoor(s.portal(), s.authority, s.administrators, s.url)
+	if err != nil {
+		return err
+	}
+	h, err := ownHost(s.Settings.Portal.ClientCertificates.URL, door)
+	if err != nil {
+		return err
+	}
+	settings := s.certificates.settings()
+	settings.ClientAuth = tls.RequestClientCert
+	settings.ClientCAs = x509.NewCertPool()
+	for _, m := range s.authority.Members() {
+		// Keys that crypto/x509 does not know are no clients of crypto/tls either.
+		if c, err := x509.ParseCertificate(m.Certificate().Raw); err == nil {
+			settings.ClientCAs.AddCert(c)
+		}
+	}
+	s.doors = append(s.doors, s.httpDoor(doorClient, l, secured(h), settings))
 	return nil
 }
 
@@ -271,6 +302,9 @@ func (s *system) portal() portal.Config {
 	}
 	if s.catcher != nil {
 		c.Mail = s.catcher
+	}
+	if !s.Dev {
+		c.Door = s.Settings.Portal.ClientCertificates.URL
 	}
 	return c
 }

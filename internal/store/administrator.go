@@ -107,3 +107,16 @@ func (tx *Tx) ForgetAdministratorSessions(now, seenBefore time.Time) error {
 		WHERE expires_at <= $1 OR seen_at <= $2`, unix(now), unix(seenBefore))
 	return err
 }
+
+// AddAdministratorCertificate lets a certificate sign an account in; ErrConflict
+// when it signs one in already.
+func (tx *Tx) AddAdministratorCertificate(sha256 []byte, administratorID string, now time.Time) error {
+	return tx.exec("certificate of an administrator", `INSERT INTO administrator_certificates (sha256, administrator_id, added_at)
+		VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, sha256, administratorID, unix(now))
+}
+
+// AdministratorOfCertificate reads the account that a certificate signs in.
+func (tx *Tx) AdministratorOfCertificate(sha256 []byte) (Administrator, error) {
+	return one(tx, "administrator of the certificate", scanAdministrator, `SELECT `+administratorColumns+` FROM administrators
+		WHERE id = (SELECT administrator_id FROM administrator_certificates WHERE sha256 = $1)`, sha256)
+}
