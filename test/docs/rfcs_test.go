@@ -27,7 +27,7 @@ var notAboutUs = []string{
 	"4231", "6070", "9106", // test vectors and parameters of key derivations
 	"4514", "4518", "4519", // written names
 	"5892",                 // characters in domains
-	"6066", "6797", "7766", // TLS extensions, HSTS, DNS over TCP
+	"6066", "6797", "7766", "8446", "6265", // TLS and its extensions, HSTS, DNS over TCP, cookies
 	"6266", "9110", "9111", // HTTP
 	"6761", // example domains
 	"7748", // X25519, with 8418
