@@ -26,7 +26,7 @@ var notAboutUs = []string{
 	"3696",                 // what an address may look like
 	"4231", "6070", "9106", // test vectors and parameters of key derivations
 	"4514", "4518", "4519", // written names
-	"5892",                 // characters in domains
+	"5892",                                 // characters in domains
 	"6066", "6797", "7766", "8446", "6265", // TLS and its extensions, HSTS, DNS over TCP, cookies
 	"6266", "9110", "9111", // HTTP
 	"6761", // example domains
