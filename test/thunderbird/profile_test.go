@@ -6,10 +6,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/mailseal/mailseal/cert"
 )
 
 // profile is what a Thunderbird knows when it starts: one account, whose mails go
-// to the SMTP server on smtpPort, one person's key, one trusted root, and the local
+// to the SMTP server on smtpPort, one person's key, trusted roots, and the local
 // folder Judged.
 type profile struct {
 	dir                      string
@@ -65,7 +67,7 @@ user_pref("security.OCSP.enabled", 0);
 
 // write makes the profile's folder. NSS's own tools put root and key into its store,
 // as a person does in the settings.
-func (p *profile) write(t *testing.T, root, pkcs12 []byte, passphrase string, mbox []byte) {
+func (p *profile) write(t *testing.T, roots []*cert.Certificate, pkcs12 []byte, passphrase string, mbox []byte) {
 	t.Helper()
 	folders := filepath.Join(p.dir, "Mail", "Local Folders")
 	if err := os.MkdirAll(folders, 0o700); err != nil {
@@ -74,7 +76,6 @@ func (p *profile) write(t *testing.T, root, pkcs12 []byte, passphrase string, mb
 	files := map[string][]byte{
 		filepath.Join(p.dir, "user.js"):    fmt.Appendf(nil, settings, p.email, p.smtpPort, p.marionettePort),
 		filepath.Join(folders, "Judged"):   mbox,
-		filepath.Join(p.dir, "root.pem"):   root,
 		filepath.Join(p.dir, "person.p12"): pkcs12,
 	}
 	for path, data := range files {
@@ -83,11 +84,18 @@ func (p *profile) write(t *testing.T, root, pkcs12 []byte, passphrase string, mb
 		}
 	}
 	store := "sql:" + p.dir
-	for _, line := range [][]string{
+	lines := [][]string{
 		{"certutil", "-N", "-d", store, "--empty-password"},
-		{"certutil", "-A", "-d", store, "-n", "Root", "-t", "C,C,C", "-i", filepath.Join(p.dir, "root.pem")},
 		{"pk12util", "-i", filepath.Join(p.dir, "person.p12"), "-d", store, "-W", passphrase, "-K", ""},
-	} {
+	}
+	for i, root := range roots {
+		path := filepath.Join(p.dir, fmt.Sprintf("root%d.pem", i))
+		if err := os.WriteFile(path, root.PEM(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, []string{"certutil", "-A", "-d", store, "-n", root.Subject.String(), "-t", "C,C,C", "-i", path})
+	}
+	for _, line := range lines {
 		need(t, line[0])
 		if out, err := exec.Command(line[0], line[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", line, err, out)

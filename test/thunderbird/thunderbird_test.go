@@ -3,6 +3,7 @@ package thunderbird
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	_ "embed"
 	"encoding/base64"
@@ -21,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/identity"
 	"github.com/mailseal/mailseal/internal/cli"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
@@ -164,6 +166,7 @@ func pkcs12(t *testing.T, l *testca.Leaf) []byte {
 // made is a mail of ours that Thunderbird judges.
 type made struct {
 	id      string
+	from    string // empty: Alice
 	command []string
 	change  func([]byte) []byte
 	want    seen
@@ -183,8 +186,8 @@ var (
 func (f folder) mail(t *testing.T, m *made) []byte {
 	t.Helper()
 	// Thunderbird refuses a Date that is an hour away from the signing time.
-	letter := f.write(t, "letter.eml", fmt.Appendf(nil, "From: Alice <alice@example.com>\r\nTo: Bob <bob@example.com>\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s\r\n",
-		m.id, time.Now().Format(time.RFC1123Z), m.id, words))
+	letter := f.write(t, "letter.eml", fmt.Appendf(nil, "From: %s\r\nTo: Bob <bob@example.com>\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s\r\n",
+		cmp.Or(m.from, "Alice <alice@example.com>"), m.id, time.Now().Format(time.RFC1123Z), m.id, words))
 	out := f.path("out.eml")
 	if _, said, exit := mailseal(t, f.dir, append(append([]string{}, m.command...), "-o", out, letter)...); exit != 0 {
 		t.Fatalf("%v: %d %s", m.command, exit, said)
@@ -204,7 +207,8 @@ func (f folder) mail(t *testing.T, m *made) []byte {
 }
 
 // TestThunderbird: Thunderbird finds mailseal's signed and sealed mails good and a
-// changed one bad, and learns from them for whom it can encrypt; mailseal opens what
+// changed one bad, whatever the kind of the signer's certificate, and learns from them
+// for whom it can encrypt; mailseal opens what
 // it sends back.
 func TestThunderbird(t *testing.T) {
 	if testing.Short() {
@@ -220,10 +224,17 @@ func TestThunderbird(t *testing.T) {
 
 	garble := func(mail []byte) []byte { return bytes.Replace(mail, []byte("fountain"), []byte("f0untain"), 1) }
 	mails := []*made{
-		{"changed@example.com", []string{"sign", "--as", aliceID}, garble, bad},
-		{"signed@example.com", []string{"sign", "--as", curveID}, nil, good},
-		{"opaque@example.com", []string{"sign", "--opaque", "--as", curveID}, nil, good},
-		{"sealed@example.com", []string{"seal", "--as", aliceID, "--to", bobCert}, nil, sealed},
+		{"changed@example.com", "", []string{"sign", "--as", aliceID}, garble, bad},
+		{"signed@example.com", "", []string{"sign", "--as", curveID}, nil, good},
+		{"opaque@example.com", "", []string{"sign", "--opaque", "--as", curveID}, nil, good},
+		{"sealed@example.com", "", []string{"seal", "--as", aliceID, "--to", bobCert}, nil, sealed},
+	}
+	authority, issued := kinds(t)
+	var everybody []string // to whom one mail is encrypted
+	for kind, leaf := range issued {
+		everybody = append(everybody, kind+"@example.com")
+		as := f.write(t, kind+".p12", pkcs12(t, leaf))
+		mails = append(mails, &made{"by-" + kind + "@example.com", kind + "@example.com", []string{"sign", "--as", as}, nil, good})
 	}
 	var mbox bytes.Buffer
 	for _, m := range mails {
@@ -232,7 +243,7 @@ func TestThunderbird(t *testing.T) {
 
 	caught, smtpPort := relay(t)
 	p := &profile{dir: f.path("profile"), email: "bob@example.com", smtpPort: smtpPort, marionettePort: port(t)}
-	p.write(t, ca.Root.Certificate.PEM(), pkcs12(t, bob), passphrase, mbox.Bytes())
+	p.write(t, []*cert.Certificate{ca.Root.Certificate, authority}, pkcs12(t, bob), passphrase, mbox.Bytes())
 	tb := start(t, f, p)
 
 	for _, m := range mails {
@@ -274,6 +285,30 @@ func TestThunderbird(t *testing.T) {
 				t.Errorf("it says %q", text)
 			}
 		})
+	}
+	t.Run("writes to all kinds of certificates", func(t *testing.T) {
+		var sent bool
+		if err := tb.call(sendScript, &sent, "bob@example.com", strings.Join(everybody, ", "), "To all", "at noon, then", true); err != nil {
+			t.Fatal(err)
+		}
+		list, err := caught.List(1)
+		if err != nil || len(list) != 1 {
+			t.Fatalf("caught %v, %v", list, err)
+		}
+		f.allOpen(t, f.write(t, "all.eml", []byte(list[0].Raw)), root, issued)
+	})
+}
+
+// allOpen has each of those to whom a mail was encrypted open it.
+func (f folder) allOpen(t *testing.T, mail, root string, issued map[string]*testca.Leaf) {
+	t.Helper()
+	for kind := range issued {
+		opened := f.path("for-" + kind)
+		if out, said, exit := mailseal(t, f.dir, "open", "--as", f.path(kind+".p12"), "--trust", root, "-o", opened, mail); exit != 0 {
+			t.Errorf("%s: %d %s%s", kind, exit, out, said)
+		} else if text := text(t, opened); text != "at noon, then\r\n" {
+			t.Errorf("%s: it says %q", kind, text)
+		}
 	}
 }
 
