@@ -60,6 +60,10 @@ type Options struct {
 	Log        *slog.Logger
 	Rand       io.Reader // of serial numbers; nil: crypto/rand
 
+	// Shared: other nodes may use the store at the same time, so that what is
+	// unfinished may be in their hands.
+	Shared bool
+
 	// GenerateKey makes the key of a new authority; nil: RSA-4096, which S/MIME
 	// BR §6.1.5 ask of authorities' RSA keys made since 2026-09-15.
 	GenerateKey func() (crypto.Signer, error)

@@ -707,3 +707,75 @@ func TestFailingWrites(t *testing.T) {
 		})
 	}
 }
+
+// Two nodes have the same order in hand: both get the one certificate.
+func TestOvertaken(t *testing.T) {
+	w := found(t)
+	key := newKey(t)
+	o := w.order(key)
+	other, err := authority.Open(t.Context(), w.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := w.options()
+	shared.Shared = true
+	cautious, err := authority.Open(t.Context(), shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// While this node has signed and not yet stored, the others tidy up.
+	w.stop = func(step string) error {
+		if step != authority.StepSigned {
+			return nil
+		}
+		if err := cautious.Recover(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, row, _ := w.state(o); row.State != "prepared" {
+			t.Errorf("a node at work lost its certificate to one that started: %s", row.State)
+		}
+		return other.Recover(t.Context())
+	}
+	if w.Authority, err = authority.Open(t.Context(), w.options()); err != nil {
+		t.Fatal(err)
+	}
+	c, err := w.issue(o, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(o)
+	again, err := w.issue(o, key)
+	if err != nil || !again.Equal(c) {
+		t.Errorf("asked again: another certificate, or %v", err)
+	}
+	// What has settled is taken up by a node that runs.
+	key = newKey(t)
+	o = w.order(key)
+	w.stop = func(step string) error {
+		if step == authority.StepPrepared {
+			return errCrash
+		}
+		return nil
+	}
+	if w.Authority, err = authority.Open(t.Context(), w.options()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.issue(o, key); !errors.Is(err, errCrash) {
+		t.Fatal(err)
+	}
+	w.now = w.now.Add(2 * time.Minute)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); cautious.Maintain(ctx) }()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if _, row, _ := w.state(o); row.State == "issued" || time.Now().After(end) {
+			break
+		}
+	}
+	stop()
+	<-done
+	w.check(o)
+	if _, row, _ := w.state(o); row.State != "issued" {
+		t.Error("what a node left behind was not finished")
+	}
+}

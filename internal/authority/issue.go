@@ -219,6 +219,9 @@ func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared 
 		}
 		return a.o.Stop(StepRecorded)
 	})
+	if errors.Is(err, store.ErrConflict) {
+		return a.overtaken(ctx, row, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("store certificate: %w", err)
 	}
@@ -227,6 +230,17 @@ func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared 
 	}
 	a.o.Log.Info("certificate issued", "serial", c.SerialHex(), "order", row.OrderID, "profile", a.profile.Name())
 	return c, nil
+}
+
+// overtaken returns the certificate that another node signed from the same bytes
+// and stored first: the order came to both, or this one was taken for dead. That
+// signature counts; ours has not left the process.
+func (a *Authority) overtaken(ctx context.Context, row store.Certificate, why error) (*cert.Certificate, error) {
+	stored, err := a.begun(context.WithoutCancel(ctx), row.OrderID)
+	if err != nil || stored.ID != row.ID || stored.State != "issued" {
+		return nil, fmt.Errorf("store certificate: %w", why)
+	}
+	return cert.Parse(stored.DER)
 }
 
 // refuse ends a row that cannot become a certificate; its serial stays taken.
@@ -242,10 +256,32 @@ func (a *Authority) refused(ctx context.Context, tx *store.Tx, row store.Certifi
 	return a.record(ctx, tx, audit.Refused(row))
 }
 
+// settled is how long an unfinished certificate is left to the node that began
+// it, which may be at it; clocks of nodes differ by less.
+const settled = time.Minute
+
 // Recover finishes what the last process left behind: prepared bytes whose
 // order still may have them are signed, everything else is refused. It must
-// run before anything is issued.
+// run before anything is issued. In a shared store it takes what has settled;
+// [Authority.Maintain] sees to the rest.
 func (a *Authority) Recover(ctx context.Context) error {
+	before := time.Time{}
+	if a.o.Shared {
+		before = a.now().Add(-settled)
+	}
+	return a.recoverAll(ctx, before)
+}
+
+// recoverSettled is Recover while certificates are being issued: another node
+// may have been killed, and a caller may have met a store that was away.
+func (a *Authority) recoverSettled(ctx context.Context) {
+	if err := a.recoverAll(ctx, a.now().Add(-settled)); err != nil && ctx.Err() == nil {
+		a.o.Log.Error("interrupted certificates not finished", "error", err)
+	}
+}
+
+// recoverAll recovers what was begun before a time; zero: everything.
+func (a *Authority) recoverAll(ctx context.Context, before time.Time) error {
 	var rows []store.Certificate
 	err := a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
 		rows, err = tx.UnfinishedCertificates()
@@ -255,7 +291,11 @@ func (a *Authority) Recover(ctx context.Context) error {
 		return fmt.Errorf("recover: %w", err)
 	}
 	for _, row := range rows {
-		if err := a.recover(ctx, row); err != nil {
+		if !before.IsZero() && row.Reserved.After(before) {
+			continue
+		}
+		// A conflict: somebody else was faster.
+		if err := a.recover(ctx, row); err != nil && !errors.Is(err, store.ErrConflict) {
 			return fmt.Errorf("recover certificate %x: %w", row.Serial, err)
 		}
 	}

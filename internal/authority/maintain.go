@@ -20,7 +20,8 @@ const (
 
 // Maintain keeps what is published fresh until ctx ends, also when nobody asks
 // for it: it follows what was revoked, here and on other nodes, signs OCSP
-// responses ahead and every list before it is due. The server runs it in a
+// responses ahead and every list before it is due, and finishes what a node that
+// is gone had begun. The server runs it in a
 // goroutine of its own.
 func (a *Authority) Maintain(ctx context.Context) {
 	if err := a.beginFollowing(ctx); err != nil && ctx.Err() == nil {
@@ -30,6 +31,7 @@ func (a *Authority) Maintain(ctx context.Context) {
 	all.Go(func() { every(ctx, followEvery, a.follow) })
 	all.Go(func() { every(ctx, presignEvery, a.presignAll) })
 	all.Go(func() { every(ctx, renewEvery, a.renewLists) })
+	all.Go(func() { every(ctx, settled, a.recoverSettled) })
 	all.Wait()
 }
 

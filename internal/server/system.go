@@ -182,7 +182,7 @@ func (c countingIssuer) Issue(ctx context.Context, proofs []validation.Proof, ke
 func (s *system) openAuthority(ctx context.Context, proofs *validation.Validator) error {
 	o := authority.Options{
 		Store: s.store, Keys: s.Keys, Validation: proofs,
-		Clock: s.Clock, Rand: s.Rand, Log: s.Log, GenerateKey: s.GenerateKey,
+		Clock: s.Clock, Rand: s.Rand, Log: s.Log, GenerateKey: s.GenerateKey, Shared: s.store.Shared(),
 	}
 	var err error
 	s.authority, err = authority.Open(ctx, o)

@@ -64,6 +64,9 @@ func Open(ctx context.Context, source string) (*DB, error) {
 	return openSQLite(ctx, source)
 }
 
+// Shared tells whether other processes may have the store open, too.
+func (db *DB) Shared() bool { return db.engine.lock != "" }
+
 // Close closes the store; changes that were asked for end first.
 func (db *DB) Close() error {
 	db.group.close()
