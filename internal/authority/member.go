@@ -133,6 +133,13 @@ func (a *Authority) Issuing(p *issuance.Profile, mailboxes []mailbox.Mailbox) (*
 	return slices.MinFunc(fit, closest), nil
 }
 
+// Serves tells whether the mailboxes can be certified under the profile: nil, or
+// [ErrNotAllowed].
+func (a *Authority) Serves(p *issuance.Profile, mailboxes []mailbox.Mailbox) error {
+	_, err := a.Issuing(p, mailboxes)
+	return err
+}
+
 // Members returns all authorities with all their keys, roots first, the newest
 // key of each before its older ones.
 func (a *Authority) Members() []*Member { return slices.Clone(a.members) }

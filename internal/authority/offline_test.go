@@ -3,6 +3,7 @@ package authority_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"log/slog"
@@ -27,9 +28,8 @@ type offline struct {
 // separated makes both, and carries the request over.
 func separated(t *testing.T) *offline {
 	t.Helper()
-	domains := []string{"example.com"}
-	vault := foundAs(t, authority.Founding{Organization: "Example Ltd", Country: "GB", BaseURL: address, Domains: domains, RootOnly: true})
-	site := foundAs(t, authority.Founding{BaseURL: address, Root: vault.Root(), Domains: domains})
+	vault := foundAs(t, authority.Founding{Organization: "Example Ltd", Country: "GB", BaseURL: address, Domains: []string{"example.com", ".example.com"}, RootOnly: true})
+	site := foundAs(t, authority.Founding{BaseURL: address, Root: vault.Root(), Domains: []string{"example.com"}})
 	return &offline{vault, site}
 }
 
@@ -40,6 +40,16 @@ func (o *offline) request(t *testing.T) authority.Request {
 		t.Fatalf("%d requests, %v", len(requests), err)
 	}
 	return requests[0]
+}
+
+// siteKey opens the key that waits.
+func (o *offline) siteKey(t *testing.T) crypto.Signer {
+	t.Helper()
+	key, err := o.site.options().Keys.Signer(o.request(t).KeyURI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 func (o *offline) certify(t *testing.T) *cert.Certificate {
@@ -147,11 +157,11 @@ func TestOfflineRoot(t *testing.T) {
 func TestAcceptRefusals(t *testing.T) {
 	o := separated(t)
 	c, list := o.certify(t), o.lists(t)[0]
+	last := c
 	other := separated(t)
 	foreign, foreignList := other.certify(t), other.lists(t)[0]
 	wider := foundAs(t, authority.Founding{Organization: "Example Ltd", Country: "GB", BaseURL: address, RootOnly: true})
-	key := newKey(t)
-	someRequest, err := issuance.RequestAuthority(key, issuance.AuthorityRequest{
+	someRequest, err := issuance.RequestAuthority(newKey(t), issuance.AuthorityRequest{
 		Subject: issuance.Subject{Country: "GB", Organization: "Example Ltd", CommonName: "Mallory"}, Domains: []string{"example.com"},
 	})
 	if err != nil {
@@ -169,11 +179,33 @@ func TestAcceptRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	key := o.siteKey(t)
+	certified := func(s issuance.Subject, domains ...string) *cert.Certificate {
+		t.Helper()
+		request, err := issuance.RequestAuthority(key, issuance.AuthorityRequest{Subject: s, Domains: domains})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := authority.RevokeAuthority(t.Context(), o.vault.options(), last.Serial, cert.Superseded); err != nil {
+			t.Fatal(err)
+		}
+		last, err = authority.Certify(t.Context(), o.vault.options(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return last
+	}
+	name := issuance.Subject{Country: "GB", Organization: "Example Ltd", CommonName: "Example Ltd Issuing"}
+	otherName := name
+	otherName.CommonName = "Example Ltd Mallory"
+	narrower, renamed := certified(name, "mail.example.com"), certified(otherName, "example.com")
 	for name, tt := range map[string]struct {
 		certificates []*cert.Certificate
 		lists        []*cert.CRL
 		want         string
 	}{
+		"other domains":         {[]*cert.Certificate{narrower}, nil, "name constraints are not those"},
+		"other name":            {[]*cert.Certificate{renamed}, nil, "not what was asked for"},
 		"another's certificate": {[]*cert.Certificate{c, foreign}, nil, "for no key that waits here"},
 		"unknown root":          {[]*cert.Certificate{twin}, nil, "no root that is known here"},
 		"nobody asked for it":   {[]*cert.Certificate{unasked}, nil, "for no key that waits here"},

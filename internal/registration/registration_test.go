@@ -50,6 +50,12 @@ func newKey(t testing.TB) crypto.Signer {
 
 func open(t testing.TB) *office {
 	t.Helper()
+	return openFor(t)
+}
+
+// openFor opens an office whose authorities are limited to mail domains.
+func openFor(t testing.TB, domains ...string) *office {
+	t.Helper()
 	o := &office{dir: t.TempDir(), source: storetest.Source(t), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	db, err := store.Open(t.Context(), o.source)
 	if err != nil {
@@ -61,7 +67,7 @@ func open(t testing.TB) *office {
 	o.authority, err = authority.Found(t.Context(), authority.Options{
 		Store: db, Keys: &keys.Keys{Dir: o.dir, Plaintext: true}, Validation: v, Clock: o.clock,
 		GenerateKey: func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
-	}, authority.Founding{BaseURL: "http://127.0.0.1:8080", Dev: true})
+	}, authority.Founding{BaseURL: "http://127.0.0.1:8080", Dev: true, Domains: domains})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,5 +188,22 @@ func TestFromAddressToCertificate(t *testing.T) {
 	}
 	if order, err = o.Order(t.Context(), order.ID, secret); err != nil || order.State != registration.StateIssued {
 		t.Errorf("in the end the order is %s, %v", order.State, err)
+	}
+}
+
+// An address that no authority is for is refused before a mail goes out.
+func TestDomainThatIsNotServed(t *testing.T) {
+	o := openFor(t, "example.org", ".example.org")
+	for address, served := range map[string]bool{
+		"alice@example.org": true, "bob@mail.example.org": true, "eve@example.com": false, "eve@example.org.example.net": false,
+	} {
+		before := len(o.mails)
+		_, _, err := o.Apply(t.Context(), registration.Application{Email: address})
+		if served != (err == nil) || !served && !errors.Is(err, registration.ErrAddress) {
+			t.Errorf("%s: %v", address, err)
+		}
+		if sent := len(o.mails) > before; sent != served {
+			t.Errorf("%s: a mail was sent: %v", address, sent)
+		}
 	}
 }

@@ -30,6 +30,8 @@ import (
 // order that has a certificate the same one again.
 type Issuer interface {
 	Profile() *issuance.Profile
+	// Serves refuses mailboxes that no authority is for.
+	Serves(*issuance.Profile, []mailbox.Mailbox) error
 	// CheckKey refuses a key that the order's person may not have.
 	CheckKey(tx *store.Tx, orderID string, keyHash []byte) error
 	Issue(ctx context.Context, proofs []validation.Proof, key crypto.PublicKey) (*cert.Certificate, error)
@@ -115,6 +117,10 @@ func (s *Service) Apply(ctx context.Context, a Application) (Order, string, erro
 	if err != nil {
 		return Order{}, "", err
 	}
+	profile := s.o.Issuer.Profile()
+	if err := s.o.Issuer.Serves(profile, []mailbox.Mailbox{m}); err != nil {
+		return Order{}, "", fmt.Errorf("%w: no certificates are issued here for mail of %s", ErrAddress, m.Domain())
+	}
 	name, err := cleanName(a.Name)
 	if err != nil {
 		return Order{}, "", err
@@ -129,7 +135,6 @@ func (s *Service) Apply(ctx context.Context, a Application) (Order, string, erro
 	}
 	secret := base64.RawURLEncoding.EncodeToString(token)
 	now := s.now()
-	profile := s.o.Issuer.Profile()
 	row := store.Order{
 		ID: encodeID(id), State: string(StateApplied), Name: name, Language: language(a.Language),
 		SecretHash: hashSecret(secret), ProfileHash: profile.Hash(),
