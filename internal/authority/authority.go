@@ -112,9 +112,6 @@ type cross struct {
 	certificate *cert.Certificate
 }
 
-// validityDays of subscribers' certificates: two years.
-const validityDays = 730
-
 // Open opens the authorities of the store. It does not finish what a crash
 // left behind: call [Authority.Recover] before serving.
 func Open(ctx context.Context, o Options) (*Authority, error) {
@@ -170,15 +167,10 @@ func (a *Authority) ocspURL(m *Member) string {
 }
 
 // mailboxProfile is the one product so far: Basic, mailbox-validated,
-// multipurpose. Capabilities name CBC only: a GCM mail is a blank page in
-// today's Thunderbird ESR.
+// multipurpose.
 func mailboxProfile(arc oid.OID) (*issuance.Profile, error) {
-	return issuance.NewProfile(issuance.ProfileConfig{
-		Name: "basic", Type: issuance.MailboxValidated, Generation: issuance.Multipurpose,
-		Policy:       issuance.OperatorPolicy(arc, issuance.MailboxValidated, issuance.Multipurpose),
-		ValidityDays: validityDays,
-		Capabilities: []oid.OID{oid.AES256CBC, oid.AES128CBC},
-	})
+	c, _ := issuance.StandardProfile(arc, "basic")
+	return issuance.NewProfile(c)
 }
 
 // BaseURL returns the address, without a final slash, that every certificate

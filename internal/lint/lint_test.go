@@ -327,3 +327,18 @@ func TestZLintIsCovered(t *testing.T) {
 		}
 	}
 }
+
+// Certificates are linted by many at a time.
+func TestParallel(t *testing.T) {
+	der := subscriber(Kind{SponsorValidated, Multipurpose}).write()
+	for range 4 {
+		t.Run("one", func(t *testing.T) {
+			t.Parallel()
+			for range 20 {
+				if found, err := ZLint(der); err != nil || len(rules(found)) > 0 {
+					t.Errorf("%+v, %v", found, err)
+				}
+			}
+		})
+	}
+}

@@ -27,6 +27,9 @@ var chosen = sync.OnceValues(func() ([]*zlint.CertificateLint, error) {
 	return registry.CertificateLints().Lints(), nil
 })
 
+// configuration is zlint's own for its lints: none. Making it parses a file.
+var configuration = sync.OnceValue(zlint.NewEmptyConfig)
+
 // ZLint runs zlint's rules over a certificate. The error means that zlint
 // cannot read it.
 func ZLint(der []byte) (found []Finding, err error) {
@@ -43,9 +46,8 @@ func ZLint(der []byte) (found []Finding, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("zlint: %w", err)
 	}
-	configuration := zlint.NewEmptyConfig()
 	for _, l := range lints {
-		r := l.Execute(c, configuration)
+		r := l.Execute(c, configuration())
 		severity, bad := severities[r.Status]
 		if !bad {
 			continue
