@@ -51,6 +51,21 @@ func (a *Authority) Revoke(ctx context.Context, serial *big.Int, reason cert.Rea
 	return nil
 }
 
+// Standing tells what is known of an issued certificate, whichever authority
+// signed it. [ErrUnknown]: it was not issued here.
+func (a *Authority) Standing(ctx context.Context, serial *big.Int) (standing store.Standing, err error) {
+	err = a.o.Store.View(ctx, func(tx *store.Tx) error {
+		for _, m := range a.members {
+			standing, err = tx.Standing(m.id, serial.Bytes())
+			if !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+		}
+		return ErrUnknown
+	})
+	return standing, err
+}
+
 // SubscriberReason tells whether a subscriber's certificate may be revoked for
 // the reason.
 func SubscriberReason(reason cert.Reason) bool {

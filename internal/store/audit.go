@@ -125,6 +125,9 @@ const (
 	ActAuthorityRevoked   = "authority.revoked"   // its certificate
 
 	ActKeyDistrusted = "key.distrusted" // is never certified
+
+	ActReported     = "report.received" // a certificate problem report
+	ActReportClosed = "report.closed"
 )
 
 // Recorded is a certificate, and one of the entries about it.

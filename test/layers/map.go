@@ -59,6 +59,7 @@ internal/validation     proofs of control of a mailbox
 internal/authority      authorities and their state
 
 internal/registration   the one way to a certificate
+internal/problemreport  what anybody reports about a certificate, and by when it is decided
 internal/directory      where a recipient's certificate is found
 
 internal/portal         a door

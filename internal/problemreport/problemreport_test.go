@@ -1,0 +1,385 @@
+package problemreport_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/authority"
+	"github.com/mailseal/mailseal/internal/keys"
+	"github.com/mailseal/mailseal/internal/problemreport"
+	"github.com/mailseal/mailseal/internal/registration"
+	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/store/storetest"
+	"github.com/mailseal/mailseal/internal/validation"
+)
+
+func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
+
+// office is an authority with one administrator, the registration before it and
+// the door for reports.
+type office struct {
+	*problemreport.Service
+	t         *testing.T
+	db        *store.DB
+	orders    *registration.Service
+	authority *authority.Authority
+	now       time.Time
+	mails     []validation.Mail
+	broken    error // of sending
+}
+
+func (o *office) clock() time.Time { return o.now }
+
+func (o *office) Send(_ context.Context, m validation.Mail) error {
+	if o.broken == nil {
+		o.mails = append(o.mails, m)
+	}
+	return o.broken
+}
+
+func newKey(t *testing.T) crypto.Signer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func open(t *testing.T) *office {
+	t.Helper()
+	o := &office{t: t, db: storetest.Open(t), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	v := &validation.Validator{Clock: o.clock}
+	var err error
+	o.authority, err = authority.Found(t.Context(), authority.Options{
+		Store: o.db, Keys: &keys.Keys{Dir: t.TempDir(), Plaintext: true}, Validation: v, Clock: o.clock,
+		GenerateKey: func() (crypto.Signer, error) { return newKey(t), nil },
+	}, authority.Founding{BaseURL: "http://ca.example.org", Dev: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.orders = registration.New(registration.Options{Store: o.db, Validation: v, Issuer: o.authority, Mailer: o, Clock: o.clock})
+	o.Service = problemreport.New(problemreport.Options{
+		Store: o.db, Authority: o.authority, Mailer: o, Site: "https://ca.example.org", Clock: o.clock,
+	})
+	return o
+}
+
+// hire makes the administrator whom the operator's mails go to.
+func (o *office) hire() {
+	o.t.Helper()
+	err := o.db.Update(o.t.Context(), func(tx *store.Tx) error {
+		return tx.InsertAdministrator(store.Administrator{ID: "1", Email: "carol@example.org", EmailKey: "carol@example.org", Created: o.now})
+	})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func (o *office) enrol(address string, key crypto.Signer) *cert.Certificate {
+	o.t.Helper()
+	order, secret, err := o.orders.Apply(o.t.Context(), registration.Application{Email: address})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	code := regexp.MustCompile(`(?m)^[A-Z0-9-]{24,40}$`).FindString(o.mails[len(o.mails)-1].Text)
+	if _, err := o.orders.Prove(o.t.Context(), order.ID, secret, code); err != nil {
+		o.t.Fatal(err)
+	}
+	csr, err := cert.CreateRequest(rand.Reader, key, &cert.RequestTemplate{Emails: []string{address}})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	issued, err := o.orders.Enroll(o.t.Context(), order.ID, secret, csr)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return issued.Certificate
+}
+
+func (o *office) revoked(c *cert.Certificate) bool {
+	o.t.Helper()
+	s, err := o.authority.Standing(o.t.Context(), c.Serial)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	if !s.Revoked.IsZero() && s.RevokedFor != int(cert.KeyCompromise) {
+		o.t.Errorf("revoked for %d", s.RevokedFor)
+	}
+	return !s.Revoked.IsZero()
+}
+
+func privatePEM(t *testing.T, key crypto.Signer) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
+// signedStatement is a certification request of crypto/x509.
+func signedStatement(t *testing.T, key crypto.Signer, name string) []byte {
+	t.Helper()
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
+}
+
+// Who has the key needs nobody's consent: its certificates are revoked before
+// the answer.
+func TestKeyCompromiseProven(t *testing.T) {
+	o := open(t)
+	o.hire()
+	lost, kept := newKey(t), newKey(t)
+	other := o.enrol("bob@example.org", kept)
+	proof := map[string]func(key crypto.Signer) []byte{
+		"private key": func(key crypto.Signer) []byte { return privatePEM(t, key) },
+		"statement":   func(key crypto.Signer) []byte { return signedStatement(t, key, o.Statement()) },
+		"of yesterday": func(key crypto.Signer) []byte {
+			statement := o.Statement()
+			o.now = o.now.AddDate(0, 0, 1)
+			return signedStatement(t, key, statement)
+		},
+	}
+	for name, make := range proof {
+		lost = newKey(t)
+		c := o.enrol("alice@example.org", lost)
+		o.mails = nil
+		filed, err := o.File(t.Context(), problemreport.Report{Problem: problemreport.KeyCompromise, Proof: make(lost)})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !o.revoked(c) || !slices.Equal(filed.Revoked, []string{c.SerialHex()}) {
+			t.Errorf("%s: revoked %v, said %v", name, o.revoked(c), filed.Revoked)
+		}
+		if len(o.mails) != 1 || o.mails[0].To != "carol@example.org" || !strings.Contains(o.mails[0].Text, c.Serial.Text(16)) {
+			t.Errorf("%s: the operator got %+v", name, o.mails)
+		}
+	}
+	if o.revoked(other) {
+		t.Error("another key's certificate was revoked")
+	}
+	for name, test := range map[string]struct {
+		proof []byte
+		want  error
+	}{
+		"no certificate with it": {privatePEM(t, newKey(t)), problemreport.ErrOtherKey},
+		"revoked already":        {privatePEM(t, lost), problemreport.ErrOtherKey},
+		"an ordinary request":    {signedStatement(t, kept, "bob@example.org"), problemreport.ErrProof},
+		"another authority's":    {signedStatement(t, kept, strings.Replace(o.Statement(), " at ", " at 0", 1)), problemreport.ErrProof},
+		"two days old":           {signedStatement(t, kept, strings.Replace(o.Statement(), o.now.Format(time.DateOnly), o.now.AddDate(0, 0, -2).Format(time.DateOnly), 1)), problemreport.ErrProof},
+		"a certificate":          {other.PEM(), problemreport.ErrProof},
+		"noise":                  {[]byte("hello"), problemreport.ErrProof},
+		"empty":                  {[]byte{}, problemreport.ErrProof},
+		"too long":               {append(privatePEM(t, kept), make([]byte, problemreport.MaxProof)...), problemreport.ErrProof},
+	} {
+		if _, err := o.File(t.Context(), problemreport.Report{Problem: problemreport.KeyCompromise, Proof: test.proof}); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+	}
+	altered := signedStatement(t, kept, o.Statement())
+	block, _ := pem.Decode(altered)
+	block.Bytes[len(block.Bytes)-1] ^= 1
+	if _, err := o.File(t.Context(), problemreport.Report{Problem: problemreport.KeyCompromise, Proof: pem.EncodeToMemory(block)}); !errors.Is(err, problemreport.ErrProof) {
+		t.Errorf("signature altered: %v", err)
+	}
+	if o.revoked(other) {
+		t.Error("revoked without a proof")
+	}
+}
+
+func TestReport(t *testing.T) {
+	o := open(t)
+	c := o.enrol("alice@example.org", newKey(t))
+	colons := regexp.MustCompile(`..`).ReplaceAllString(strings.ToUpper(c.SerialHex()), "$0:")
+	good := problemreport.Report{Problem: problemreport.Misuse, Serial: strings.TrimSuffix(colons, ":"), Reporter: "mallory@example.com", Text: "fraud", Language: "ja"}
+	for name, test := range map[string]struct {
+		change func(*problemreport.Report)
+		want   error
+	}{
+		"problem":         {func(r *problemreport.Report) { r.Problem = "bad mood" }, problemreport.ErrProblem},
+		"proof of misuse": {func(r *problemreport.Report) { r.Proof = []byte("x") }, problemreport.ErrProblem},
+		"serial":          {func(r *problemreport.Report) { r.Serial = "alice" }, problemreport.ErrSerial},
+		"serial negative": {func(r *problemreport.Report) { r.Serial = "−7" }, problemreport.ErrSerial},
+		"serial long":     {func(r *problemreport.Report) { r.Serial = strings.Repeat("7", 101) }, problemreport.ErrSerial},
+		"serial of none":  {func(r *problemreport.Report) { r.Serial = "77" }, problemreport.ErrUnknown},
+		"reporter":        {func(r *problemreport.Report) { r.Reporter = "mallory\r\nBcc: x@example.com" }, problemreport.ErrReporter},
+		"no text":         {func(r *problemreport.Report) { r.Text = " \n" }, problemreport.ErrText},
+		"long text":       {func(r *problemreport.Report) { r.Text = strings.Repeat("ä", problemreport.MaxText+1) }, problemreport.ErrText},
+		"escape in text":  {func(r *problemreport.Report) { r.Text = "\x1b[2J" }, problemreport.ErrText},
+	} {
+		r := good
+		test.change(&r)
+		if _, err := o.File(t.Context(), r); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+	}
+	for problem, days := range map[problemreport.Problem]int{problemreport.Misuse: 5, problemreport.Contents: 5, problemreport.NotRequested: 1, problemreport.OwnRequest: 1, problemreport.KeyCompromise: 1} {
+		r := good
+		r.Problem = problem
+		filed, err := o.File(t.Context(), r)
+		if err != nil || !filed.AnswerBy.Equal(o.now.Add(24*time.Hour)) || !filed.DecideBy.Equal(o.now.AddDate(0, 0, days)) || filed.Revoked != nil {
+			t.Errorf("%s: %+v, %v", problem, filed, err)
+		}
+	}
+	if o.revoked(c) {
+		t.Error("revoked on somebody's word")
+	}
+}
+
+// Nobody can flood the operator.
+func TestTooManyReports(t *testing.T) {
+	o := open(t)
+	r := problemreport.Report{Problem: problemreport.Other, Text: "again", Client: "192.0.2.1"}
+	for range 10 {
+		if _, err := o.File(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := o.File(t.Context(), r)
+	if many, ok := errors.AsType[*problemreport.TooManyError](err); !ok || many.Retry != time.Hour {
+		t.Errorf("the 11th: %v", err)
+	}
+	r.Client = "192.0.2.2"
+	if _, err := o.File(t.Context(), r); err != nil {
+		t.Errorf("somebody else's: %v", err)
+	}
+	r.Client = "192.0.2.1"
+	o.now = o.now.Add(time.Hour)
+	if _, err := o.File(t.Context(), r); err != nil {
+		t.Errorf("an hour later: %v", err)
+	}
+}
+
+// The operator answers and decides, and sees what is overdue.
+func TestOperator(t *testing.T) {
+	o := open(t)
+	c, d := o.enrol("alice@example.org", newKey(t)), o.enrol("bob@example.org", newKey(t))
+	file := func(r problemreport.Report) string {
+		t.Helper()
+		filed, err := o.File(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return filed.ID
+	}
+	first := file(problemreport.Report{Problem: problemreport.KeyCompromise, Serial: c.SerialHex(), Reporter: "mallory@example.com", Text: "a", Language: "ja"})
+	second := file(problemreport.Report{Problem: problemreport.Misuse, Serial: d.SerialHex(), Reporter: "mallory@example.com", Text: "b"})
+	third := file(problemreport.Report{Problem: problemreport.Other, Text: "c"})
+	find := func(id string) problemreport.Row {
+		t.Helper()
+		list, err := o.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(list, func(r problemreport.Row) bool { return r.ID == id })
+		return list[i]
+	}
+	overdue := func(id string, answer, decision bool) {
+		t.Helper()
+		if r := find(id); r.AnswerOverdue != answer || r.DecisionOverdue != decision {
+			t.Errorf("%s at %v: answer overdue %v, decision %v", r.Problem, o.now, r.AnswerOverdue, r.DecisionOverdue)
+		}
+	}
+	o.now = o.now.Add(24 * time.Hour)
+	overdue(first, false, false)
+	o.now = o.now.Add(time.Second)
+	overdue(first, true, true)
+	overdue(second, true, false)
+	overdue(third, false, false) // nobody to answer
+	o.now = o.now.AddDate(0, 0, 4)
+	overdue(third, false, true)
+
+	o.mails = nil
+	if err := o.Answer(t.Context(), first, " we look into it "); err != nil {
+		t.Fatal(err)
+	}
+	if len(o.mails) != 1 || o.mails[0].To != "mallory@example.com" || o.mails[0].Language != "ja" || o.mails[0].Text != "we look into it\n" {
+		t.Errorf("mailed %+v", o.mails)
+	}
+	overdue(first, false, true)
+	if err := o.Answer(t.Context(), second, " "); !errors.Is(err, problemreport.ErrText) {
+		t.Errorf("an empty answer: %v", err)
+	}
+	if err := o.Revoke(t.Context(), first, cert.KeyCompromise); err != nil || !o.revoked(c) {
+		t.Errorf("revoking: %v", err)
+	}
+	overdue(first, false, false)
+	if err := o.Keep(t.Context(), second); err != nil || o.revoked(d) || find(second).Outcome != "kept" {
+		t.Errorf("keeping: %v", err)
+	}
+	if err := o.Revoke(t.Context(), third, cert.KeyCompromise); !errors.Is(err, problemreport.ErrUnknown) {
+		t.Errorf("revoking nothing: %v", err)
+	}
+	for _, id := range []string{first, second} {
+		for name, err := range map[string]error{
+			"answer": o.Answer(t.Context(), id, "x"), "revoke": o.Revoke(t.Context(), id, cert.KeyCompromise), "keep": o.Keep(t.Context(), id),
+		} {
+			if !errors.Is(err, problemreport.ErrClosed) {
+				t.Errorf("%s after the end: %v", name, err)
+			}
+		}
+	}
+	if err := o.Keep(t.Context(), "nothing"); !errors.Is(err, problemreport.ErrNotFound) {
+		t.Errorf("a report that is not there: %v", err)
+	}
+	if o.revoked(d) {
+		t.Error("a kept certificate was revoked")
+	}
+}
+
+// What the relay refuses is mailed later.
+func TestMailedLater(t *testing.T) {
+	o := open(t)
+	o.hire()
+	o.broken = errors.New("no relay")
+	if _, err := o.File(t.Context(), problemreport.Report{Problem: problemreport.Other, Text: "one\ntwo"}); err != nil {
+		t.Fatal(err)
+	}
+	o.broken = nil
+	o.now = o.now.Add(time.Minute)
+	o.maintained()
+	if len(o.mails) != 1 || !strings.Contains(o.mails[0].Text, "\n> one\n> two\n") {
+		t.Fatalf("mailed %+v", o.mails)
+	}
+	o.maintained()
+	if len(o.mails) != 1 {
+		t.Error("mailed twice")
+	}
+}
+
+// maintained runs Maintain for one round.
+func (o *office) maintained() {
+	o.t.Helper()
+	ctx, stop := context.WithTimeout(o.t.Context(), 300*time.Millisecond)
+	defer stop()
+	o.Maintain(ctx)
+}
+
+func FuzzProof(f *testing.F) {
+	f.Add([]byte("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----"))
+	f.Add([]byte("-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----"))
+	o := problemreport.New(problemreport.Options{Clock: time.Now, Site: "http://ca.example.org"})
+	f.Fuzz(func(t *testing.T, proof []byte) {
+		if key, err := problemreport.ProvenKey(o, proof); err == nil && len(key) != 32 {
+			t.Errorf("%x", key)
+		}
+	})
+}

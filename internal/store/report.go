@@ -1,0 +1,103 @@
+package store
+
+import "time"
+
+// ProblemReport is one row of problem_reports.
+type ProblemReport struct {
+	ID       string
+	Received time.Time
+	Problem  string
+	Serial   []byte // nil: none is named
+	Reporter string // a mail address, or empty
+	Language string
+	Text     string
+	Proven   bool // with the key itself, or signed by it
+	Mailed   time.Time
+	Answered time.Time
+	Answer   string
+	Closed   time.Time
+	Outcome  string // revoked, kept, or empty while it is open
+}
+
+// InsertProblemReport stores a new report.
+func (tx *Tx) InsertProblemReport(r ProblemReport) error {
+	proven := 0
+	if r.Proven {
+		proven = 1
+	}
+	return tx.owe(ActReported, tx.exec("problem report", `INSERT INTO problem_reports
+		(id, received_at, problem, serial, reporter, language, text, proven, answered_at, answer, closed_at, outcome)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
+		r.ID, unix(r.Received), r.Problem, r.Serial, r.Reporter, r.Language, r.Text, proven, unix(r.Answered), r.Answer, unix(r.Closed), r.Outcome))
+}
+
+const reportColumns = `id, received_at, problem, serial, reporter, language, text, proven, mailed_at, answered_at, answer, closed_at, outcome`
+
+func scanReport(s scanner) (r ProblemReport, err error) {
+	var proven int
+	err = s.Scan(&r.ID, seconds{&r.Received}, &r.Problem, &r.Serial, &r.Reporter, &r.Language, &r.Text, &proven,
+		seconds{&r.Mailed}, seconds{&r.Answered}, &r.Answer, seconds{&r.Closed}, &r.Outcome)
+	r.Proven = proven == 1
+	return r, err
+}
+
+// ProblemReport reads one report.
+func (tx *Tx) ProblemReport(id string) (ProblemReport, error) {
+	return one(tx, "problem report", scanReport, `SELECT `+reportColumns+` FROM problem_reports WHERE id = $1`, id)
+}
+
+// ProblemReports lists the open ones, the oldest first, and behind them the
+// closed ones, the newest first; at most limit of each.
+func (tx *Tx) ProblemReports(limit int) ([]ProblemReport, error) {
+	open, err := all(tx, "problem reports", scanReport, `SELECT `+reportColumns+` FROM problem_reports
+		WHERE closed_at IS NULL ORDER BY received_at, id LIMIT $1`, limit)
+	if err != nil {
+		return nil, err
+	}
+	closed, err := all(tx, "problem reports", scanReport, `SELECT `+reportColumns+` FROM problem_reports
+		WHERE closed_at IS NOT NULL ORDER BY closed_at DESC, id LIMIT $1`, limit)
+	return append(open, closed...), err
+}
+
+// UnmailedReports lists those that the operator was not told of by mail.
+func (tx *Tx) UnmailedReports(limit int) ([]ProblemReport, error) {
+	return all(tx, "problem reports", scanReport, `SELECT `+reportColumns+` FROM problem_reports
+		WHERE mailed_at IS NULL ORDER BY received_at, id LIMIT $1`, limit)
+}
+
+// ReportMailed notes that the operator was told.
+func (tx *Tx) ReportMailed(id string, at time.Time) error {
+	return tx.exec("problem report", `UPDATE problem_reports SET mailed_at = $2 WHERE id = $1`, id, unix(at))
+}
+
+// AnswerReport notes what whoever reported was told. ErrConflict: the report is
+// closed.
+func (tx *Tx) AnswerReport(id, answer string, at time.Time) error {
+	return tx.exec("problem report", `UPDATE problem_reports SET answered_at = $2, answer = $3
+		WHERE id = $1 AND closed_at IS NULL`, id, unix(at), answer)
+}
+
+// CloseReport ends a report, once.
+func (tx *Tx) CloseReport(id, outcome string, at time.Time) error {
+	return tx.owe(ActReportClosed, tx.exec("problem report", `UPDATE problem_reports SET closed_at = $2, outcome = $3
+		WHERE id = $1 AND closed_at IS NULL`, id, unix(at), outcome))
+}
+
+// CertificatesOfKey lists the serial numbers of the unrevoked, unexpired
+// certificates with a key, by SHA-256 of its SubjectPublicKeyInfo.
+func (tx *Tx) CertificatesOfKey(keyHash []byte, now time.Time) ([][]byte, error) {
+	return all(tx, "certificates of a key", func(s scanner) (serial []byte, err error) { return serial, s.Scan(&serial) },
+		`SELECT serial FROM certificates WHERE key_hash = $1 AND state = 'issued' AND revoked_at IS NULL AND not_after > $2
+		ORDER BY issued_at, id`, keyHash, unix(now))
+}
+
+// AdministratorEmails lists whom the operator's mail goes to.
+func (tx *Tx) AdministratorEmails() ([]string, error) {
+	return all(tx, "administrators", scanString, `SELECT email FROM administrators ORDER BY created_at, id`)
+}
+
+// KeyHashOf reads the SHA-256 of an issued certificate's SubjectPublicKeyInfo.
+func (tx *Tx) KeyHashOf(authorityID string, serial []byte) ([]byte, error) {
+	return one(tx, "key of a certificate", func(s scanner) (hash []byte, err error) { return hash, s.Scan(&hash) },
+		`SELECT key_hash FROM certificates WHERE authority_id = $1 AND serial = $2 AND state = 'issued'`, authorityID, serial)
+}
