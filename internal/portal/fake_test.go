@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
+	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
 )
 
@@ -109,6 +111,35 @@ func (f *fake) Overview(ctx context.Context) (Overview, error) {
 	}}, err
 }
 
+func (f *fake) Revoke(context.Context, string, cert.Reason) error { f.calls++; return f.err }
+
+// fakeReports is the problemreport.Service beside a fake; its one report has
+// the words of the fake's order.
+type fakeReports struct{ *fake }
+
+func (f fakeReports) Statement() string { return "key compromised 2026-11-23 at 01ab23cd" }
+
+func (f fakeReports) File(context.Context, problemreport.Report) (problemreport.Filed, error) {
+	f.calls++
+	return problemreport.Filed{ID: "01ab", Received: noon, AnswerBy: noon, DecideBy: noon}, f.err
+}
+
+func (f fakeReports) List(context.Context) ([]problemreport.Row, error) {
+	row := problemreport.Row{
+		Filed: problemreport.Filed{ID: "01ab", Received: noon, AnswerBy: noon, DecideBy: noon}, Problem: problemreport.Misuse,
+		Serial: "02cd", Reporter: f.order.Email, Text: f.order.Name, Answer: f.order.Name, DecisionOverdue: true,
+	}
+	closed := row
+	closed.ID, closed.Closed, closed.Outcome = "ef", noon, "kept"
+	return []problemreport.Row{row, closed}, nil
+}
+
+func (f fakeReports) Answer(context.Context, string, string) error { f.calls++; return f.err }
+
+func (f fakeReports) Revoke(context.Context, string, cert.Reason) error { f.calls++; return f.err }
+
+func (f fakeReports) Keep(context.Context, string) error { f.calls++; return f.err }
+
 const mailID = "20261123T120000.000000-00000000"
 
 func (f *fake) List(int) ([]catcher.Mail, error) {
@@ -143,7 +174,7 @@ type door struct {
 func newDoor(t *testing.T, f *fake, change func(*Config)) *door {
 	t.Helper()
 	c := Config{
-		Orders: f, Administrators: f, Authority: f, Mail: f, Dev: true,
+		Orders: f, Administrators: f, Authority: f, Reports: fakeReports{f}, Mail: f, Dev: true,
 		Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/mailseal/mailseal/internal/authority"
+	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
 )
 
@@ -21,6 +23,7 @@ func looks(t *testing.T, f *fake, d *door) map[string]*http.Response {
 	pages := map[string]*http.Response{}
 	for _, path := range []string{
 		"/", "/apply", "/code", "/code?sent", "/install", "/dev/mail", "/dev/mail/" + mailID,
+		"/report", "/report?serial=" + url.QueryEscape(f.order.Name), "/admin/reports", "/admin/revoke?serial=" + url.QueryEscape(f.order.Name),
 		"/dev/mail/nothing", "/admin", "/admin/sign-in", "/admin/claim", "/nothing",
 	} {
 		pages["GET "+path] = d.get(path)
@@ -34,7 +37,17 @@ func looks(t *testing.T, f *fake, d *door) map[string]*http.Response {
 	pages["POST /apply, bad address"] = d.post("/apply", url.Values{"email": {f.order.Email}, "name": {f.order.Name}})
 	f.err = registration.ErrName
 	pages["POST /apply, bad name"] = d.post("/apply", url.Values{"email": {f.order.Email}, "name": {f.order.Name}})
+	for _, err := range []error{problemreport.ErrProblem, problemreport.ErrUnknown, problemreport.ErrReporter, problemreport.ErrText, problemreport.ErrProof} {
+		f.err = err
+		pages["POST /report, "+err.Error()] = d.post("/report", url.Values{
+			"serial": {f.order.Name}, "email": {f.order.Email}, "text": {f.order.Name}, "proof": {f.order.Name},
+		})
+	}
+	f.err = authority.ErrUnknown
+	pages["POST /admin/revoke, unknown"] = d.post("/admin/revoke", url.Values{"serial": {f.order.Name}, "reason": {"1"}})
 	f.err = nil
+	pages["POST /admin/revoke, no reason"] = d.post("/admin/revoke", url.Values{"serial": {f.order.Name}, "reason": {f.order.Name}})
+	pages["POST /report"] = d.post("/report", url.Values{"email": {f.order.Email}})
 	pages["POST /admin/claim, passwords differ"] = d.post("/admin/claim", url.Values{"password": {"a"}, "email": {f.order.Email}, "name": {f.order.Name}})
 	f.order.State = registration.StateProven
 	pages["GET /key"] = d.get("/key")
@@ -105,6 +118,8 @@ func checkMarkup(t *testing.T, name, body string) {
 			}
 		case "label":
 			labels[a["for"]] = true
+		case "textarea", "select":
+			inputs = append(inputs, node)
 		case "input":
 			if a["type"] != "hidden" && a["type"] != "radio" {
 				inputs = append(inputs, node)
@@ -202,7 +217,7 @@ func TestTextsAreUsed(t *testing.T) {
 	for _, match := range regexp.MustCompile(`(?m)^  "([a-z0-9.]+)":`).FindAllStringSubmatch(string(texts), -1) {
 		key := match[1]
 		put := strings.HasSuffix(key, ".title") || strings.HasPrefix(key, "problem.")
-		for _, beginning := range []string{"guide.", "language.", "steps.", "order.", "certificate.known.", "certificate.new.", "certificate.strange.", "certificate.added.", "certificate.entered."} {
+		for _, beginning := range []string{"guide.", "language.", "steps.", "order.", "certificate.known.", "certificate.new.", "certificate.strange.", "certificate.added.", "certificate.entered.", "report.problem.", "reason."} {
 			put = put || strings.HasPrefix(key, beginning)
 		}
 		if !put && !strings.Contains(source.String(), `"`+key+`"`) {

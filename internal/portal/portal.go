@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
 )
 
@@ -17,6 +19,7 @@ type Config struct {
 	Orders         Orders
 	Administrators Administrators
 	Authority      Authority
+	Reports        Reports
 	Mail           CaughtMail // nil: there is no /dev/mail
 	Dev            bool       // tells on every page that nothing here is to be trusted
 	Secure         bool       // the portal is reached over https
@@ -47,6 +50,20 @@ type Administrators interface {
 type Authority interface {
 	Root(ctx context.Context) (AuthorityCertificate, error)
 	Overview(ctx context.Context) (Overview, error)
+
+	// Revoke revokes a certificate by its serial number in hexadecimal.
+	// authority.ErrUnknown: there is none, or it is revoked already.
+	Revoke(ctx context.Context, serial string, reason cert.Reason) error
+}
+
+// Reports is what the portal needs of problemreport.Service.
+type Reports interface {
+	Statement() string
+	File(ctx context.Context, r problemreport.Report) (problemreport.Filed, error)
+	List(ctx context.Context) ([]problemreport.Row, error)
+	Answer(ctx context.Context, id, text string) error
+	Revoke(ctx context.Context, id string, reason cert.Reason) error
+	Keep(ctx context.Context, id string) error
 }
 
 // Overview is the administrator's first page.
@@ -91,7 +108,7 @@ func New(c Config) (http.Handler, error) {
 }
 
 func newPortal(c Config) (*portal, error) {
-	if c.Orders == nil || c.Administrators == nil || c.Authority == nil || c.Now == nil || c.Log == nil {
+	if c.Orders == nil || c.Administrators == nil || c.Authority == nil || c.Reports == nil || c.Now == nil || c.Log == nil {
 		return nil, errors.New("portal: configuration is not complete")
 	}
 	p := &portal{Config: c}
@@ -131,6 +148,13 @@ func (p *portal) routes() *http.ServeMux {
 	handle("POST /admin/sign-out", p.signOut)
 	handle("GET /admin/claim", p.claimForm)
 	handle("POST /admin/claim", p.claim)
+	handle("GET /report", p.reportForm)
+	handle("POST /report", p.report)
+	handle("GET /admin/reports", p.administered(p.reports))
+	handle("POST /admin/reports/answer", p.administered(p.answerReport))
+	handle("POST /admin/reports/decide", p.administered(p.decideReport))
+	handle("GET /admin/revoke", p.administered(p.revokeForm))
+	handle("POST /admin/revoke", p.administered(p.revoke))
 	if p.Mail != nil {
 		handle("GET /dev/mail", p.mailList)
 		handle("GET /dev/mail/{id}", p.mailDetail)

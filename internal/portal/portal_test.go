@@ -12,12 +12,16 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 )
 
 // paths of everything that a POST may change.
-var changing = []string{"/apply", "/code", "/code/resend", "/key", "/admin/claim", "/admin/sign-in", "/admin/sign-out"}
+var changing = []string{
+	"/apply", "/code", "/code/resend", "/key", "/admin/claim", "/admin/sign-in", "/admin/sign-out",
+	"/report", "/admin/reports/answer", "/admin/reports/decide", "/admin/revoke",
+}
 
 // TestLooksChangeNothing sends what scanners, prefetchers and crawlers send,
 // with the sessions of the person and the administrator.
@@ -310,6 +314,61 @@ func TestDeviceOf(t *testing.T) {
 	} {
 		if got := deviceOf(agent); got != want {
 			t.Errorf("%q: %s, want %s", agent, got, want)
+		}
+	}
+}
+
+// TestReports walks through the doors for problem reports: anybody's and the
+// operator's.
+func TestReports(t *testing.T) {
+	f := newFake()
+	f.claimed = true
+	d := newDoor(t, f, nil)
+	body, _ := io.ReadAll(d.get("/report").Body)
+	if !strings.Contains(string(body), "key compromised 2026-11-23 at 01ab23cd") {
+		t.Error("the form does not say what to sign")
+	}
+	const secret = "-----BEGIN PRIVATE KEY-----"
+	f.err = problemreport.ErrProof
+	answer := d.post("/report", url.Values{"problem": {"key-compromise"}, "proof": {secret}, "text": {"found it"}})
+	body, _ = io.ReadAll(answer.Body)
+	if answer.StatusCode != 422 || strings.Contains(string(body), secret) || !strings.Contains(string(body), "found it") {
+		t.Errorf("a bad proof: %s, shown again: %v", answer.Status, strings.Contains(string(body), secret))
+	}
+	f.err = &problemreport.TooManyError{Retry: 90 * time.Second}
+	if answer := d.post("/report", url.Values{}); answer.StatusCode != 429 || answer.Header.Get("Retry-After") != "120" {
+		t.Errorf("too many: %s, %v", answer.Status, answer.Header)
+	}
+	f.err, f.calls = nil, 0
+	for _, path := range []string{"/admin/reports", "/admin/revoke"} {
+		if got := d.get(path).Header.Get("Location"); got != "/admin/sign-in" {
+			t.Errorf("%s, not signed in: leads to %q", path, got)
+		}
+	}
+	decide := url.Values{"id": {"01ab"}, "decision": {"revoke"}, "reason": {"1"}, "text": {"x"}, "serial": {"02cd"}}
+	for _, path := range []string{"/admin/reports/answer", "/admin/reports/decide", "/admin/revoke"} {
+		if got := d.post(path, decide).Header.Get("Location"); got != "/admin/sign-in" || f.calls != 0 {
+			t.Errorf("POST %s, not signed in: leads to %q, %d changes", path, got, f.calls)
+		}
+	}
+	d.administers()
+	for path, place := range map[string]string{"/admin/reports/answer": "/admin/reports", "/admin/reports/decide": "/admin/reports", "/admin/revoke": "/admin"} {
+		if answer := d.post(path, decide); answer.Header.Get("Location") != place {
+			t.Errorf("POST %s: %s, leads to %q", path, answer.Status, answer.Header.Get("Location"))
+		}
+		for _, reason := range []string{"", "2", "6", "x"} { // an authority's, hold
+			if answer := d.post(path, url.Values{"decision": {"revoke"}, "reason": {reason}, "text": {"x"}}); path != "/admin/reports/answer" && answer.StatusCode != 422 {
+				t.Errorf("POST %s for reason %q: %s", path, reason, answer.Status)
+			}
+		}
+	}
+	if answer := d.post("/admin/reports/decide", url.Values{"decision": {"wait"}}); answer.StatusCode != 400 {
+		t.Errorf("another decision: %s", answer.Status)
+	}
+	for err, want := range map[error]int{problemreport.ErrClosed: 409, problemreport.ErrNotFound: 409, problemreport.ErrText: 422, problemreport.ErrUnknown: 422} {
+		f.err = err
+		if answer := d.post("/admin/reports/decide", decide); answer.StatusCode != want {
+			t.Errorf("%v: %s, want %d", err, answer.Status, want)
 		}
 	}
 }

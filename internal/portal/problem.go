@@ -12,6 +12,7 @@ import (
 
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
+	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 )
@@ -68,6 +69,11 @@ func problemOf(err error) problem {
 	if errors.As(err, &tooMany) {
 		minutes := int(math.Ceil(tooMany.Retry.Minutes()))
 		return problem{http.StatusTooManyRequests, "problem.toomany", "action.start", "/", max(minutes, 1)}
+	}
+	var reports *problemreport.TooManyError
+	if errors.As(err, &reports) {
+		minutes := int(math.Ceil(reports.Retry.Minutes()))
+		return problem{http.StatusTooManyRequests, "problem.reports", "action.start", "/", max(minutes, 1)}
 	}
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {

@@ -22,6 +22,9 @@ type view struct {
 	Data  any
 }
 
+// administration are the pages of the administrator.
+var administration = []string{"overview", "signin", "claim", "reports", "revoke", "certificate"}
+
 // steps are the pages of the way to a certificate, in their order.
 var steps = []string{"apply", "code", "key", "install"}
 
@@ -54,7 +57,7 @@ func (p *portal) render(w http.ResponseWriter, r *http.Request, status int, page
 	}
 	v := view{
 		Page: page, Path: pathOf(r), Dev: p.Dev, Mail: p.Mail != nil, Now: p.Now(), Data: data,
-		Admin: page == "overview" || page == "signin" || page == "claim" || page == "certificate",
+		Admin: slices.Contains(administration, page),
 	}
 	var b bytes.Buffer
 	if err := template.ExecuteTemplate(&b, "layout.html", v); err != nil {

@@ -2,7 +2,6 @@ package problemreport
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/big"
@@ -53,7 +52,7 @@ func (s *Service) public(r store.ProblemReport) Row {
 	now, p := s.now(), Problem(r.Problem)
 	row := Row{
 		Filed:   Filed{ID: r.ID, Received: r.Received, AnswerBy: r.Received.Add(answerWithin), DecideBy: r.Received.Add(p.decide())},
-		Problem: p, Serial: hex.EncodeToString(r.Serial), Reporter: r.Reporter, Text: r.Text, Proven: r.Proven,
+		Problem: p, Serial: number(r.Serial), Reporter: r.Reporter, Text: r.Text, Proven: r.Proven,
 		Answered: r.Answered, Answer: r.Answer, Closed: r.Closed, Outcome: r.Outcome,
 	}
 	open := r.Closed.IsZero()

@@ -121,13 +121,13 @@ func (s *Service) File(ctx context.Context, r Report) (Filed, error) {
 			return err
 		}
 		return audit.Append(ctx, tx, audit.Entry{At: row.Received, Actor: "report:" + row.ID, Act: store.ActReported, Object: row.ID, Details: map[string]string{
-			"problem": row.Problem, "serial": hex.EncodeToString(row.Serial),
+			"problem": row.Problem, "serial": number(row.Serial),
 		}})
 	})
 	if err != nil {
 		return Filed{}, err
 	}
-	s.o.Log.Info("problem reported", "report", row.ID, "problem", row.Problem, "serial", hex.EncodeToString(row.Serial), "proven", row.Proven)
+	s.o.Log.Info("problem reported", "report", row.ID, "problem", row.Problem, "serial", number(row.Serial), "proven", row.Proven)
 	filed := Filed{ID: row.ID, Received: row.Received, AnswerBy: row.Received.Add(answerWithin), DecideBy: row.Received.Add(r.Problem.decide())}
 	// From here on the report is ours, whether or not the connection lasts.
 	ctx = context.WithoutCancel(ctx)
@@ -222,7 +222,7 @@ func (s *Service) revokeAll(ctx context.Context, id string, serials [][]byte) (r
 		if err != nil && !errors.Is(err, authority.ErrUnknown) { // unknown: somebody was faster
 			return nil, err
 		}
-		revoked = append(revoked, hex.EncodeToString(serial))
+		revoked = append(revoked, number(serial))
 	}
 	return revoked, s.close(ctx, id, "revoked")
 }
@@ -283,4 +283,12 @@ func language(tag string) string {
 		return "ja"
 	}
 	return "en"
+}
+
+// number is a serial number as it is shown everywhere; empty for none.
+func number(serial []byte) string {
+	if serial == nil {
+		return ""
+	}
+	return new(big.Int).SetBytes(serial).Text(16)
 }
