@@ -7,7 +7,10 @@
 //	POST /api/v1/orders/{id}/code         {"code"} -> 200 {"state": "proven", ...}
 //	POST /api/v1/orders/{id}/certificate  PKCS #10, DER or PEM -> 201 {"certificate", "chain", "root"} in PEM
 //
-// All but the first need `Authorization: Bearer TOKEN` (RFC 6750) with the
+//	POST /api/v1/problem-reports          {"problem", "serial", "email", "text", "proof", "language"} -> 201 {"id", "received", "answer_by", "decide_by", "revoked"}
+//	GET  /api/v1/key-compromise           -> 200 {"statement"}, what a compromised key signs as a proof
+//
+// All other orders need `Authorization: Bearer TOKEN` (RFC 6750) with the
 // token that the first one returned; cookies are never looked at, so no other
 // site can make a browser act here. Refusals are problem+json (RFC 9457) with
 // a member "code" for programs. Start at [New].
@@ -38,12 +41,13 @@ const (
 // handler answers for one registration.
 type handler struct {
 	service *registration.Service
+	reports Reports
 	log     *slog.Logger
 }
 
 // New returns the handler of everything below /api/.
-func New(service *registration.Service, log *slog.Logger) http.Handler {
-	h := &handler{service, log}
+func New(service *registration.Service, reports Reports, log *slog.Logger) http.Handler {
+	h := &handler{service, reports, log}
 	mux := http.NewServeMux()
 	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"POST /api/v1/orders":                  h.apply,
@@ -51,6 +55,8 @@ func New(service *registration.Service, log *slog.Logger) http.Handler {
 		"POST /api/v1/orders/{id}/mail":        h.resend,
 		"POST /api/v1/orders/{id}/code":        h.prove,
 		"POST /api/v1/orders/{id}/certificate": h.enroll,
+		"POST /api/v1/problem-reports":         h.report,
+		"GET /api/v1/key-compromise":           h.statement,
 		"/":                                    func(http.ResponseWriter, *http.Request) error { return errNoSuchPage },
 	} {
 		mux.Handle(pattern, h.rendered(serve))

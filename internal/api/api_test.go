@@ -26,6 +26,7 @@ import (
 	"github.com/mailseal/mailseal/internal/api"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/keys"
+	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/repository"
 	"github.com/mailseal/mailseal/internal/store"
@@ -101,9 +102,13 @@ func serve(t *testing.T) *server {
 	}
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api.New(registration.New(registration.Options{
+	orders := registration.New(registration.Options{
 		Store: db, Validation: v, Issuer: s.authority, Mailer: s, Clock: s.clock, Log: log,
-	}), log))
+	})
+	reports := problemreport.New(problemreport.Options{
+		Store: db, Authority: s.authority, Mailer: s, Site: "http://ca.example.org", Clock: s.clock, Log: log,
+	})
+	mux.Handle("/api/", api.New(orders, reports, log))
 	s.Server = httptest.NewServer(repository.New(s.authority, s.clock, log, mux))
 	t.Cleanup(s.Close)
 	return s

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 )
@@ -43,6 +44,13 @@ var problems = []struct {
 	{errMediaType, true, problem{"The media type is not accepted.", http.StatusUnsupportedMediaType, "media-type", ""}},
 	{errBody, false, problem{"The request did not arrive whole.", http.StatusBadRequest, "incomplete", "Send it again."}},
 	{errJSON, true, problem{"The request is not the JSON object that is expected.", http.StatusBadRequest, "json", ""}},
+	{problemreport.ErrProblem, true, problem{"There is no such problem.", http.StatusBadRequest, "problem", ""}},
+	{problemreport.ErrSerial, false, problem{"That is not a serial number.", http.StatusBadRequest, "serial", "Hexadecimal, with or without colons."}},
+	{problemreport.ErrUnknown, false, problem{"No certificate of ours has that serial number.", http.StatusUnprocessableEntity, "unknown-certificate", ""}},
+	{problemreport.ErrReporter, false, problem{"The address is not accepted.", http.StatusBadRequest, "address", ""}},
+	{problemreport.ErrText, false, problem{"The text is missing or too long.", http.StatusBadRequest, "text", "At most 8000 characters, and none only beside a proof."}},
+	{problemreport.ErrProof, true, problem{"The proof cannot be used.", http.StatusUnprocessableEntity, "proof", ""}},
+	{problemreport.ErrOtherKey, false, problem{"No valid certificate of ours has that key.", http.StatusUnprocessableEntity, "unknown-key", ""}},
 	{registration.ErrAddress, true, problem{"The address is not accepted.", http.StatusBadRequest, "address", ""}},
 	{registration.ErrName, true, problem{"The name is not accepted.", http.StatusBadRequest, "name", ""}},
 	{registration.ErrNotFound, false, problem{"There is no such order for this token.", http.StatusNotFound, "not-found", ""}},
@@ -70,6 +78,10 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) pro
 		w.Header().Set("Retry-After", strconv.Itoa(int(many.Retry.Seconds())+1))
 		return problem{"Too many mails were asked for.", http.StatusTooManyRequests, "too-many", ""}
 	}
+	if many, ok := errors.AsType[*problemreport.TooManyError](err); ok {
+		w.Header().Set("Retry-After", strconv.Itoa(int(many.Retry.Seconds())+1))
+		return problem{"Too many reports came.", http.StatusTooManyRequests, "too-many", ""}
+	}
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return problem{"The request is too large.", http.StatusRequestEntityTooLarge, "too-large",
 			"At most " + strconv.FormatInt(large.Limit, 10) + " bytes are read."}
@@ -89,7 +101,7 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) pro
 		}
 		p := known.problem
 		if known.shown {
-			p.Detail = strings.TrimPrefix(err.Error(), "registration: ")
+			p.Detail = strings.TrimPrefix(strings.TrimPrefix(err.Error(), "registration: "), "problemreport: ")
 		}
 		if p.Status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", "Bearer")

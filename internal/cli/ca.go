@@ -31,7 +31,8 @@ using. docs/ceremony.md has the whole way, with the root's key on a machine of i
 		RunE:    func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) },
 	}
 	cmd.AddCommand(newCAInitCommand(p), newCACeremonyCommand(p), newCAAddCommand(p), newCARolloverCommand(p),
-		newCAAcceptCommand(p), newCAListCommand(p), newCAShowCommand(p), newCAExportCommand(p), newCADistrustCommand(p))
+		newCAAcceptCommand(p), newCAListCommand(p), newCAShowCommand(p), newCAExportCommand(p), newCADistrustCommand(p),
+		newCARevokeCommand(p))
 	return cmd
 }
 

@@ -226,7 +226,7 @@ func (s *Service) operatorMail(r store.ProblemReport, revoked []string, to strin
 			line("> %s", text)
 		}
 	}
-	return validation.Mail{To: to, Subject: "Certificate problem report: " + r.Problem, Text: b.String(), Language: "en"}
+	return validation.Mail{To: to, Subject: "Certificate problem report: " + r.Problem, Text: b.String(), Language: "en", ID: r.ID}
 }
 
 func orNone(s string) string {
@@ -243,5 +243,5 @@ func answerMail(r store.ProblemReport, text string) validation.Mail {
 	if r.Language == "ja" {
 		subject = "証明書に関するご報告への回答"
 	}
-	return validation.Mail{To: r.Reporter, Subject: subject, Text: text + "\n", Language: r.Language}
+	return validation.Mail{To: r.Reporter, Subject: subject, Text: text + "\n", Language: r.Language, ID: r.ID}
 }

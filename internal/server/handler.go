@@ -19,7 +19,7 @@ func (s *system) site(pages http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", health)
 	mux.HandleFunc("GET /readyz", s.readyForAnybody)
-	mux.Handle("/api/", api.New(s.orders, s.Log))
+	mux.Handle("/api/", api.New(s.orders, s.reports, s.Log))
 	mux.Handle("/", pages)
 	return repository.New(s.authority, s.Clock, s.Log, mux)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha1" // a number to compare by eye, as Windows shows it; nothing rests on it
 	"fmt"
+	"math/big"
+	"strings"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/authority"
@@ -49,6 +51,18 @@ func (o overview) Overview(ctx context.Context) (portal.Overview, error) {
 		Root: root, Issuing: o.issuing(), Orders: orders, Certificates: issued,
 	}, nil
 }
+
+// Revoke implements portal.Authority. What is not a serial number is nobody's.
+func (o overview) Revoke(ctx context.Context, serial string, reason cert.Reason) error {
+	n, ok := new(big.Int).SetString(strings.NewReplacer(":", "", " ", "").Replace(serial), 16)
+	if !ok || n.Sign() <= 0 || n.BitLen() > maxSerialBits {
+		return authority.ErrUnknown
+	}
+	return o.authority.Revoke(ctx, n, reason)
+}
+
+// maxSerialBits is RFC 5280 §4.1.2.2's 20 octets.
+const maxSerialBits = 160
 
 func (o overview) issuing() (list []portal.AuthorityCertificate) {
 	for _, m := range o.authority.Members() {

@@ -26,6 +26,7 @@ import (
 	"github.com/mailseal/mailseal/internal/mailout/bounce"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
 	"github.com/mailseal/mailseal/internal/portal"
+	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/validation"
@@ -42,6 +43,7 @@ type system struct {
 	authority      *authority.Authority
 	orders         *registration.Service
 	log            *audit.Log
+	reports        *problemreport.Service
 	administrators *auth.Service
 	catcher        *catcher.Catcher // of --dev
 	doors          []door
@@ -100,6 +102,9 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 		Store: s.store, Validation: proofs, Issuer: countingIssuer{s.authority, s.metrics}, Mailer: sender,
 		Clock: s.Clock, Rand: s.Rand, Log: s.Log,
 		Mailed: func(outcome string) { s.metrics.mails.WithLabelValues(outcome).Inc() },
+	})
+	s.reports = problemreport.New(problemreport.Options{
+		Store: s.store, Authority: s.authority, Mailer: sender, Site: s.url, Clock: s.Clock, Rand: s.Rand, Log: s.Log,
 	})
 	s.administrators = auth.New(auth.Options{Store: s.store, Clock: s.Clock, Rand: s.Rand})
 	s.metrics.registry.MustRegister(newStateMetrics(s))
@@ -297,8 +302,8 @@ func (s *system) openClientDoor(l net.Listener) error {
 func (s *system) portal() portal.Config {
 	c := portal.Config{
 		Orders: s.orders, Administrators: s.administrators,
-		Authority: overview{s.store, s.authority, s.orders},
-		Dev:       s.Dev, Secure: strings.HasPrefix(s.url, "https:"), Now: s.Clock, Log: s.Log,
+		Authority: overview{s.store, s.authority, s.orders}, Reports: s.reports,
+		Dev: s.Dev, Secure: strings.HasPrefix(s.url, "https:"), Now: s.Clock, Log: s.Log,
 	}
 	if s.catcher != nil {
 		c.Mail = s.catcher
