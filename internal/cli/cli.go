@@ -100,6 +100,14 @@ write standard output or -o FILE; an output exists only if all is well.`,
 	}
 	p.addLanguageFlag(root)
 	root.SetCompletionCommandGroupID(groupServer)
+	defer func() {
+		root.InitDefaultCompletionCmd()
+		for _, c := range root.Commands() {
+			if c.Name() == "completion" {
+				c.Short = "write the script with which a shell completes commands"
+			}
+		}
+	}()
 	root.SuggestionsMinimumDistance = 2 // letters: seel is seal
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(err, "run: %s --help", cmd.CommandPath())

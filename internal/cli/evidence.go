@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/mailseal/mailseal/cades"
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/certpath"
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/evidence"
 	"github.com/mailseal/mailseal/smime"
@@ -310,25 +312,25 @@ func (p *program) printEvidence(w io.Writer, r *evidence.Report, asJSON bool) er
 		s.signer(&r.Verdict.Signers[i], nil, c)
 	}
 	for _, signer := range r.Signers {
-		s.row("Key made", keyMade(signer.KeyOrigin))
+		s.note("Key made", keyMade(signer.KeyOrigin))
 		for _, stamp := range signer.Timestamps {
-			s.row("Timestamp", stampLine(stamp))
+			s.note("Timestamp", stampLine(stamp))
 		}
 		for _, stamp := range signer.ArchiveTimestamps {
-			s.row("Archived", stampLine(stamp))
+			s.note("Archived", stampLine(stamp))
 		}
 		for _, m := range signer.Missing {
-			s.row("For more", m)
+			s.note("For more", m)
 		}
 	}
 	for _, a := range r.Anchors {
 		s.row("Trusted", a.Subject)
 	}
 	for _, seal := range r.Seals {
-		s.row("Sealed", sealLine(seal))
+		s.note("Sealed", sealLine(seal))
 	}
 	for _, a := range r.Altered {
-		s.row("Altered", a)
+		s.note("Altered", a)
 	}
 	if r.Unsealed != "" {
 		s.note("Note", "the statements in the record, and what nobody signed of a mail's header, may be from anybody who had it: "+r.Unsealed)
@@ -336,8 +338,26 @@ func (p *program) printEvidence(w io.Writer, r *evidence.Report, asJSON bool) er
 	for _, warning := range r.Verdict.Warnings {
 		s.note("Note", warning)
 	}
-	s.row("Claim", r.Claim)
+	if untrustedClock(r) {
+		s.note("What to do", "if you know the timestamp authority above, compare its root's fingerprint with its owner and name the root with --trust-timestamps")
+	}
+	s.note("Claim", r.Claim)
 	return s.print()
+}
+
+// untrustedClock tells whether the authority of a timestamp leads to no root that is
+// trusted for it.
+func untrustedClock(r *evidence.Report) bool {
+	var stamps []evidence.StampReport
+	for _, s := range r.Signers {
+		stamps = append(append(stamps, s.Timestamps...), s.ArchiveTimestamps...)
+	}
+	for _, s := range r.Seals {
+		stamps = append(stamps, s.StampReport)
+	}
+	return slices.ContainsFunc(stamps, func(s evidence.StampReport) bool {
+		return strings.HasPrefix(s.Reason, certpath.NoPath.String()+": ")
+	})
 }
 
 // keyMade marks what nothing proves.
@@ -362,7 +382,7 @@ func evidenceHeadline(r *evidence.Report) string {
 func sealLine(s evidence.SealReport) string {
 	line := stampLine(s.StampReport)
 	if s.Manifest != evidence.Manifest {
-		line += "; for the mail, over " + s.Manifest
+		line += joint + "for the mail, over " + s.Manifest
 	}
 	return line
 }
@@ -370,7 +390,7 @@ func sealLine(s evidence.SealReport) string {
 func stampLine(s evidence.StampReport) string {
 	line := fmt.Sprintf("%s by %s, whose certificate ends %s", clock(s.Time), s.Authority.Subject, s.Authority.Ends.Format(time.DateOnly))
 	if !s.Believed {
-		line += "; not believed: " + s.Reason
+		line += joint + "not believed: " + s.Reason
 	}
 	return line
 }

@@ -47,7 +47,7 @@ func TestVerdictsInJapanese(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	names := regexp.MustCompile(`"[a-z0-9]+"|nobody|nowhere|http://[a-z./]+|PKCS ?#[0-9]+|PEM|DER|MAC|MAILSEAL_PASSPHRASE|[0-9a-f]{16}|compat|modern|bdew|pq|legacy-decrypt` +
+	names := regexp.MustCompile(`CAdES-[A-Z-]+|manifest\.sha256|\w+\.zip|ZIP|URL|B-LTA?|"[a-z0-9]+"|nobody|nowhere|http://[a-z./]+|PKCS ?#[0-9]+|PEM|DER|MAC|MAILSEAL_PASSPHRASE|[0-9a-f]{16}|compat|modern|bdew|pq|legacy-decrypt` +
 		`|\[aes[a-z0-9 -]*\]|digitalSignature|ECDH( P-256)?|Date|=false|open と verify|online か off|AES-256-GCM|RSA[A-Z]+-[A-Z]+|ML-KEM|RC2|Triple-DES` +
 		`|[\w.+-]+@[\w.-]+|(CN|O|OU)=[^,：）]*|--?[a-z]+( ID| FILE)?|mailseal( (book|id|receipt)? ?[a-z]+)?|\w+\.(eml|p7m|p12|pem)|(RSA|ECDSA) with SHA-256` +
 		`|aes-256-cbc|UTC|RFC [0-9]+|S/MIME|SHA-256|RSA|From|Lunch|Alice|MiB|keyUsage|[0-9TZ:.-]{10,}`)
@@ -72,8 +72,14 @@ func TestVerdictsInJapanese(t *testing.T) {
 		"encrypt --to ended.pem --trust root.pem letter.eml", "encrypt --to mal.pem --trust root.pem letter.eml", "encrypt --to signs.pem --to bob.pem --plan letter.eml",
 		"encrypt --to bob.pem --json letter.eml", "encrypt --to bob.pem --bcc carol.pem letter.eml", "seal --as alice.p12 letter.eml", "seal --to bob.pem letter.eml",
 		"decrypt sealed.eml", "decrypt --as carol.p12 closed.eml", "decrypt --as bob.p12 signed.eml", "decrypt --as bob.p12 --passphrase-file letter.eml closed.eml",
+		"evidence --trust root.pem -o record.zip signed.eml", "evidence --trust root.pem record.zip", "evidence --trust stranger.pem record.zip", "evidence --trust root.pem broken.zip",
+		"evidence --trust root.pem changed.zip", "evidence --level B-T --trust root.pem -o x.zip signed.eml", "evidence --trust stranger.pem -o x.zip signed.eml", "evidence --level high signed.eml",
 		"receipt make --as bob.p12 --trust stranger.pem signed.eml", "receipt verify --trust root.pem signed.eml",
 	} {
+		if record, err := os.ReadFile(dir + "/record.zip"); err == nil {
+			put(t, dir, "broken.zip", record[:len(record)-9])
+			put(t, dir, "changed.zip", []byte(strings.Replace(string(record), "To: Bob <", "To: Rob <", 1)))
+		}
 		stdout, stderr, exit := mailseal(t, dir, append([]string{"--lang", "ja"}, strings.Fields(line)...)...)
 		text := strings.ReplaceAll(stdout+stderr, dir+"/", "")
 		if text == "" {

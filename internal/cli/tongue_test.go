@@ -27,6 +27,7 @@ func japaneseTongue(t *testing.T) *tongue {
 var spoken = []string{
 	"verdict.go", "sheet.go", "cms_verify.go", "cert_verify.go", "verify.go", "opened.go", "open.go", "online.go", "learn.go", "receipt_verify.go",
 	"sign.go", "seal.go", "encrypt.go", "decrypt.go", "plan.go", "recipients.go", "output.go", "input.go", "identities.go", "passphrase.go",
+	"evidence.go", "../../cades/assess.go", "../../cades/raise.go", "../../evidence/evidence.go", "../../evidence/seal.go", "../../evidence/manifest.go", "../../evidence/record.go",
 	"timestamp.go", "headerflags.go", "profile.go", "trust.go", "sender.go", "renewal.go", "receipt.go", "receipt_make.go",
 	"../../smime/*.go", "../../certpath/*.go", "../../revocation/*.go",
 	"../../cms/cms.go", "../../cms/signerinfo.go", "../../cms/signingcertificate.go",
@@ -77,7 +78,7 @@ var silent = []string{"StringVar", "StringArrayVar", "BoolVar", "StringVarP", "F
 var inner = regexp.MustCompile(`Options|Spool|^(smime: )?(make|spool|read) |^[-\s:;,.()\[\]{}%]*$|MIME-Version|Content-|\x1b` +
 	`|^\w+(-\w+)? with $|^which decide|mailseal inspect$|^(bad|reason) |needs the whole|TSTInfo|no chain to check|^encode |detached|eContent` +
 	`|element| is (not an?|wanted|\{\})|^end of|SEQUENCE|OCTET|^identifier of|^issuer and|^\{\}, by|protected \{\}\{\}$|bytes|fields$` +
-	"|^`ID`|^\\{\\} in \\{\\}$|assphrase for $|^The same once|=false refuses|RSA PKCS|micalg=|random boundary")
+	"|^`ID`|^\\{\\} \\*\\{\\}|^\\{\\} in \\{\\}$|assphrase for $|^The same once|=false refuses|RSA PKCS|micalg=|random boundary")
 
 var verbs = regexp.MustCompile(`%[-+# 0-9.]*[a-zA-Z]`)
 
@@ -112,7 +113,7 @@ func sentencesOf(t *testing.T, file string) (list []string) {
 				t.Fatal(err)
 			}
 			text = verbs.ReplaceAllString(text, "{}")
-			text = strings.NewReplacer("smime: ", "", "cms: ", "").Replace(text) // as smime does
+			text = strings.NewReplacer("smime: ", "", "cms: ", "", "cades: ", "", "evidence: ", "").Replace(text) // as smime does
 			text = strings.TrimPrefix(text, "{}: ")
 			if strings.Contains(strings.TrimSpace(text), " ") && !inner.MatchString(text) {
 				list = append(list, text)
