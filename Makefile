@@ -17,13 +17,16 @@ MUTANTS ?= 1000000
 # How often `make timing` measures each cause of failure.
 TIMING ?= 50000
 
+# How often `make nodes` kills a node.
+NODE_KILLS ?= 100
+
 # How often `make kills` kills, how many disks `make images` makes, and how many
 # writes it lets fail.
 KILLS ?= 1000
 IMAGES ?= 10000
 FAULTS ?= 150
 
-.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-authority cover fuzz fuzz-long mutants kills images timing testkit clean
+.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-authority cover fuzz fuzz-long mutants kills images timing nodes testkit clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -106,6 +109,9 @@ images: ## make IMAGES crash images of a recorded trace of issuing, and let each
 
 timing: ## measure TIMING decryptions of each kind that fail; none may be told from another
 	MAILSEAL_TIMING=$(TIMING) $(GO) test -count=1 -timeout 2h -v -run '^TestTiming$$' ./test/testkit
+
+nodes: ## two nodes on one PostgreSQL, killed in turn under load NODE_KILLS times
+	MAILSEAL_NODE_KILLS=$(NODE_KILLS) $(GO) test -count=1 -timeout 2h -v ./test/nodes
 
 testkit: ## write the folder testkit anew: attacks and their honest twins, for other implementations too
 	$(GO) test -count=1 -run '^TestFresh$$' ./test/testkit -update
