@@ -532,6 +532,7 @@ func TestIssuerRefusals(t *testing.T) {
 		"country":      second(is.IssueAuthority(AuthorityRequest{Subject: Subject{"x@", "A", "B"}, Key: key.Public(), Serial: serial(t), NotBefore: now, NotAfter: now.AddDate(1, 0, 0)})),
 		"long name":    second(is.IssueAuthority(AuthorityRequest{Subject: Subject{"XX", "A", strings.Repeat("B", 65)}, Key: key.Public(), Serial: serial(t), NotBefore: now, NotAfter: now.AddDate(1, 0, 0)})),
 		"weak":         second(is.IssueAuthority(AuthorityRequest{Subject: Subject{"XX", "A", "B"}, Key: rsaKey(t, 1024).Public(), Serial: serial(t), NotBefore: now, NotAfter: now.AddDate(1, 0, 0)})),
+		"RSA-2048":     second(is.IssueAuthority(AuthorityRequest{Subject: Subject{"XX", "A", "B"}, Key: rsaKey(t, 2048).Public(), Serial: serial(t), NotBefore: now, NotAfter: now.AddDate(1, 0, 0)})),
 		"no serial":    second(is.IssueAuthority(AuthorityRequest{Subject: Subject{"XX", "A", "B"}, Key: key.Public(), NotBefore: now, NotAfter: now.AddDate(1, 0, 0)})),
 		"backwards":    second(is.IssueAuthority(AuthorityRequest{Subject: Subject{"XX", "A", "B"}, Key: key.Public(), Serial: serial(t), NotBefore: now, NotAfter: now})),
 		"zero token":   second(is.Issue(&Prepared{})),

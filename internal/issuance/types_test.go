@@ -402,6 +402,23 @@ func TestLintRefuses(t *testing.T) {
 	}
 }
 
+// Both tables of rules are asked, ours and zlint's: a certificate of one type is
+// none of another.
+func TestBothLint(t *testing.T) {
+	_, is := authorities(t, ecKey(t, elliptic.P256()), ecKey(t, elliptic.P256()))
+	mailbox := profile(t, typeConfig(MailboxValidated, Strict, Dual))
+	c := issueNames(t, mailbox, is, ecKey(t, elliptic.P256()).Public(), namesFor(t, MailboxValidated))
+	if err := mailbox.lint(c); err != nil {
+		t.Errorf("as what it is: %v", err)
+	}
+	err := profile(t, typeConfig(SponsorValidated, Strict, Dual)).lint(c)
+	for _, rule := range []string{"personal-name-required (mailseal", "organization-required (mailseal", "e_invalid_individual_identity (zlint"} {
+		if err == nil || !strings.Contains(err.Error(), rule) {
+			t.Errorf("%v lacks %s", err, rule)
+		}
+	}
+}
+
 // The authority's own services.
 func TestServices(t *testing.T) {
 	rootKey, key := ecKey(t, elliptic.P384()), ecKey(t, elliptic.P256())
