@@ -3,10 +3,8 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -14,7 +12,6 @@ import (
 
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/inspect"
-	"github.com/mailseal/mailseal/internal/keys"
 	"github.com/mailseal/mailseal/internal/store"
 )
 
@@ -32,63 +29,6 @@ verify with a checkpoint that was kept where whoever changed it could not go.`,
 	}
 	cmd.AddCommand(newAuditVerifyCommand(p), newAuditExportCommand(p), newAuditCheckpointCommand(p), newAuditKeyCommand(p))
 	return cmd
-}
-
-// stateFlags say where an authority's state is.
-type stateFlags struct {
-	data string
-	db   string
-}
-
-func (s *stateFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&s.data, "data", "./var", "`DIR` of the database and the authority's keys")
-	cmd.Flags().StringVar(&s.db, "db", "", "postgres:// `URL` of the database, when it is not in --data (or: MAILSEAL_DB)")
-}
-
-// source names the database.
-func (s *stateFlags) source(p *program) (string, error) {
-	db, err := p.database(s.db)
-	if err == nil && db == "" {
-		db = filepath.Join(s.data, "mailseal.db")
-	}
-	return db, err
-}
-
-// look opens the database for looking.
-func (s *stateFlags) look(ctx context.Context, p *program) (*store.DB, error) {
-	source, err := s.source(p)
-	if err != nil {
-		return nil, err
-	}
-	db, err := store.OpenToLook(ctx, source)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, broken(err, "name the folder of the authority with --data DIR, or its database with --db URL")
-	}
-	return db, err
-}
-
-// open opens a database that is there, and that a server of this version may be
-// using: its tables are not brought to another version.
-func (s *stateFlags) open(ctx context.Context, p *program) (*store.DB, error) {
-	look, err := s.look(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	version, err := look.Version(ctx)
-	if err := errors.Join(err, look.Close()); err != nil {
-		return nil, err
-	}
-	if newest, err := store.Newest(); err != nil {
-		return nil, err
-	} else if version != newest {
-		return nil, broken(fmt.Errorf("the database has tables of version %d, and this program makes version %d", version, newest),
-			"use the program that serves it")
-	}
-	source, err := s.source(p)
-	if err != nil {
-		return nil, err
-	}
-	return store.Open(ctx, source)
 }
 
 type auditVerifyOptions struct {
@@ -254,34 +194,28 @@ func (p *program) runAuditExport(ctx context.Context, s *stateFlags, output stri
 
 func newAuditCheckpointCommand(p *program) *cobra.Command {
 	var s stateFlags
-	var passphraseFile string
+	var k keyFlags
 	cmd := &cobra.Command{
 		Use:   "checkpoint [--data DIR] [--db URL] [--passphrase-file FILE]",
 		Short: "sign the newest entry and print the checkpoint, to be kept elsewhere",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.runAuditCheckpoint(cmd.Context(), &s, passphraseFile)
+			return p.runAuditCheckpoint(cmd.Context(), &s, &k)
 		},
 	}
 	s.add(cmd)
-	cmd.Flags().StringVar(&passphraseFile, "passphrase-file", "", "`FILE` with the passphrase of the authority's keys")
+	k.add(cmd)
 	return cmd
 }
 
-func (p *program) runAuditCheckpoint(ctx context.Context, s *stateFlags, passphraseFile string) error {
+func (p *program) runAuditCheckpoint(ctx context.Context, s *stateFlags, k *keyFlags) error {
 	db, err := s.open(ctx, p)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	from := &passphraseSource{p: p}
-	log, err := audit.Open(ctx, audit.Options{
-		Store: db, Clock: p.env.Now,
-		Keys: &keys.Keys{Dir: s.data, Plaintext: true, Secrets: &keys.Secrets{
-			PassphraseFile: passphraseFile,
-			Ask:            func(what string, _ bool) ([]byte, error) { return from.ask("The " + what) },
-		}},
-	})
+	// A folder of --dev has its keys in plain files.
+	log, err := audit.Open(ctx, audit.Options{Store: db, Clock: p.env.Now, Keys: p.authorityKeys(s.data, k, true)})
 	if err != nil {
 		return err
 	}

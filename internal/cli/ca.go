@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -38,36 +37,21 @@ using. docs/ceremony.md has the whole way, with the root's key on a machine of i
 
 // caOptions are the flags of all commands on authorities.
 type caOptions struct {
-	data       string
-	database   string
-	dev        bool
-	passphrase string
-	pin        string
-	algorithm  string
-	present    []string
-	record     string
-	yes        bool
-	fresh      bool // the folder may be a new one
-}
-
-// addPlace adds the flags that say where the authorities are.
-func (o *caOptions) addPlace(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.data, "data", "./var", "`DIR` of the database and the keys")
-	cmd.Flags().StringVar(&o.database, "db", "", "postgres:// `URL` of the database, when it is not in --data")
+	stateFlags
+	keyFlags
+	dev       bool
+	algorithm string
+	present   []string
+	record    string
+	yes       bool
+	fresh     bool // the folder may be a new one
 }
 
 // addKeys adds those that open keys.
 func (o *caOptions) addKeys(cmd *cobra.Command) {
-	o.addPlace(cmd)
-	o.addSecrets(cmd)
+	o.stateFlags.add(cmd)
+	o.keyFlags.add(cmd)
 	cmd.Flags().BoolVar(&o.dev, "dev", false, "for trying out: names say so, keys are not encrypted, nobody has to be present")
-}
-
-// addSecrets adds those that say where passphrase and PIN are.
-func (o *caOptions) addSecrets(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&o.passphrase, "passphrase-file", "", "`FILE` (mode 0600) whose first line is the passphrase of the folder's keys (else the systemd credential "+keys.PassphraseCredential+", else a prompt)")
-	f.StringVar(&o.pin, "pin-file", "", "`FILE` (mode 0600) whose first line is the PIN of the token (else the systemd credential "+keys.PINCredential+", else a prompt)")
 }
 
 // addCeremony adds those of a step in front of people.
@@ -103,15 +87,15 @@ func (p *program) openCA(ctx context.Context, o *caOptions) (*caRoom, error) {
 	if err != nil {
 		return nil, broken(err, "is a server running on it? stop it first")
 	}
-	source := o.database
-	if source == "" {
-		source = filepath.Join(o.data, "mailseal.db")
+	source, err := o.source(p)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
 	db, err := store.Open(ctx, source)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	room := &caRoom{lock: lock, store: db, keys: p.authorityKeys(o)}
+	room := &caRoom{lock: lock, store: db, keys: p.authorityKeys(o.data, &o.keyFlags, o.dev)}
 	room.o = authority.Options{
 		Store: db, Keys: room.keys, Clock: p.env.Now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler),
 	}
@@ -121,17 +105,6 @@ func (p *program) openCA(ctx context.Context, o *caOptions) (*caRoom, error) {
 		}
 	}
 	return room, nil
-}
-
-// authorityKeys opens keys with what the command line and systemd gave.
-func (p *program) authorityKeys(o *caOptions) *keys.Keys {
-	credentials, _ := p.env.LookupEnv("CREDENTIALS_DIRECTORY")
-	module, _ := p.env.LookupEnv("MAILSEAL_PKCS11_MODULE")
-	return &keys.Keys{
-		Dir: o.data, Plaintext: o.dev,
-		Secrets: &keys.Secrets{PassphraseFile: o.passphrase, PINFile: o.pin, Credentials: credentials, Ask: p.askSecret},
-		Tokens:  keys.Tokens{Module: module, Environ: p.tokenEnviron(), Stderr: p.stderr},
-	}
 }
 
 // askSecret asks at the terminal. The environment is not looked at: others can

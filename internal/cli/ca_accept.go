@@ -25,7 +25,7 @@ certificate of the one before it. Either all files are taken, or none.`,
 		Args:    cobra.ArbitraryArgs,
 		RunE:    func(cmd *cobra.Command, args []string) error { return p.runCAAccept(cmd, o, args) },
 	}
-	o.addPlace(cmd)
+	o.stateFlags.add(cmd)
 	cmd.Flags().StringVar(&o.record, "record", "", "`FILE` for the record of the step (default standard output)")
 	return cmd
 }

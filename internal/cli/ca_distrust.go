@@ -53,7 +53,7 @@ listed. Certificates that were issued for the key already are not revoked by thi
 			})
 		},
 	}
-	o.addPlace(cmd)
+	o.stateFlags.add(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT`: why, for those who ask later")
 	return cmd
 }

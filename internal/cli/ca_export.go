@@ -30,7 +30,7 @@ key that waits for its certificate once more.`,
 			})
 		},
 	}
-	o.addPlace(cmd)
+	o.stateFlags.add(cmd)
 	cmd.Flags().BoolVar(&request, "request", false, "the certification request of a key that waits")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "`FILE` (default standard output)")
 	return cmd

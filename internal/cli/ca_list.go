@@ -24,7 +24,7 @@ is opened.`,
 			return p.inCA(cmd, o, func(ctx context.Context, room *caRoom) error { return p.listCA(ctx, room, asJSON) })
 		},
 	}
-	o.addPlace(cmd)
+	o.stateFlags.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }

@@ -19,7 +19,7 @@ func newCAShowCommand(p *program) *cobra.Command {
 			return p.inCA(cmd, o, func(ctx context.Context, room *caRoom) error { return p.showCA(ctx, room, args[0], asJSON) })
 		},
 	}
-	o.addPlace(cmd)
+	o.stateFlags.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }

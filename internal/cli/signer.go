@@ -52,7 +52,7 @@ Every signature and every refusal is a line of JSON on standard error.`,
 		Args:    noArguments,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return p.runSigner(cmd.Context(), o) },
 	}
-	o.addSecrets(cmd)
+	o.keyFlags.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.data, "data", "./signer", "`DIR` of the keys and their certificates")
 	f.StringVar(&o.listen, "listen", "", "`SOCKET` to listen at")
@@ -72,7 +72,7 @@ func newSignerKeyCommand(p *program) *cobra.Command {
 		Args:    oneName("name"),
 		RunE:    func(_ *cobra.Command, args []string) error { return p.runSignerKey(o, args[0]) },
 	}
-	o.addSecrets(cmd)
+	o.keyFlags.add(cmd)
 	o.addAlgorithm(cmd)
 	cmd.Flags().StringVar(&o.data, "data", "./signer", "`DIR` of the keys and their certificates")
 	return cmd
@@ -92,7 +92,7 @@ func (p *program) runSignerKey(o *signerOptions, name string) error {
 	if err != nil {
 		return err
 	}
-	uri, err := p.authorityKeys(&o.caOptions).Create(name, key)
+	uri, err := p.authorityKeys(o.data, &o.keyFlags, o.dev).Create(name, key)
 	if errors.Is(err, fs.ErrExist) {
 		return broken(err, "each key has a name of its own")
 	}
@@ -122,7 +122,7 @@ func (p *program) runSigner(ctx context.Context, o *signerOptions) error {
 		return broken(err, "one signer for each folder")
 	}
 	defer lock.Close()
-	opened := p.authorityKeys(&o.caOptions)
+	opened := p.authorityKeys(o.data, &o.keyFlags, o.dev)
 	defer opened.Close()
 	list, err := o.open(opened)
 	if err != nil {
