@@ -2,5 +2,5 @@
 
 package server
 
-// diskFree cannot ask here.
-func diskFree(string, uint64) error { return nil }
+// DiskFree cannot ask here.
+func DiskFree(string, uint64) error { return nil }

@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// diskFree tells whether a folder's file system has that many bytes left for
+// DiskFree tells whether a folder's file system has that many bytes left for
 // those who are not root.
-func diskFree(dir string, least uint64) error {
+func DiskFree(dir string, least uint64) error {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(dir, &fs); err != nil {
 		return fmt.Errorf("look at the disk of %s: %w", dir, err)

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// diskFree tells whether a folder's volume has that many bytes left for us.
-func diskFree(dir string, least uint64) error {
+// DiskFree tells whether a folder's volume has that many bytes left for us.
+func DiskFree(dir string, least uint64) error {
 	name, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
 		return err

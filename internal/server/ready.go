@@ -62,7 +62,7 @@ func (s *system) state(ctx context.Context) state {
 		{"database", err},
 		{"authority", s.authorityWell()},
 		{"revocation", freshLists(found.authorities, s.Clock())},
-		{"disk", diskFree(s.Data, leastDisk)},
+		{"disk", DiskFree(s.Data, leastDisk)},
 		{"clock", clockRight(found.authorities, s.Clock())},
 	}
 	return found
@@ -91,6 +91,33 @@ func look(tx *store.Tx, row store.Authority) (authorityState, error) {
 		}
 	}
 	return a, nil
+}
+
+// RevocationLists looks at the lists of all authorities in a store: how many
+// there are, and the first that is missing, has ended, or lies in the future.
+func RevocationLists(ctx context.Context, db *store.DB, now time.Time) (n int, err error) {
+	var found []authorityState
+	err = db.View(ctx, func(tx *store.Tx) error {
+		rows, err := tx.Authorities()
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			a, err := look(tx, row)
+			if err != nil {
+				return err
+			}
+			if !a.crlEnds.IsZero() {
+				n++
+			}
+			found = append(found, a)
+		}
+		return nil
+	})
+	if err != nil || n == 0 {
+		return n, err
+	}
+	return n, errors.Join(freshLists(found, now), clockRight(found, now))
 }
 
 // authorityWell tells whether certificates can be issued: the issuing authority

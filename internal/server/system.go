@@ -142,17 +142,22 @@ func (s *system) record(ctx context.Context, act string, details map[string]stri
 // with its password put in.
 func (s *system) source() (string, error) {
 	switch {
-	case s.Dev && s.DB != "":
+	case !s.Dev:
+		return Source(s.Settings, s.Credentials)
+	case s.DB != "":
 		return s.DB, nil
-	case s.Dev || s.Settings.Database.URL == "":
-		return filepath.Join(s.Data, "mailseal.db"), nil
 	}
-	return Database(s.Settings, s.Credentials)
+	return filepath.Join(s.Data, databaseFile), nil
 }
 
-// Database is the URL of the operator's PostgreSQL, with its password.
-func Database(settings *config.Settings, credentials string) (string, error) {
+const databaseFile = "mailseal.db"
+
+// Source is where settings say that the state is, for [store.Open].
+func Source(settings *config.Settings, credentials string) (string, error) {
 	d := settings.Database
+	if d.URL == "" {
+		return filepath.Join(settings.Data, databaseFile), nil
+	}
 	if !d.Password.Given() {
 		return d.URL, nil
 	}

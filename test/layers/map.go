@@ -68,6 +68,8 @@ internal/repository     a door: CRL, AIA, later OCSP
 
 internal/server         composition root
 
+internal/doctor         looks at an installation from the side, with the wiring of the server
+
 internal/cli            one file per command
 
 cmd                     main
