@@ -90,9 +90,9 @@ func (r *Record) exchanged(f *faults) error {
 		if name == manifestName || name == sealName {
 			continue
 		}
-		sum, err := r.file(name).sum()
+		sum, err := r.sum(name)
 		if err != nil {
-			return fmt.Errorf("read %s: %w", name, err)
+			return err
 		}
 		switch want, listed := digests[name]; {
 		case !listed:
@@ -112,6 +112,22 @@ func (r *Record) exchanged(f *faults) error {
 		f.add(name, "is missing from the record")
 	}
 	return nil
+}
+
+// sum is the digest of a file, which may be large and is asked for by every manifest.
+func (r *Record) sum(name string) ([]byte, error) {
+	if sum, known := r.sums[name]; known {
+		return sum, nil
+	}
+	sum, err := r.file(name).sum()
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if r.sums == nil {
+		r.sums = map[string][]byte{}
+	}
+	r.sums[name] = sum
+	return sum, nil
 }
 
 // file is one of the record, by its name.

@@ -53,6 +53,7 @@ type Record struct {
 	small  map[string][]byte
 	spools []smime.Spool
 	seals  []*seal // the newest first
+	sums   map[string][]byte
 }
 
 // Close forgets what had to be unpacked.

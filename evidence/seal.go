@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailseal/mailseal/cades"
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/certpath"
 	"github.com/mailseal/mailseal/cms"
 )
 
@@ -72,14 +73,14 @@ func (r *Record) judgeSeals(f *faults, s *cms.SignedReader, o *Options) {
 	if err != nil && r.small[sealersName] != nil {
 		f.add(sealersName, "holds no certificates")
 	}
-	for _, one := range r.seals {
+	for i, one := range r.seals {
 		manifest, response := one.names()
 		token, err := cms.TimestampToken(one.response)
 		if err != nil {
 			f.add(response, "is no timestamp")
 			continue
 		}
-		one.judge(token, at, s, sealers, o)
+		one.judge(token, at, s, sealers, budget(i), o)
 		switch {
 		case one.stamp.Err != nil:
 			f.add(response, "is not a timestamp over "+manifest)
@@ -92,8 +93,16 @@ func (r *Record) judgeSeals(f *faults, s *cms.SignedReader, o *Options) {
 	}
 }
 
-func (s *seal) judge(token []byte, at time.Time, message *cms.SignedReader, sealers []*cert.Certificate, o *Options) {
+// budget is how much work the path of a seal may make: a record with many must not
+// take many times as long.
+func budget(i int) int {
+	const enough = 20 // for a path without any detour
+	return max(certpath.DefaultBudget>>i, enough)
+}
+
+func (s *seal) judge(token []byte, at time.Time, message *cms.SignedReader, sealers []*cert.Certificate, budget int, o *Options) {
 	options := o.cades(false)
+	options.Budget = budget
 	options.Intermediates = slices.Concat(o.Intermediates, sealers)
 	stamp := cms.VerifyTimestamp(token, s.manifest, slices.Concat(message.Certificates(), options.Intermediates))
 	s.stamp = cades.JudgeTimestamp(stamp, token, at, message, &options)
@@ -114,7 +123,7 @@ func (r *Record) unchangedSince(f *faults, s *seal) {
 		if !listed && !here {
 			continue
 		}
-		if sum, err := r.file(name).sum(); err != nil || listed != here || !bytes.Equal(sum, want) {
+		if sum, err := r.sum(name); err != nil || listed != here || !bytes.Equal(sum, want) {
 			f.add(name, "is not the one that "+manifest+" lists")
 		}
 	}
@@ -242,7 +251,7 @@ func (s *sealing) ask(manifest []byte) (*seal, error) {
 		return nil, err
 	}
 	one := &seal{manifest: manifest}
-	one.judge(token, s.o.At, s.message, nil, &s.o.Options)
+	one.judge(token, s.o.At, s.message, nil, budget(0), &s.o.Options)
 	one.response, err = cms.TimestampResponse(token)
 	return one, err
 }

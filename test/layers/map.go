@@ -27,7 +27,7 @@ internal/pbe            PKCS #5 and PKCS #12: encryption under a passphrase, for
 
 *revocation             judges a judged chain; dials nobody
 
-revocation/fetch        brings what a certificate names as its sources: the only one of the library that dials
+revocation/fetch        brings what a certificate names as its sources, and missing authorities on request: the only one of the library that dials
 
 *cades                  EN 319 122-1: since when a signature exists, by what it carries
 
