@@ -175,6 +175,10 @@ func TestAcceptRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	forged, err := cert.Parse(changed(c.Raw))
+	if err != nil {
+		t.Fatal(err)
+	}
 	twin, err := authority.Certify(t.Context(), wider.options(), o.request(t).DER) // our key, under a root that nobody knows
 	if err != nil {
 		t.Fatal(err)
@@ -204,6 +208,7 @@ func TestAcceptRefusals(t *testing.T) {
 		lists        []*cert.CRL
 		want         string
 	}{
+		"spoiled certificate":   {[]*cert.Certificate{forged}, nil, "no root that is known here"},
 		"other domains":         {[]*cert.Certificate{narrower}, nil, "name constraints are not those"},
 		"other name":            {[]*cert.Certificate{renamed}, nil, "not what was asked for"},
 		"another's certificate": {[]*cert.Certificate{c, foreign}, nil, "for no key that waits here"},
@@ -218,6 +223,15 @@ func TestAcceptRefusals(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}
 		o.request(t) // still waits
+	}
+	now := o.site.now
+	o.site.now = now.AddDate(11, 0, 0)
+	if err := o.accept(t, []*cert.Certificate{c}); err == nil || !strings.Contains(err.Error(), "not valid now") {
+		t.Errorf("a certificate that has ended: %v", err)
+	}
+	o.site.now = now
+	if _, err := authority.Accept(t.Context(), o.vault.options(), nil, []*cert.CRL{list}); err == nil || !strings.Contains(err.Error(), "made here") {
+		t.Errorf("a list where the key is: %v", err)
 	}
 	if err := o.accept(t, []*cert.Certificate{c}, list); err != nil {
 		t.Errorf("after all these: %v", err)

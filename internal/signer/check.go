@@ -114,8 +114,6 @@ func (k *key) admitCRL(l *cert.CRL) error {
 		return errors.New("the key's certificate does not allow CRLs, or there is none yet")
 	case !issuedBy(own, l.RawIssuer, l.AuthorityKeyID):
 		return errors.New("the CRL names another issuer")
-	case l.SignatureAlgorithm.Algorithm != k.scheme.Algorithm.Algorithm:
-		return errors.New("the CRL names another algorithm")
 	}
 	return nil
 }

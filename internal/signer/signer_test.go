@@ -141,8 +141,17 @@ func TestWhatIsSigned(t *testing.T) {
 	byName.ByKey = true
 	tst, data := asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 4}, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
 
+	strong := ca.Root.AuthorityOf(testca.P384, "Strong")
+	weaker := func(tbs []byte) []byte { // ecdsa-with-SHA256 in place of ecdsa-with-SHA384
+		changed := bytes.ReplaceAll(tbs, []byte{0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3}, []byte{0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2})
+		if bytes.Equal(changed, tbs) {
+			t.Fatal("no algorithm to change")
+		}
+		return changed
+	}
+
 	p := start(t, socketIn(t), nil,
-		authorityKey("root", ca.Root), authorityKey("issuing", ca.Issuing), authorityKey("narrow", narrow),
+		authorityKey("root", ca.Root), authorityKey("issuing", ca.Issuing), authorityKey("narrow", narrow), authorityKey("strong", strong),
 		Key{Name: "clock", Signer: clock.Signer(), Certificate: clock.Certificate},
 		Key{Name: "responder", Signer: responder.Signer(), Certificate: responder.Certificate},
 		Key{Name: "fresh", Signer: fresh.Key})
@@ -160,6 +169,8 @@ func TestWhatIsSigned(t *testing.T) {
 		"timestamp":               {"clock", timestampAttributes(t, tst), ""},
 		"request of a new key":    {"fresh", requestInfo(t, fresh.Key), ""},
 
+		"certificate, other digest":   {"strong", weaker(strong.Leaf("a@example.com", testca.P256).Certificate.RawTBS), "algorithm"},
+		"list, other digest":          {"strong", weaker(crlTBS(t, strong.CRL(nil))), "algorithm"},
 		"certificate of another":      {"root", leaf.RawTBS, "another issuer"},
 		"authority below narrow":      {"narrow", narrow.Authority("Below").Certificate.RawTBS, "no authority below"},
 		"certificate by the clock":    {"clock", leaf.RawTBS, "no authority's"},
@@ -208,7 +219,8 @@ func TestCertificateIsLearned(t *testing.T) {
 	ca := testca.New(t)
 	var learned []*cert.Certificate
 	keep := func(c *cert.Certificate) error { learned = append(learned, c); return nil }
-	p := start(t, socketIn(t), nil, Key{Name: "root", Signer: ca.Root.Key, Learned: keep}, Key{Name: "issuing", Signer: ca.Issuing.Key, Learned: keep})
+	second := testca.NewRoot(t, "Second Root")
+	p := start(t, socketIn(t), nil, Key{Name: "root", Signer: ca.Root.Key, Learned: keep}, Key{Name: "issuing", Signer: ca.Issuing.Key, Learned: keep}, authorityKey("second", second))
 	leaf, list := ca.Issuing.Leaf("alice@example.com", testca.P256).Certificate.RawTBS, crlTBS(t, ca.Root.CRL(nil))
 	for i, tt := range []struct {
 		key     string
@@ -219,6 +231,7 @@ func TestCertificateIsLearned(t *testing.T) {
 		{"root", ca.Root.Certificate.RawTBS, true}, {"root", list, true},
 		{"issuing", leaf, false}, {"root", ca.Issuing.Certificate.RawTBS, true}, {"issuing", leaf, true},
 		{"root", ca.Root.Certificate.RawTBS, false}, // it has one now
+		{"second", second.CrossSign(ca.Root).RawTBS, true}, {"root", list, true},
 	} {
 		if err := p.sign(t, tt.key, tt.message); (err == nil) != tt.signed {
 			t.Errorf("%d: %v", i, err)
