@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/big"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -94,7 +96,7 @@ func (p *program) runCeremonySign(cmd *cobra.Command, o *caOptions, path, output
 		return err
 	}
 	if err := p.confirm(o, "An issuing authority is about to be certified:", "  name     "+request.Subject.CommonName,
-		fmt.Sprintf("  domains  %q", request.Domains), "  SHA-256 of its key  "+r.entries[0].rows[3][1]); err != nil {
+		"  domains  "+cmp.Or(strings.Join(request.Domains, " "), "those of the root"), "  SHA-256 of its key  "+r.entries[0].rows[3][1]); err != nil {
 		return err
 	}
 	return p.inCA(cmd, o, func(ctx context.Context, room *caRoom) error {

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -127,7 +129,7 @@ func (p *program) found(cmd *cobra.Command, o *foundingOptions, f authority.Foun
 		return err
 	}
 	if err := p.confirm(&o.caOptions, "These cannot be changed afterwards:",
-		"  operator  "+f.Organization, "  address   "+f.BaseURL, fmt.Sprintf("  domains   %q", f.Domains)); err != nil {
+		"  operator  "+f.Organization, "  address   "+f.BaseURL, "  domains   "+cmp.Or(strings.Join(f.Domains, " "), "every one")); err != nil {
 		return err
 	}
 	o.fresh = true
