@@ -33,17 +33,19 @@ import (
 // TestUnits holds the score of the units: below 2 of 10, where 10 is all open.
 func TestUnits(t *testing.T) {
 	program := need(t, "systemd-analyze")
-	unit := filepath.Join("..", "..", "deploy", "systemd", "mailseal.service")
-	out, err := exec.Command(program, "security", "--offline=true", unit).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	score := regexp.MustCompile(`Overall exposure level for mailseal.service: ([0-9.]+)`).FindSubmatch(out)
-	if score == nil {
-		t.Fatalf("no score in: %s", out)
-	}
-	if level, err := strconv.ParseFloat(string(score[1]), 64); err != nil || level > 2 {
-		t.Errorf("exposure level %s, want at most 2.0:\n%s", score[1], out)
+	for _, name := range []string{"mailseal.service", "mailseal-signer.service"} {
+		unit := filepath.Join("..", "..", "deploy", "systemd", name)
+		out, err := exec.Command(program, "security", "--offline=true", unit).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		score := regexp.MustCompile(`Overall exposure level for ` + name + `: ([0-9.]+)`).FindSubmatch(out)
+		if score == nil {
+			t.Fatalf("no score in: %s", out)
+		}
+		if level, err := strconv.ParseFloat(string(score[1]), 64); err != nil || level > 2 {
+			t.Errorf("%s: exposure level %s, want at most 2.0:\n%s", name, score[1], out)
+		}
 	}
 }
 
