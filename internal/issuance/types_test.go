@@ -402,6 +402,61 @@ func TestLintRefuses(t *testing.T) {
 	}
 }
 
+// Every form of an organizationIdentifier that the requirements name can be
+// issued (S/MIME BR §7.1.4.2.2 (d)).
+func TestOrganizationIdentifiers(t *testing.T) {
+	_, is := authorities(t, ecKey(t, elliptic.P256()), ecKey(t, elliptic.P256()))
+	key := ecKey(t, elliptic.P256()).Public()
+	p := profile(t, typeConfig(OrganizationValidated, Strict, Dual))
+	for id, country := range map[string]string{
+		"NTRJP-0100-01-000001": "JP", "NTRUS+CA-12345678": "US", "NTRDE-DER3306.HRB12345": "DE", "PSDBE-NBB-1234.567.890": "BE",
+		"VATEL-123456789": "GR", "GOVUS": "US", "GOVUS+CA": "US", "INTXG": "XX", "LEIXG-529900T8BM49AURSDO55": "JP", "NTRGB-12345678": "",
+	} {
+		c := organizationConfig()
+		c.Identifier, c.Address = id, Address{Country: country}
+		o, err := NewOrganization(c)
+		if err != nil {
+			t.Errorf("%s: %v", id, err)
+			continue
+		}
+		n := namesFor(t, OrganizationValidated)
+		n.Organization = o
+		if _, err := Prepare(p, is, Request{Key: key, Names: n, Serial: serial(t), NotBefore: now}); err != nil {
+			t.Errorf("%s in %q: %v", id, country, err)
+		}
+	}
+}
+
+// People under a pseudonym, with one name, with a long one.
+func TestPeople(t *testing.T) {
+	_, is := authorities(t, ecKey(t, elliptic.P256()), ecKey(t, elliptic.P256()))
+	key := ecKey(t, elliptic.P256()).Public()
+	for _, tt := range []struct {
+		person IndividualConfig
+		common string
+	}{
+		{IndividualConfig{Pseudonym: "影武者"}, "影武者"},
+		{IndividualConfig{Pseudonym: "Kage", Display: "Kage (PN)"}, "Kage (PN)"},
+		{IndividualConfig{Surname: "Suharto"}, "Suharto"},
+		{IndividualConfig{GivenName: strings.Repeat("é", 31), Surname: strings.Repeat("ü", 32)}, strings.Repeat("é", 31) + " " + strings.Repeat("ü", 32)},
+	} {
+		tt.person.Evidence = evidence("3.2.4")
+		i, err := NewIndividual(tt.person)
+		if err != nil {
+			t.Errorf("%s: %v", tt.common, err)
+			continue
+		}
+		for _, kind := range []Type{IndividualValidated, SponsorValidated} {
+			n := namesFor(t, kind)
+			n.Individual = i
+			c := issueNames(t, profile(t, typeConfig(kind, Multipurpose, Dual)), is, key, n)
+			if got := c.Subject.Get(oid.CommonName); len(got) != 1 || got[0] != tt.common {
+				t.Errorf("%s: commonName %q, want %q", kind, got, tt.common)
+			}
+		}
+	}
+}
+
 // Both tables of rules are asked, ours and zlint's: a certificate of one type is
 // none of another.
 func TestBothLint(t *testing.T) {
