@@ -500,6 +500,24 @@ func repack(t testing.TB, record []byte, method uint16, change map[string][]byte
 	return out.Bytes()
 }
 
+// reversed is a record with its files the other way round.
+func reversed(t testing.TB, record []byte) []byte {
+	t.Helper()
+	r, err := Read(bytes.NewReader(record), int64(len(record)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []file
+	for _, name := range slices.Backward(r.names) {
+		files = append(files, *r.file(name))
+	}
+	var out bytes.Buffer
+	if err := writeZIP(&out, files, later); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
 // TestAltered: every file is held to the signature or to the manifest.
 func TestAltered(t *testing.T) {
 	w := newWorld(t)
@@ -529,6 +547,9 @@ func TestAltered(t *testing.T) {
 		if want := name == sealName; report.Good() != want || want && report.Unsealed == "" {
 			t.Errorf("%s taken out: %+v, %v", name, report.Verdict, report.Altered)
 		}
+	}
+	if report := w.check(reversed(t, record), w.options(later)); !report.Good() || report.Unsealed != "" {
+		t.Errorf("in another order: %+v, %v", report.Verdict, report.Altered)
 	}
 	if report := w.check(repack(t, record, zip.Store, map[string][]byte{"more.exe": []byte("MZ")}), w.options(later)); report.Good() {
 		t.Error("a file more: good")

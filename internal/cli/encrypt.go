@@ -62,6 +62,9 @@ func (p *program) runEncrypt(ctx context.Context, file string, o *encryptOptions
 		return err
 	}
 	defer in.Close()
+	if err := in.notEmpty(); err != nil {
+		return err
+	}
 	senders, err := p.senderOf(in)
 	if err != nil {
 		return err

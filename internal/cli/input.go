@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,6 +47,15 @@ func (p *program) openInput(ctx context.Context, path string) (*input, error) {
 		return spoolInput(ctx, f, path, path)
 	}
 	return p.showProgress(&input{ReaderAt: interruptibleReaderAt{ctx, f}, size: info.Size(), name: path, path: path, close: f.Close}), nil
+}
+
+// notEmpty is for a message that goes out: nobody means to send nothing, and a program
+// in front of the pipe that has failed leaves just that.
+func (in *input) notEmpty() error {
+	if in.size > 0 {
+		return nil
+	}
+	return broken(errors.New("there is no message"), "did the program that should have written it fail?")
 }
 
 func spoolInput(ctx context.Context, r io.Reader, name, path string) (*input, error) {

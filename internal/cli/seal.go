@@ -76,6 +76,9 @@ func (p *program) runSeal(ctx context.Context, file string, o *sealOptions) erro
 		return err
 	}
 	defer in.Close()
+	if err := in.notEmpty(); err != nil {
+		return err
+	}
 	p.warnSender(in, signers)
 	return p.writeAll(in, o.output, plan, all, func(dst io.Writer, eo *smime.EncryptOptions) error {
 		if err := o.content.apply(eo, chosen); err != nil {

@@ -84,6 +84,9 @@ func (p *program) runSign(ctx context.Context, file string, o *signOptions) erro
 		return err
 	}
 	return p.transform(ctx, file, o.output, func(dst io.Writer, in *input) error {
+		if err := in.notEmpty(); err != nil {
+			return err
+		}
 		p.warnSender(in, signers)
 		return dated(smime.Sign(dst, in, in.size, so))
 	})
