@@ -78,7 +78,7 @@ func (c *checker) database() {
 	}
 	u, err := url.Parse(d.URL)
 	switch {
-	case err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "":
+	case err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "" && !u.Query().Has("host"):
 		c.refuse("database.url", "not the address of a PostgreSQL database", "such as postgres://mailseal@db.example.org/mailseal?sslmode=verify-full")
 	case hasPassword(u):
 		c.refuse("database.url", "the password does not belong here", "put it into a file that database.password names")

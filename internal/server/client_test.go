@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -130,7 +129,11 @@ func (b browser) do(method, address string, form url.Values) (int, string) {
 // revoke revokes in the database of the installation, beside the server.
 func (i *installation) revoke(c *cert.Certificate) {
 	i.t.Helper()
-	db, err := store.Open(i.t.Context(), filepath.Join(i.dir, "data", "mailseal.db"))
+	source, err := Source(i.config.Settings, "")
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	db, err := store.Open(i.t.Context(), source)
 	if err != nil {
 		i.t.Fatal(err)
 	}

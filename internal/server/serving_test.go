@@ -24,6 +24,7 @@ import (
 	"github.com/mailseal/mailseal/internal/config"
 	"github.com/mailseal/mailseal/internal/keys"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
+	"github.com/mailseal/mailseal/internal/store/storetest"
 )
 
 // host is the portal's in these tests; everybody dials loopback for it.
@@ -40,6 +41,8 @@ type installation struct {
 	trust  *x509.CertPool
 	reload chan struct{}
 	relay  *catcher.Catcher
+	// database is the part of the settings that names PostgreSQL, or "".
+	database string
 }
 
 type syncBuffer struct {
@@ -65,6 +68,10 @@ func install(t *testing.T, more string) *installation {
 	t.Helper()
 	i := &installation{t: t, dir: t.TempDir(), log: &syncBuffer{}, out: &syncBuffer{}, reload: make(chan struct{}, 1)}
 	data := filepath.Join(i.dir, "data")
+	if source := storetest.Source(t); storetest.Postgres() {
+		databases.Store(data, source)
+		i.database = fmt.Sprintf("database: {url: %q}\n", source)
+	}
 	run(t, data, func(string) {}) // founds the authority
 	i.writePair("cert.pem", "key.pem", 1)
 	i.configure(fmt.Sprintf(`data: %[1]s/data
@@ -80,7 +87,7 @@ log: {level: debug}
 // configure takes the text of a file as the command does.
 func (i *installation) configure(text string) {
 	i.t.Helper()
-	f, err := config.Parse([]byte(text))
+	f, err := config.Parse([]byte(text + i.database))
 	if err != nil {
 		i.t.Fatal(err)
 	}
@@ -207,11 +214,14 @@ func (i *installation) get(door, url string) (*http.Response, string) {
 }
 
 // becomeReady waits until everything is: the first lists are signed meanwhile.
-func (i *installation) becomeReady() {
+func (i *installation) becomeReady() { i.t.Helper(); i.becomeReadyBut("") }
+
+// becomeReadyBut does not wait for one of the checks.
+func (i *installation) becomeReadyBut(check string) {
 	i.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		answer, text := i.get(doorMetrics, "http://127.0.0.1/readyz")
-		if answer.StatusCode == http.StatusOK {
+		if answer.StatusCode == http.StatusOK || check != "" && strings.Count(text, ": ok\n") == strings.Count(text, "\n")-1 && !strings.Contains(text, check+": ok") {
 			return
 		}
 		if time.Now().After(deadline) {
