@@ -372,3 +372,29 @@ func TestReports(t *testing.T) {
 		}
 	}
 }
+
+// TestMailsThatFail: whoever asked learns what became of the mail, and why.
+func TestMailsThatFail(t *testing.T) {
+	f := newFake()
+	d := newDoor(t, f, nil).asks()
+	shows := func(answer *http.Response, want string) {
+		t.Helper()
+		body, err := io.ReadAll(answer.Body)
+		if err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("the page does not say %q: %v\n%s", want, err, body)
+		}
+	}
+	f.order.Mail = registration.Mail{State: registration.MailWaiting}
+	shows(d.get("/code"), "has not left yet")
+	f.order.Mail = registration.Mail{State: registration.MailBounced, Reason: "552 mailbox full"}
+	shows(d.get("/code"), "The mail server says: 552 mailbox full")
+	f.err = &registration.UndeliverableError{Reason: "550 no such person"}
+	answer := d.post("/apply", url.Values{"email": {"nobody@example.com"}})
+	if answer.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("apply: %s", answer.Status)
+	}
+	shows(answer, "550 no such person")
+	if answer := d.post("/code/resend", nil); answer.StatusCode != http.StatusSeeOther {
+		t.Errorf("resend: %s, want the order's page, which says why", answer.Status)
+	}
+}
