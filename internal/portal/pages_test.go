@@ -45,7 +45,14 @@ func looks(t *testing.T, f *fake, d *door) map[string]*http.Response {
 	}
 	f.err = authority.ErrUnknown
 	pages["POST /admin/revoke, unknown"] = d.post("/admin/revoke", url.Values{"serial": {f.order.Name}, "reason": {"1"}})
+	f.err = &registration.UndeliverableError{Reason: f.order.Name}
+	pages["POST /apply, undeliverable"] = d.post("/apply", url.Values{"email": {f.order.Email}, "name": {f.order.Name}})
 	f.err = nil
+	for _, state := range []registration.MailState{registration.MailWaiting, registration.MailRefused, registration.MailBounced} {
+		f.order.Mail = registration.Mail{State: state, Reason: f.order.Name}
+		pages["GET /code, mail "+string(state)] = d.get("/code")
+	}
+	f.order.Mail = registration.Mail{}
 	pages["POST /admin/revoke, no reason"] = d.post("/admin/revoke", url.Values{"serial": {f.order.Name}, "reason": {f.order.Name}})
 	pages["POST /report"] = d.post("/report", url.Values{"email": {f.order.Email}})
 	pages["POST /admin/claim, passwords differ"] = d.post("/admin/claim", url.Values{"password": {"a"}, "email": {f.order.Email}, "name": {f.order.Name}})
