@@ -2,6 +2,8 @@ package audit_test
 
 import (
 	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"strconv"
@@ -35,16 +37,26 @@ func TestLargeLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	prepare := func(query string) *sql.Stmt {
+		s, err := tx.Prepare(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	certificate := prepare(`INSERT INTO certificates (id, authority_id, serial, state, profile_hash, key_hash, der, sha256, not_after, reserved_at, issued_at, note)
+		VALUES ($1, 'ca', $2, 'issued', $3, $3, $4, $5, 0, 0, 0, '')`)
+	entry := prepare(`INSERT INTO audit_entries (seq, at, actor, act, object, details, hash) VALUES ($1, $2, $3, $4, $5, $6, $7)`)
 	for n := len(rows) + 1; n <= entries; n++ {
 		r := row{seq: int64(n), at: w.now.Unix(), actor: "server", act: "ceremony.step", details: "{}"}
 		if n%2 == 0 {
 			der[0], der[1], der[2], der[3] = byte(n), byte(n>>8), byte(n>>16), byte(n>>24)
 			sum := sha256.Sum256(der)
-			id := fmt.Sprintf("%x", sum[:16])
+			id := fmt.Sprintf("%032x", n)
 			r.act, r.object = store.ActIssued, id
-			r.details = fmt.Sprintf(`{"authority":"ca","order":"","serial":"%x","sha256":"%x"}`, sum[:16], sum)
-			if _, err := tx.Exec(`INSERT INTO certificates (id, authority_id, serial, state, profile_hash, key_hash, der, sha256, not_after, reserved_at, issued_at, note)
-				VALUES ($1, 'ca', $2, 'issued', $3, $3, $4, $5, 0, 0, 0, '')`, id, sum[:16], []byte("p"), der, sum[:]); err != nil {
+			r.details = fmt.Sprintf(`{"authority":"ca","order":"","serial":"%032x","sha256":"%x"}`, n, sum)
+			serial := binary.BigEndian.AppendUint64(make([]byte, 8), uint64(n))
+			if _, err := certificate.Exec(id, serial, []byte("p"), der, sum[:]); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -52,8 +64,7 @@ func TestLargeLog(t *testing.T) {
 		chain(two, 1)
 		rows[len(rows)-1] = two[1]
 		r = two[1]
-		if _, err := tx.Exec(`INSERT INTO audit_entries (seq, at, actor, act, object, details, hash) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			r.seq, r.at, r.actor, r.act, r.object, r.details, r.hash); err != nil {
+		if _, err := entry.Exec(r.seq, r.at, r.actor, r.act, r.object, r.details, r.hash); err != nil {
 			t.Fatal(err)
 		}
 	}
