@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
@@ -99,6 +100,8 @@ type Authority struct {
 	profile *issuance.Profile
 	members []*Member // in the order of store.Tx.Authorities
 	crosses []cross
+
+	profiles sync.Map // hashes of those that are in the store
 
 	answering map[string]*Member // by issuer, for OCSP
 	answers   answers

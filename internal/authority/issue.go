@@ -133,14 +133,19 @@ func (a *Authority) draw(ctx context.Context, m *Member, p *issuance.Profile, ro
 		if err := a.CheckKey(tx, row.OrderID, row.KeyHash); err != nil {
 			return err
 		}
-		if err := tx.InsertProfile(p.Hash(), string(p.Text()), row.Reserved); err != nil {
-			return err
+		if _, stored := a.profiles.Load(string(p.Hash())); !stored {
+			if err := tx.InsertProfile(p.Hash(), string(p.Text()), row.Reserved); err != nil {
+				return err
+			}
 		}
 		if err := tx.PrepareCertificate(row); err != nil || refusal == nil {
 			return err
 		}
 		return a.refused(ctx, tx, row, refusal)
 	})
+	if err == nil {
+		a.profiles.Store(string(p.Hash()), true)
+	}
 	if err := errors.Join(refusal, err); err != nil {
 		return store.Certificate{}, nil, err
 	}

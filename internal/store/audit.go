@@ -44,6 +44,9 @@ func (tx *Tx) recorded() error {
 // LastAuditEntry reads the newest entry, or says ErrNotFound. In an Update it
 // stays the newest one until the end: one writer at a time.
 func (tx *Tx) LastAuditEntry() (AuditEntry, error) {
+	if tx.t.newest != nil {
+		return *tx.t.newest, nil
+	}
 	return one(tx, "last audit entry", scanAuditEntry, `SELECT `+auditColumns+`
 		FROM audit_entries ORDER BY seq DESC LIMIT 1`)
 }
@@ -53,7 +56,12 @@ func (tx *Tx) InsertAuditEntry(e AuditEntry) error {
 	err := tx.exec("audit entry", `INSERT INTO audit_entries (`+auditColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
 		e.Seq, e.At.Unix(), e.Actor, e.Act, e.Object, e.Details, e.Hash)
-	if err == nil && tx.owed[e.Act] > 0 {
+	if err != nil {
+		return err
+	}
+	e.At = time.Unix(e.At.Unix(), 0).UTC() // as it would be read
+	tx.t.newest = &e
+	if tx.owed[e.Act] > 0 {
 		tx.owed[e.Act]--
 	}
 	return err

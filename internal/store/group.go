@@ -307,7 +307,7 @@ func (b *batch) undo() error {
 		b.rollback()
 		return nil
 	}
-	b.fresh = true
+	b.fresh, b.tx.newest = true, nil
 	return b.tx.control(`ROLLBACK TO SAVEPOINT change`)
 }
 

@@ -269,3 +269,32 @@ func TestNotText(t *testing.T) {
 		}
 	}
 }
+
+// The newest audit entry is the newest one that is there, also after a change
+// that wrote another one was taken back.
+func TestNewestEntryAfterFailure(t *testing.T) {
+	db := storetest.Open(t)
+	add := func(details string) func(*store.Tx) error {
+		return func(tx *store.Tx) error {
+			last, err := tx.LastAuditEntry()
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+			return tx.InsertAuditEntry(store.AuditEntry{
+				Seq: last.Seq + 1, At: now, Act: "test", Details: last.Details + details, Hash: []byte{byte(last.Seq)},
+			})
+		}
+	}
+	q := newQueue(t, db, add("a"))
+	for i, f := range []func(*store.Tx) error{
+		add("b"), func(tx *store.Tx) error { return errors.Join(add("x")(tx), errors.New("boom")) }, add("c"),
+	} {
+		q.add(t.Context(), fmt.Sprint(i), f)
+		waitFor(t, db, i+1)
+	}
+	q.run()
+	got, err := db.Texts(t.Context(), `SELECT details FROM audit_entries ORDER BY seq`)
+	if want := []string{"a", "ab", "abc"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("entries %q, %v, want %q", got, err, want)
+	}
+}

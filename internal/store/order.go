@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -50,22 +51,25 @@ func (tx *Tx) InsertOrder(o Order) error {
 	return nil
 }
 
+// orderColumns are those of orders o, with the addresses as lines: in none of
+// them is a line feed. $1 is that.
+const orderColumns = `o.id, o.state, o.name, o.language, o.secret_hash, coalesce(o.person_id, ''), o.profile_hash,
+	o.key_hash, o.reason, o.created_at, o.expires_at, coalesce((SELECT string_agg(m.address, $1 ORDER BY m.position)
+	FROM order_mailboxes m WHERE m.order_id = o.id), '')`
+
+const lineFeed = "\n"
+
 // Order reads one order.
 func (tx *Tx) Order(id string) (Order, error) {
-	o, err := one(tx, "order", scanOrder, `SELECT id, state, name, language, secret_hash,
-		coalesce(person_id, ''), profile_hash, key_hash, reason, created_at, expires_at
-		FROM orders WHERE id = $1`, id)
-	if err != nil {
-		return Order{}, err
-	}
-	o.Addresses, err = all(tx, "mailboxes of an order", scanString,
-		`SELECT address FROM order_mailboxes WHERE order_id = $1 ORDER BY position`, id)
-	return o, err
+	return one(tx, "order", scanOrder, `SELECT `+orderColumns+` FROM orders o WHERE o.id = $2`, lineFeed, id)
 }
 
 func scanOrder(s scanner) (o Order, err error) {
-	return o, s.Scan(&o.ID, &o.State, &o.Name, &o.Language, &o.SecretHash, &o.PersonID,
-		&o.ProfileHash, &o.KeyHash, &o.Reason, seconds{&o.Created}, seconds{&o.Expires})
+	var addresses string
+	err = s.Scan(&o.ID, &o.State, &o.Name, &o.Language, &o.SecretHash, &o.PersonID, &o.ProfileHash,
+		&o.KeyHash, &o.Reason, seconds{&o.Created}, seconds{&o.Expires}, &addresses)
+	o.Addresses = strings.FieldsFunc(addresses, func(r rune) bool { return r == '\n' })
+	return o, err
 }
 
 func scanString(s scanner) (v string, err error) { return v, s.Scan(&v) }

@@ -2,20 +2,8 @@ package store
 
 // RecentOrders reads the newest orders first, at most limit of them.
 func (tx *Tx) RecentOrders(limit int) ([]Order, error) {
-	ids, err := all(tx, "recent orders", scanString,
-		`SELECT id FROM orders ORDER BY created_at DESC, id LIMIT $1`, limit)
-	if err != nil {
-		return nil, err
-	}
-	var orders []Order
-	for _, id := range ids {
-		o, err := tx.Order(id)
-		if err != nil {
-			return nil, err
-		}
-		orders = append(orders, o)
-	}
-	return orders, nil
+	return all(tx, "recent orders", scanOrder, `SELECT `+orderColumns+`
+		FROM orders o ORDER BY o.created_at DESC, o.id LIMIT $2`, lineFeed, limit)
 }
 
 // RecentCertificates reads the issued certificates, newest first, at most limit

@@ -22,6 +22,7 @@ type transaction struct {
 	timer  *time.Timer // set while an answer is waited for
 	conn   *sql.Conn
 	tx     *sql.Tx
+	newest *AuditEntry // that was written here, and nothing was taken back since
 }
 
 // begin begins a transaction on a connection of the pool, which it waits for as
