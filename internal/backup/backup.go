@@ -101,7 +101,7 @@ func Write(ctx context.Context, db *store.DB, w io.Writer, o Options) (*Summary,
 	err = errors.Join(err, c.w.Flush(), packed.Close(), sealed.Close())
 	if err == nil {
 		err = db.Update(ctx, func(tx *store.Tx) error {
-			return audit.Append(ctx, tx, audit.Entry{At: o.Clock(), Act: audit.ActBackup, Details: map[string]string{
+			return audit.Append(ctx, tx, audit.Entry{At: o.Clock(), Actor: "operator", Act: audit.ActBackup, Details: map[string]string{
 				"entries": strconv.FormatInt(s.Entries, 10), "head": s.Head, "keys": strconv.FormatBool(s.Keys),
 			}})
 		})
