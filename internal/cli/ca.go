@@ -31,7 +31,7 @@ using. docs/ceremony.md has the whole way, with the root's key on a machine of i
 	}
 	cmd.AddCommand(newCAInitCommand(p), newCACeremonyCommand(p), newCAAddCommand(p), newCARolloverCommand(p),
 		newCAAcceptCommand(p), newCAListCommand(p), newCAShowCommand(p), newCAExportCommand(p), newCADistrustCommand(p),
-		newCARevokeCommand(p))
+		newCARevokeCommand(p), newCAPassphraseCommand(p))
 	return cmd
 }
 
@@ -77,8 +77,8 @@ type caRoom struct {
 
 // openCA opens the folder for one command. Nothing is read from keys yet.
 func (p *program) openCA(ctx context.Context, o *caOptions) (*caRoom, error) {
-	if _, err := os.Stat(o.data); err != nil && !o.fresh {
-		return nil, broken(err, "--data names the folder; mailseal ca init makes one")
+	if err := o.exists(); err != nil {
+		return nil, err
 	}
 	if err := keys.Harden(); err != nil {
 		return nil, fmt.Errorf("keep the keys out of core files: %w", err)
@@ -105,6 +105,22 @@ func (p *program) openCA(ctx context.Context, o *caOptions) (*caRoom, error) {
 		}
 	}
 	return room, nil
+}
+
+// exists refuses a folder that is not there, unless the command makes it, and one
+// of another user: what is written there as root the server could not read.
+func (o *caOptions) exists() error {
+	info, err := os.Stat(o.data)
+	if err != nil && o.fresh {
+		return nil
+	}
+	if err != nil {
+		return broken(err, "--data names the folder; mailseal ca init makes one")
+	}
+	if owner, other := anothers(info); other {
+		return broken(fmt.Errorf("%s belongs to user %s", o.data, owner), "run this as that user: sudo -u %s mailseal ca ...", owner)
+	}
+	return nil
 }
 
 // askSecret asks at the terminal. The environment is not looked at: others can

@@ -48,7 +48,7 @@ func TestCeremonyPage(t *testing.T) {
 			e.Setenv("CLOCK", "now")
 			e.Setenv("SOFTHSM2_CONF", filepath.Join(e.WorkDir, "softhsm2.conf"))
 			for name, content := range map[string]string{
-				"root.pass": "the root sleeps in a safe\n", "site.pass": "the site opens at noon\n", "token.pin": "123456\n",
+				"root.pass": "the root sleeps in a safe\n", "site.pass": "the site opens at noon\n", "token.pin": "123456\n", "new.pass": "the root sleeps in another safe\n",
 				"softhsm2.conf": "directories.tokendir = tokens\nobjectstore.backend = file\n", "carry/stick": "", "tokens/none": "",
 			} {
 				path := filepath.Join(e.WorkDir, name)

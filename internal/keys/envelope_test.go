@@ -205,3 +205,57 @@ func TestPEMHeadersAreRefused(t *testing.T) {
 		t.Errorf("headers: %v", err)
 	}
 }
+
+// Another passphrase opens all keys from then on; a wrong one changes nothing, and
+// what was interrupted is finished.
+func TestChangePassphrase(t *testing.T) {
+	with := func(text string) *Secrets { s, _ := secrets(text); return s }
+	k := &Keys{Dir: t.TempDir(), Secrets: with(passphrase)}
+	key := mldsaKey(t)
+	first, err := k.Create("a", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := k.Create("b", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const other = "another passphrase"
+	opens := func(uri, text string) bool {
+		t.Helper()
+		got, err := (&Keys{Dir: k.Dir, Secrets: with(text)}).Signer(uri)
+		return err == nil && key.Public().(comparable).Equal(got.Public())
+	}
+	if n, err := (&Keys{Dir: k.Dir, Secrets: with("a wrong passphrase")}).ChangePassphrase(with(other)); !errors.Is(err, ErrPassphrase) || n != 0 {
+		t.Errorf("the wrong passphrase: %d files, %v", n, err)
+	}
+	if _, err := k.ChangePassphrase(with("too short")); err == nil {
+		t.Error("a short passphrase")
+	}
+	// One of the two is done already.
+	half := filepath.Join(k.Dir, "keys", "b.pem")
+	before, err := os.ReadFile(half)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := k.ChangePassphrase(with(other)); n != 2 || err != nil {
+		t.Fatalf("%d files, %v", n, err)
+	}
+	if err := os.WriteFile(half, before, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := k.ChangePassphrase(with(other)); n != 1 || err != nil {
+		t.Fatalf("the rest: %d files, %v", n, err)
+	}
+	for _, uri := range []string{first, second} {
+		if !opens(uri, other) || opens(uri, passphrase) {
+			t.Errorf("%s is not under the new passphrase alone", uri)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(k.Dir, "keys", "*.pem.*")); len(left) != 0 {
+		t.Errorf("temporary files left: %v", left)
+	}
+	if _, err := (&Keys{Dir: t.TempDir(), Secrets: with(passphrase)}).ChangePassphrase(with(other)); err == nil {
+		t.Error("an empty folder")
+	}
+}

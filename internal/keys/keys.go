@@ -105,8 +105,7 @@ func (k *Keys) encode(file string, der []byte) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: envelopeType, Bytes: sealed}), nil
 }
 
-// write makes the file appear whole or not at all: temporary file, fsync,
-// rename, fsync of the folder. A name that exists already is refused.
+// write makes a new file. A name that exists already is refused.
 func (k *Keys) write(name string, data []byte) (err error) {
 	root, err := os.OpenRoot(k.Dir)
 	if err != nil {
@@ -119,6 +118,12 @@ func (k *Keys) write(name string, data []byte) (err error) {
 	if _, err := root.Lstat(name); err == nil {
 		return fs.ErrExist
 	}
+	return errors.Join(replace(root, name, data), syncFolder(root, "."))
+}
+
+// replace makes the file appear whole or not at all: temporary file, fsync,
+// rename, fsync of the folder.
+func replace(root *os.Root, name string, data []byte) error {
 	var random [8]byte
 	rand.Read(random[:])
 	temp := name + "." + hex.EncodeToString(random[:])
@@ -128,7 +133,7 @@ func (k *Keys) write(name string, data []byte) (err error) {
 	if err := root.Rename(temp, name); err != nil {
 		return errors.Join(err, root.Remove(temp))
 	}
-	return errors.Join(syncFolder(root, folder), syncFolder(root, "."))
+	return syncFolder(root, folder)
 }
 
 func writeSynced(root *os.Root, name string, data []byte) error {
