@@ -288,6 +288,9 @@ func TestCrashImages(t *testing.T) {
 		}
 		for ; done < len(moments) && moments[done] == i+1; done++ {
 			w.settleImage(t, d.image(r), lines)
+			if (done+1)%500 == 0 {
+				t.Logf("%d images", done+1)
+			}
 			if t.Failed() {
 				t.Fatalf("after event %d of %d (%s %s)", i, len(events), events[i].what, events[i].path)
 			}

@@ -55,6 +55,9 @@ func TestKill(t *testing.T) {
 		c.kill()
 		got += len(c.got) - 1
 		w.settle(c.got)
+		if (round+1)%100 == 0 {
+			t.Logf("%d kills", round+1)
+		}
 	}
 	t.Logf("%d kills, %d certificates given out by those that were killed", kills, got)
 	if got < kills {
