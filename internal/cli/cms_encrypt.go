@@ -17,6 +17,7 @@ type cmsEncryptOptions struct {
 	oaep         string
 	cipher       string
 	derive       bool
+	online       onlineOptions
 	output       cmsOutput
 }
 
@@ -34,7 +35,8 @@ The cbc ciphers hide the content and do not protect it from change; the others d
 		RunE:    func(cmd *cobra.Command, args []string) error { return p.runCMSEncrypt(cmd.Context(), first(args), o) },
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&o.to, "to", nil, "`CERT` of a recipient: a certificate file or bundle, or an address in the key store (may be repeated)")
+	f.StringArrayVar(&o.to, "to", nil, "`CERT` of a recipient: a certificate file or bundle, or an address in the key store or the address book (may be repeated)")
+	o.online.addFlags(cmd)
 	f.StringVar(&o.passwordFile, "password-file", "", "`FILE` whose first line is a passphrase that opens the message")
 	f.StringVar(&o.oaep, "oaep", "", "`DIGEST` for RSAES-OAEP where a recipient's key is RSA (default PKCS #1 v1.5, which everybody reads)")
 	f.StringVar(&o.cipher, "cipher", cms.AES256CBC.String(), fmt.Sprintf("`NAME` of the content cipher, one of %v", cms.Ciphers()))
@@ -68,7 +70,7 @@ func (o *cmsEncryptOptions) recipients(p *program) ([]*cms.Recipient, error) {
 	}
 	var all []*cms.Recipient
 	if len(o.to) > 0 {
-		if all, err = p.recipientsWith(o.to, ro); err != nil {
+		if all, err = p.recipientsWith(o.to, ro, &o.online); err != nil {
 			return nil, err
 		}
 	}

@@ -282,6 +282,24 @@ func TestOnlineEverywhere(t *testing.T) {
 	if stdout, _, exit := o.run("cert", "verify", "--trust", "root.pem", "--revocation", "online", "--json", "leaf.pem"); exit != 1 || !strings.Contains(stdout, `"status": "revoked"`) {
 		t.Errorf("exit %d, %s", exit, stdout)
 	}
+	// A contact is asked about, for a mail and for a file.
+	o.publish()
+	if err := os.RemoveAll(filepath.Join(o.dir, "home", "revocation")); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, exit := o.run("verify", "--trust", "root.pem", "revoked.eml"); exit != 0 || !strings.Contains(stderr, "learned") {
+		t.Fatalf("exit %d: %s", exit, stderr)
+	}
+	o.publish(revoked)
+	for _, command := range []string{"encrypt", "cms encrypt"} {
+		args := append(strings.Fields(command), "--to", "alice@example.com", "-o", "/dev/null", "plain.eml")
+		if _, stderr, exit := o.run(args...); exit != 0 {
+			t.Errorf("%s: exit %d: %s", command, exit, stderr)
+		}
+		if _, stderr, exit := o.run(append(args, "--revocation", "online")...); exit != 1 || !strings.Contains(stderr, "revoked") {
+			t.Errorf("%s, online: exit %d: %s", command, exit, stderr)
+		}
+	}
 	// One that names no source is said to name none.
 	put(t, o.dir, "silent.pem", append(o.ca.Leaf("bob@example.com", testca.P256, o.alive()).Certificate.PEM(), o.ca.Issuing.Certificate.PEM()...))
 	if stdout, _, exit := o.run("cert", "verify", "--trust", "root.pem", "--revocation", "online", "silent.pem"); exit != 0 || !strings.Contains(stdout, "names no source") {

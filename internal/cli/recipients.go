@@ -18,13 +18,16 @@ import (
 
 // recipientsWith returns an entry for every certificate that a --to names, with
 // options for how each gets the key.
-func (p *program) recipientsWith(to []string, o *cms.RecipientOptions) ([]*cms.Recipient, error) {
+func (p *program) recipientsWith(to []string, o *cms.RecipientOptions, online *onlineOptions) ([]*cms.Recipient, error) {
 	addressees, err := p.addressees(to, nil)
 	if err != nil {
 		return nil, err
 	}
 	policy, err := p.policy(addressees, nil, nil)
 	if err != nil {
+		return nil, err
+	}
+	if policy.Revocation, policy.Issuers, err = online.sources(p); err != nil {
 		return nil, err
 	}
 	policy.Cipher = cms.AES256CBC // what is in the message is not the plan's choice here
