@@ -26,7 +26,7 @@ KILLS ?= 1000
 IMAGES ?= 10000
 FAULTS ?= 150
 
-.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-authority cover fuzz fuzz-long mutants kills images timing nodes testkit clean
+.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-authority cover fuzz fuzz-long mutants kills images timing metrics nodes testkit clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -109,6 +109,9 @@ images: ## make IMAGES crash images of a recorded trace of issuing, and let each
 
 timing: ## measure TIMING decryptions of each kind that fail; none may be told from another
 	MAILSEAL_TIMING=$(TIMING) $(GO) test -count=1 -timeout 2h -v -run '^TestTiming$$' ./test/testkit
+
+metrics: ## ask a server for a million different things; the number of its metrics must stay
+	MAILSEAL_METRICS=1 $(GO) test -count=1 -v -run '^TestMetricsStayFew$$' ./internal/server
 
 nodes: ## two nodes on one PostgreSQL, killed in turn under load NODE_KILLS times
 	MAILSEAL_NODE_KILLS=$(NODE_KILLS) $(GO) test -count=1 -timeout 2h -v ./test/nodes

@@ -15,6 +15,7 @@ import (
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/certpath"
 	"github.com/mailseal/mailseal/identity"
+	"github.com/mailseal/mailseal/internal/inspect"
 	"github.com/mailseal/mailseal/internal/mailbox"
 )
 
@@ -152,7 +153,8 @@ func (p *program) resume(ctx context.Context, client *orderClient, pending *pend
 			p.say("Going on with the request that was begun before: the code was accepted already.")
 			return true, nil
 		case err == nil && known.State == "applied":
-			p.say("Going on with the request that was begun before: the code was mailed to %s.", pending.Email)
+			p.say("Going on with the request that was begun before.")
+			p.sayOfMail(known, pending.Email)
 			return false, nil
 		case err != nil && !gone(err):
 			return false, err
@@ -163,8 +165,20 @@ func (p *program) resume(ctx context.Context, client *orderClient, pending *pend
 		return false, fmt.Errorf("request for %s: %w", pending.Email, err)
 	}
 	pending.Order, pending.Token = made.ID, made.Token
-	p.say("A mail with a code is on its way to %s.", pending.Email)
+	p.sayOfMail(made, pending.Email)
 	return false, pending.save()
+}
+
+// sayOfMail says how far the mail with the code came.
+func (p *program) sayOfMail(o *order, email string) {
+	switch o.Mail {
+	case "waiting":
+		p.say("The mail with a code to %s has not left yet: the server's relay does not answer. It is tried again for a day.", email)
+	case "refused", "bounced":
+		p.say("The mail with a code to %s could not be delivered. The mail server says: %s", email, inspect.Visible(o.MailReason))
+	default:
+		p.say("A mail with a code is on its way to %s.", email)
+	}
 }
 
 // code is what the person pastes, or the next line of standard input.

@@ -26,11 +26,15 @@ const maxAnswer = 1 << 20
 
 // order is a request for a certificate as the server describes it.
 type order struct {
-	ID      string    `json:"id"`
-	Token   string    `json:"token"` // once, in the answer that made the order
-	Email   string    `json:"email"`
-	State   string    `json:"state"`
-	Expires time.Time `json:"expires"`
+	ID    string `json:"id"`
+	Token string `json:"token"` // once, in the answer that made the order
+	Email string `json:"email"`
+	State string `json:"state"`
+	// Mail is what became of the mail with the code, MailReason what the mail
+	// server said where it failed.
+	Mail       string    `json:"mail"`
+	MailReason string    `json:"mail_reason"`
+	Expires    time.Time `json:"expires"`
 }
 
 // enrolled is the server's answer with the certificate; all three are PEM.
