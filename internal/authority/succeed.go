@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
@@ -65,12 +66,12 @@ func AddIssuing(ctx context.Context, o Options, n NewIssuing) (*Made, error) {
 }
 
 // lineName keeps names usable in addresses, and different from those of later keys.
-var lineName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`)
+var lineName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`) })
 
-var keyNumber = regexp.MustCompile(`-[0-9]+$`)
+var keyNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`-[0-9]+$`) })
 
 func (n *NewIssuing) check() (err error) {
-	if !lineName.MatchString(n.Line) || keyNumber.MatchString(n.Line) {
+	if !lineName().MatchString(n.Line) || keyNumber().MatchString(n.Line) {
 		return fmt.Errorf("%q is not a name: use a-z, 0-9 and hyphens, at most 40, and no number at the end", n.Line)
 	}
 	if n.timestamps() && len(n.Types) > 1 {

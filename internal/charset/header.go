@@ -5,10 +5,13 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // encodedWord is RFC 2047 §2, with the language of RFC 2231 §5 and with text that should not be there and often is: spaces in Q.
-var encodedWord = regexp.MustCompile(`=\?([^?*\s]{1,64})(?:\*[^?\s]{0,16})?\?([bBqQ])\?([^?]*)\?=`)
+var encodedWord = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`=\?([^?*\s]{1,64})(?:\*[^?\s]{0,16})?\?([bBqQ])\?([^?]*)\?=`)
+})
 
 // DecodeHeader turns the unfolded value of a header field into text: encoded words are decoded, and so is text in no known character
 // set that stands there as it is. Words of one encoding that follow each other are joined before they are decoded, because programs
@@ -17,7 +20,7 @@ func DecodeHeader(value string) string {
 	var b strings.Builder
 	var run words
 	at := 0
-	for _, m := range encodedWord.FindAllStringSubmatchIndex(value, -1) {
+	for _, m := range encodedWord().FindAllStringSubmatchIndex(value, -1) {
 		between := value[at:m[0]]
 		label, encoding, text := strings.ToLower(value[m[2]:m[3]]), value[m[4]:m[5]], value[m[6]:m[7]]
 		raw, ok := decodeWord(encoding, text)

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -19,7 +20,7 @@ type caughtMail struct {
 
 // codeLine is a line that holds a code and nothing else, as the contract with
 // programs has it: 24 to 40 letters, digits and hyphens.
-var codeLine = regexp.MustCompile(`(?m)^[ \t]*([A-Za-z0-9-]{24,40})[ \t]*\r?$`)
+var codeLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^[ \t]*([A-Za-z0-9-]{24,40})[ \t]*\r?$`) })
 
 // mailedCode waits for the mail to an address and takes the code from it, as the
 // person does who reads that mail.
@@ -35,7 +36,7 @@ func (s *story) mailedCode(ctx context.Context, address string) (string, error) 
 			if !slices.ContainsFunc(m.To, func(to string) bool { return strings.Contains(to, address) }) {
 				continue
 			}
-			if found := codeLine.FindStringSubmatch(m.Text); found != nil {
+			if found := codeLine().FindStringSubmatch(m.Text); found != nil {
 				return found[1], nil
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/mailseal/mailseal/internal/inspect"
 )
@@ -83,10 +84,12 @@ func (p *program) complain(err error, hint string) {
 	}
 }
 
-var packagePrefix = regexp.MustCompile(`(^|: )(cms|smime|entity|identity|cades|evidence|ahead|ber): `)
+var packagePrefix = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(^|: )(cms|smime|entity|identity|cades|evidence|ahead|ber): `)
+})
 
 // withoutPackages is an error for people, who need not know which package found it.
-func withoutPackages(text string) string { return packagePrefix.ReplaceAllString(text, "$1") }
+func withoutPackages(text string) string { return packagePrefix().ReplaceAllString(text, "$1") }
 
 // printf writes a text to standard error. A name in an error may come from a mail.
 func (p *program) printf(text, value string) {

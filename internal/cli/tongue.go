@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 )
@@ -88,11 +89,11 @@ func (t *tongue) say(key string, values ...string) string {
 	return fillBlanks(text, values)
 }
 
-var blank = regexp.MustCompile(`\{[0-9]*\}`)
+var blank = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{[0-9]*\}`) })
 
 func fillBlanks(text string, values []string) string {
 	next := 0
-	return blank.ReplaceAllStringFunc(text, func(b string) string {
+	return blank().ReplaceAllStringFunc(text, func(b string) string {
 		i := next
 		if n, err := strconv.Atoi(b[1 : len(b)-1]); err == nil {
 			i = n - 1

@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -149,16 +150,16 @@ func (t *tongue) entry(key string) (text, error) {
 }
 
 var (
-	strong = regexp.MustCompile(`\*\*(.+?)\*\*`)
-	typed  = regexp.MustCompile("`(.+?)`")
+	strong = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\*\*(.+?)\*\*`) })
+	typed  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("`(.+?)`") })
 )
 
 // fill marks up first and fills in afterwards, each value escaped, so that what
 // a person entered never becomes markup.
 func fill(line string, pairs []string) template.HTML {
 	marked := html.EscapeString(line)
-	marked = strong.ReplaceAllString(marked, "<strong>$1</strong>")
-	marked = typed.ReplaceAllString(marked, "<code>$1</code>")
+	marked = strong().ReplaceAllString(marked, "<strong>$1</strong>")
+	marked = typed().ReplaceAllString(marked, "<code>$1</code>")
 	return template.HTML(replacer(pairs, html.EscapeString).Replace(marked)) //nolint:gosec // escaped just above
 }
 

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -23,7 +24,7 @@ const (
 	temporary   = ".partial-"
 )
 
-var idPattern = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}\.[0-9]{6}-[0-9a-f]{8}$`)
+var idPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{8}T[0-9]{6}\.[0-9]{6}-[0-9a-f]{8}$`) })
 
 // ErrNotFound says that no mail has the asked id.
 var ErrNotFound = errors.New("catcher: no such mail")
@@ -99,7 +100,7 @@ func (c *Catcher) List(limit int) ([]Mail, error) {
 	mails := []Mail{}
 	for _, entry := range slices.Backward(entries) {
 		id, isMail := strings.CutSuffix(entry.Name(), suffix)
-		if !isMail || !idPattern.MatchString(id) {
+		if !isMail || !idPattern().MatchString(id) {
 			continue
 		}
 		if len(mails) == limit {
@@ -119,7 +120,7 @@ func (c *Catcher) List(limit int) ([]Mail, error) {
 
 // Get reads one mail. The error is ErrNotFound when there is none with id.
 func (c *Catcher) Get(id string) (Mail, error) {
-	if !idPattern.MatchString(id) { // id comes from a URL: it must stay inside the folder
+	if !idPattern().MatchString(id) { // id comes from a URL: it must stay inside the folder
 		return Mail{}, ErrNotFound
 	}
 	raw, err := os.ReadFile(filepath.Join(c.options.Dir, id+suffix))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -50,13 +51,15 @@ func checkPath(path string) error {
 }
 
 // dotString is RFC 5321 §4.1.2's Dot-string, with RFC 6531's characters.
-var dotString = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\x{80}-\\x{10FFFF}-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\x{80}-\\x{10FFFF}-]+)*$")
+var dotString = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\x{80}-\\x{10FFFF}-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\x{80}-\\x{10FFFF}-]+)*$")
+})
 
 // quoteLocal puts back the quotes of a Quoted-string, which go-smtp removes:
 // without them `"a..b"@example.com` would be kept as another address.
 func quoteLocal(path string) string {
 	at := strings.LastIndexByte(path, '@')
-	if at < 0 || dotString.MatchString(path[:at]) {
+	if at < 0 || dotString().MatchString(path[:at]) {
 		return path
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path[:at]) + `"` + path[at:]
