@@ -189,9 +189,7 @@ func (f *Founding) make(o Options) (*founded, error) {
 
 // makeBoth makes a root and an issuing authority below it.
 func (f *Founding) makeBoth(k maker, made *founded) error {
-	rootKey, issuingKey, err := twoKeys(
-		func() (crypto.Signer, error) { return k.o.newKey(f.RootKey) },
-		func() (crypto.Signer, error) { return k.o.newKey(f.IssuingKey) })
+	rootKey, issuingKey, err := f.twoKeys(k.o)
 	if err != nil {
 		return err
 	}
@@ -271,17 +269,25 @@ func (f *Founding) subject(what string) issuance.Subject {
 	return s
 }
 
-// twoKeys makes both keys at once: RSA-4096 takes seconds on one core.
-func twoKeys(one, two func() (crypto.Signer, error)) (first, second crypto.Signer, err error) {
+// twoKeys makes both keys at once: RSA-4096 takes seconds on one core. Keys that
+// exist are opened one after the other: a wrong PIN is tried once.
+func (f *Founding) twoKeys(o Options) (root, issuing crypto.Signer, err error) {
+	if f.RootKey != "" || f.IssuingKey != "" {
+		if root, err = o.newKey(f.RootKey); err != nil {
+			return nil, nil, err
+		}
+		issuing, err = o.newKey(f.IssuingKey)
+		return root, issuing, err
+	}
 	done := make(chan error, 1)
 	go func() {
 		var err error
-		second, err = two()
+		issuing, err = o.newKey("")
 		done <- err
 	}()
-	first, err = one()
+	root, err = o.newKey("")
 	err = errors.Join(err, <-done)
-	return first, second, err
+	return root, issuing, err
 }
 
 func generateRSA4096() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 4096) }

@@ -153,6 +153,17 @@ func (p *program) inCA(cmd *cobra.Command, o *caOptions, do func(ctx context.Con
 	return caFault(errors.Join(do(ctx, room), room.close()))
 }
 
+// lookAtCA runs what only looks, also beside a running server.
+func (p *program) lookAtCA(cmd *cobra.Command, o *caOptions, do func(ctx context.Context, room *caRoom) error) error {
+	ctx := cmd.Context()
+	db, err := o.look(ctx, p)
+	if err != nil {
+		return err
+	}
+	room := &caRoom{store: db, o: authority.Options{Store: db, Clock: p.env.Now}}
+	return caFault(errors.Join(do(ctx, room), db.Close()))
+}
+
 // caFault adds to an error what can be done about it.
 func caFault(err error) error {
 	switch {

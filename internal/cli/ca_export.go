@@ -21,7 +21,7 @@ certificate's, such as root-2-by-root. --request writes the certification reques
 key that waits for its certificate once more.`,
 		Args: oneName("name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.inCA(cmd, o, func(ctx context.Context, room *caRoom) error {
+			return p.lookAtCA(cmd, o, func(ctx context.Context, room *caRoom) error {
 				data, err := exportCA(ctx, room, args[0], request)
 				if err != nil {
 					return err

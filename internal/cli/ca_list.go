@@ -21,7 +21,7 @@ func newCAListCommand(p *program) *cobra.Command {
 is opened.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.inCA(cmd, o, func(ctx context.Context, room *caRoom) error { return p.listCA(ctx, room, asJSON) })
+			return p.lookAtCA(cmd, o, func(ctx context.Context, room *caRoom) error { return p.listCA(ctx, room, asJSON) })
 		},
 	}
 	o.stateFlags.add(cmd)

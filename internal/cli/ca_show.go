@@ -16,7 +16,7 @@ func newCAShowCommand(p *program) *cobra.Command {
 		Short: "show one key of an authority",
 		Args:  oneName("name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.inCA(cmd, o, func(ctx context.Context, room *caRoom) error { return p.showCA(ctx, room, args[0], asJSON) })
+			return p.lookAtCA(cmd, o, func(ctx context.Context, room *caRoom) error { return p.showCA(ctx, room, args[0], asJSON) })
 		},
 	}
 	o.stateFlags.add(cmd)
