@@ -53,7 +53,7 @@ func TestHeaderInside(t *testing.T) {
 		{"the older form, nothing protected", from + "Content-Type: text/plain; protected-headers=v1" + text, HeaderNone, "", "", "own"},
 		{"the older form has no HP-Outer", signed(from+"Subject: s\r\n", from+"Subject: s\r\nHP-Outer: Subject: other\r\nContent-Type: text/plain; protected-headers=v1"+text), HeaderMemoryHole, "", "", "the Subject of"},
 		{"the older form, another Subject", signed(from+"Subject: other\r\n", from+"Subject: s\r\nContent-Type: text/plain; protected-headers=v1"+text), HeaderMemoryHole, "Subject", "the Subject of the message is not", "is shown"},
-		{"the older form, another Reply-To", signed(from+"Reply-To: eve@example.net\r\n", from+"Content-Type: text/plain; protected-headers=v1"+text), HeaderMemoryHole, "Reply-To", "a Reply-To that its sender did not write", "left out"},
+		{"the older form, another Reply-To", signed(from+"Reply-To: eve@example.net\r\n", from+"Content-Type: text/plain; protected-headers=v1"+text), HeaderMemoryHole, "Reply-To", "a Reply-To that its sender did not write", "does not have it"},
 		{"only a Subject is hidden by dots", encrypted(from+"Comments: ...\r\n", from+"Comments: secret\r\nContent-Type: text/plain; protected-headers=v1"+text), HeaderMemoryHole, "Comments", "the Comments of", ""},
 
 		{"a message inside, encrypted alone", encrypted(from, "Content-Type: message/rfc822\r\n\r\n"+from+text), HeaderWrapped, "", "a message of its own", ""},
@@ -64,10 +64,10 @@ func TestHeaderInside(t *testing.T) {
 		{"a message inside has no HP-Outer", signed(from, "Content-Type: message/rfc822\r\n\r\n"+from+"HP-Outer: X: y\r\n"+text), HeaderWrapped, "", "", "X"},
 
 		{"a Subject in an unknown character set", signed(from+"Subject: =?x-own?Q?a?=\r\n", from+"Subject: =?x-own?Q?a?=\r\nContent-Type: text/plain; hp=clear"+text), HeaderSigned, "", "", "Subject"},
-		{"a changed Subject", signed(from+"Subject: other\r\n", from+"Subject: s\r\nContent-Type: text/plain; hp=clear"+text), HeaderSigned, "Subject", "the protected one is shown", "left out"},
+		{"a changed Subject", signed(from+"Subject: other\r\n", from+"Subject: s\r\nContent-Type: text/plain; hp=clear"+text), HeaderSigned, "Subject", "the protected one is shown", "does not have it"},
 		{"a removed Subject", signed(from, from+"Subject: s\r\nContent-Type: text/plain; hp=clear"+text), HeaderSigned, "Subject", "does not have any more", "is shown"},
 		{"a changed field that leads nowhere", signed(from+"X-Mine: b\r\n", from+"X-Mine: a\r\nContent-Type: text/plain; hp=clear"+text), HeaderSigned, "X-Mine", "the X-Mine of", "; "},
-		{"a removed To", signed(from, from+"To: bob@example.org\r\nContent-Type: text/plain; hp=clear"+text), HeaderSigned, "To", "does not have any more", "left out"},
+		{"a removed To", signed(from, from+"To: bob@example.org\r\nContent-Type: text/plain; hp=clear"+text), HeaderSigned, "To", "does not have any more", "does not have it"},
 		{"a sender who is not one", signed(from+"From: eve@example.net\r\n", "From: carol@example.org\r\nContent-Type: text/plain; hp=clear"+text), HeaderSigned, "From", "the From of", "the protected From is"},
 		{"another sender", signed(from, "From: carol@example.org\r\nContent-Type: text/plain; hp=clear"+text), HeaderSigned, "From", "the protected From is carol@example.org, the message is from alice@example.com", ""},
 	} {

@@ -237,7 +237,7 @@ func TestAnswersGoWhereTheSenderWrote(t *testing.T) {
 	own := strings.Replace(plain, "To: ", "Reply-To: Office <office@example.com>\r\nTo: ", 1)
 	const (
 		would   = "answers would go to %s, and the message is from alice@example.com"
-		added   = "has a Reply-To that its sender did not write: %s; it is left out, so that no answer goes there"
+		added   = "has a Reply-To that its sender did not write: %s; the opened message does not have it, so that no answer goes there"
 		changed = "the Reply-To of the message is not what its sender wrote: outside %q"
 	)
 	for _, tc := range []struct {

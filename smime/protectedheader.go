@@ -255,7 +255,7 @@ func (op *opener) warnDiffering(d DifferingHeader, p protectedHeader) {
 	case strings.EqualFold(d.Name, "Subject") && protected == 1 && d.Outside != "":
 		done = "; the protected one is shown"
 	case steers(d.Name) && d.Outside != "":
-		done = "; it is left out, so that no answer goes there"
+		done = "; the opened message does not have it, so that no answer goes there"
 	}
 	var text string
 	switch {
