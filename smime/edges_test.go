@@ -243,9 +243,13 @@ func TestNothingToSayOfRevocation(t *testing.T) {
 	}
 	o := w.options()
 	o.CRLs = []*cert.CRL{list}
-	m := open(t, signMessage(t, plain, &SignOptions{Signers: []*cms.Signer{signerOf(stranger)}}), o)
-	wantVerdict(t, m, Untrusted, CoverageWhole)
-	if len(m.Verdict.Warnings) != 0 {
-		t.Error(show(m.Verdict))
+	online := w.options()
+	online.Revocation = &source{}
+	for _, o := range []*OpenOptions{o, online} {
+		m := open(t, signMessage(t, plain, &SignOptions{Signers: []*cms.Signer{signerOf(stranger)}}), o)
+		wantVerdict(t, m, Untrusted, CoverageWhole)
+		if len(m.Verdict.Warnings) != 0 {
+			t.Error(show(m.Verdict))
+		}
 	}
 }

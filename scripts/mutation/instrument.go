@@ -33,7 +33,7 @@ func (m mutant) key() string { return fmt.Sprintf("%s %s: %s: %s", m.file, m.fun
 // what ends there, or in place of what lies between.
 type edit struct {
 	at, other int // offset, and the other end of the range that it belongs to
-	order     int // of edits with one range: the later one is further outside
+	order     int // of edits with one range: the earlier one, of what contains the other, is further outside
 	suffix    bool
 	replace   int // octets that are replaced
 	text      string
@@ -253,9 +253,9 @@ func (in *instrument) apply() []byte {
 			// Of prefixes the widest range first, of suffixes the narrowest.
 			return b.other - a.other
 		case a.suffix:
-			return a.order - b.order
+			return b.order - a.order
 		}
-		return b.order - a.order
+		return a.order - b.order
 	})
 	var out bytes.Buffer
 	done := 0
