@@ -285,3 +285,24 @@ func TestTaken(t *testing.T) {
 		t.Error("no address has a key")
 	}
 }
+
+// TestEdges: the first and the last of each kind of letter, and lengths to the octet.
+func TestEdges(t *testing.T) {
+	long := strings.Repeat("l", MaxLocalLength) + "@" + strings.Repeat(strings.Repeat("d", 62)+".", 2) + strings.Repeat("e", 63)
+	for in, out := range map[string]string{
+		"AZaz09~@AZ-az-09.EXAMPLE": "AZaz09~@az-az-09.example", "#@Z9": "#@z9", `"a"@Z`: "a@z", "a@9z": "a@9z", long: long,
+	} {
+		if m, err := Parse(in); err != nil || m.String() != out || len(long) != MaxLength {
+			t.Errorf("%q: %q, %v", in, m, err)
+		}
+	}
+	a, _ := Parse("AZ@example.com")
+	if b, _ := Parse("az@example.com"); !a.Equal(b) {
+		t.Error("the case of A and Z")
+	}
+	for _, in := range []string{"a@b.0", "a@b.9", "a@b.19", `""@c`, "a\u0080@b", "a\uff01@b", "a\uff5e@b", "a\ufe50@b", "a\ufe6b@b", long + "e", "l" + long, "a@b{", "a@b[", "a@b/", "a@b:", "a@b`"} {
+		if m, err := Parse(in); err == nil {
+			t.Errorf("%q is %s", in, m)
+		}
+	}
+}

@@ -120,7 +120,8 @@ func (t target) build(work string) ([]mutant, string, error) {
 	return nil, "", errors.New("does not compile, whatever is left out")
 }
 
-var compileError = regexp.MustCompile(`(?m)([\w./-]+\.go):(\d+):(\d+): `)
+// compileError has no column where the line is long; then its text has a mark.
+var compileError = regexp.MustCompile(`(?m)([\w./-]+\.go):(\d+):(?:(\d+):)? (.*)`)
 
 // disable leaves out the mutants at which the compiler complains: those with a
 // mark on that line of the instrumented file.
@@ -136,7 +137,11 @@ func disable(out, work string, mutants []mutant, disabled map[string]bool) {
 		if n > len(lines) {
 			continue
 		}
-		if id := nearest(lines[n-1], column); id > 0 && id <= len(mutants) {
+		line := lines[n-1]
+		if m[3] == "" {
+			line = m[4]
+		}
+		if id := nearest(line, column); id > 0 && id <= len(mutants) {
 			c := mutants[id-1]
 			disabled[fmt.Sprintf("%s@%d", c.key(), c.begin)] = true
 		}
