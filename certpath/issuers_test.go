@@ -1,10 +1,9 @@
-package certpath_test
+package certpath
 
 import (
 	"testing"
 
 	"github.com/mailseal/mailseal/cert"
-	"github.com/mailseal/mailseal/certpath"
 	"github.com/mailseal/mailseal/internal/testca"
 )
 
@@ -39,7 +38,7 @@ func TestIssuers(t *testing.T) {
 			given = append(given, chain[tt.depth-i].Certificate)
 		}
 		asked := 0
-		found, err := certpath.Verify(leaf, &certpath.Options{
+		found, err := Verify(leaf, &Options{
 			Anchors: []*cert.Certificate{root.Certificate}, Intermediates: given, At: testca.Now,
 			Issuers: func(c *cert.Certificate, known []*cert.Certificate) []*cert.Certificate {
 				asked++
