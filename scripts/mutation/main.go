@@ -43,7 +43,6 @@ var targets = []target{
 	{dir: "certpath", leave: regexp.MustCompile(`^TestExampleFiles$`)},
 	{dir: "smime", files: []string{"binding.go", "conclude.go", "judge.go", "protectedheader.go", "revoked.go", "signedlayer.go", "verdict.go"},
 		leave: regexp.MustCompile(`^Test(ExampleFiles|CompressionBomb|Mutants|ManySlowChains)$`)},
-	{dir: "internal/entity", files: []string{"address.go", "contenttype.go", "header.go", "multipart.go", "parameter.go", "scanner.go"}},
 	{dir: "internal/mailbox"},
 }
 
