@@ -485,6 +485,12 @@ func TestTwoNodes(t *testing.T) {
 	source := storetest.Source(t)
 	var nodes []*node
 	var did [2]atomic.Int64
+	// Each node keeps its first job until the other one has one too.
+	var begun [2]chan struct{}
+	var first [2]sync.Once
+	for i := range begun {
+		begun[i] = make(chan struct{})
+	}
 	for i := range 2 {
 		db, err := store.Open(t.Context(), source)
 		if err != nil {
@@ -492,9 +498,14 @@ func TestTwoNodes(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = db.Close() })
 		n := newNode(t, db, nil)
-		n.Handle("mail", Worker{Do: func(_ context.Context, j Job) (Finish, error) {
+		n.Handle("mail", Worker{Do: func(ctx context.Context, j Job) (Finish, error) {
 			did[i].Add(1)
-			time.Sleep(time.Millisecond)
+			first[i].Do(func() { close(begun[i]) })
+			select {
+			case <-begun[1-i]:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
 			return note(j), nil
 		}})
 		nodes = append(nodes, n)

@@ -25,11 +25,14 @@ import (
 func TestOCSPResponder(t *testing.T) {
 	program := tool(t, "openssl", "openssl")
 	o := newOffice(t)
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+	key := func() *ecdsa.PrivateKey {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
 	}
-	alice, bob := o.enrol(t, "alice@example.org", key), o.enrol(t, "bob@example.org", key)
+	alice, bob := o.enrol(t, "alice@example.org", key()), o.enrol(t, "bob@example.org", key())
 	if got := alice.Certificate.OCSPServer; len(got) != 1 || got[0] != "http://127.0.0.1:8080/ocsp" {
 		t.Errorf("the certificate names %q", got)
 	}
