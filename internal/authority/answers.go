@@ -51,6 +51,10 @@ func (s *answers) put(about ocspAnswer, r *OCSPResponse, seq int64) {
 func (s *answers) drop(authority string, serial []byte) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
+	s.forget(authority, serial)
+}
+
+func (s *answers) forget(authority string, serial []byte) {
 	for _, hash := range []oid.OID{oid.SHA1, oid.SHA256, oid.SHA384, oid.SHA512} {
 		for _, bare := range []bool{false, true} {
 			delete(s.kept, ocspAnswer{authority, string(serial), hash, bare})
@@ -65,11 +69,14 @@ func (s *answers) restart(seq int64) {
 	s.kept, s.followed = nil, seq
 }
 
-// follow notes that the changes up to seq were followed.
-func (s *answers) follow(seq int64) {
+// follow forgets what was said about a certificate before change seq, and takes
+// nothing of that any more: in one step, because a response that was made before
+// the change may come at any moment, and would stay until its end.
+func (s *answers) follow(authority string, serial []byte, seq int64) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.followed = max(s.followed, seq)
+	s.forget(authority, serial)
 }
 
 func (s *answers) last() int64 {

@@ -94,8 +94,7 @@ func (a *Authority) follow(ctx context.Context) {
 	}
 	lists := map[list]store.StatusChange{}
 	for _, c := range changes {
-		a.answers.drop(c.AuthorityID, c.Serial)
-		a.answers.follow(c.Seq)
+		a.answers.follow(c.AuthorityID, c.Serial, c.Seq)
 		lists[list{c.AuthorityID, c.Partition}] = c // the last counts
 	}
 	for l, c := range lists {

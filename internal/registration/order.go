@@ -32,14 +32,19 @@ type Application struct {
 	Client string
 }
 
-// Client names who asks, from the network address of a request: empty for
+// Client names who asks, from the network address of a request: of IPv6 the
+// first 64 bits, since one household has all addresses behind them; empty for
 // loopback, which everybody on this machine shares.
 func Client(remoteAddr string) string {
 	at, err := netip.ParseAddrPort(remoteAddr)
 	if err != nil || at.Addr().Unmap().IsLoopback() {
 		return ""
 	}
-	return at.Addr().Unmap().String()
+	addr := at.Addr().Unmap().WithZone("")
+	if addr.Is4() {
+		return addr.String()
+	}
+	return netip.PrefixFrom(addr, 64).Masked().String()
 }
 
 // Order is the public face of one order: what the session that asked may see.
