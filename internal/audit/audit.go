@@ -90,7 +90,7 @@ var ErrClock = errors.New("audit: the clock went back")
 
 type actorKey struct{}
 
-// WithActor says who acts: "administrator:ID", "order:ID" for the session that
+// WithActor says who acts: "account:ID", "order:ID" for the session that
 // asked for it, "operator" for the command line. Without it, it is the server.
 func WithActor(ctx context.Context, actor string) context.Context {
 	return context.WithValue(ctx, actorKey{}, actor)

@@ -122,7 +122,10 @@ func (s *Service) ClaimFirstAdministrator(ctx context.Context, code, email, name
 		if err := s.record(ctx, tx, a.ID, audit.ActAdministrator); err != nil {
 			return err
 		}
-		session, token, err = s.open(ctx, tx, a)
+		if err := GiveRole(ctx, tx, Console(), a.ID, Grant{Role: Operator}, s.clock()); err != nil {
+			return err
+		}
+		session, token, err = s.open(ctx, tx, a, byPassword, false)
 		return err
 	})
 	if err != nil {
@@ -133,7 +136,7 @@ func (s *Service) ClaimFirstAdministrator(ctx context.Context, code, email, name
 
 // record enters an act of an administrator on their own account.
 func (s *Service) record(ctx context.Context, tx *store.Tx, id, act string) error {
-	return audit.Append(ctx, tx, audit.Entry{At: s.clock(), Actor: "administrator:" + id, Act: act, Object: id})
+	return audit.Append(ctx, tx, audit.Entry{At: s.clock(), Actor: Actor{Kind: KindAccount, ID: id}.String(), Act: act, Object: id})
 }
 
 // refuse enters a sign-in that failed. What was typed may be anybody's address:
@@ -191,7 +194,7 @@ func claim(tx *store.Tx, code string, a store.Administrator) error {
 func (s *Service) SignIn(ctx context.Context, email, password string) (Session, string, error) {
 	// An address that is none gets the empty key, which no account has.
 	m, _ := mailbox.Parse(strings.TrimSpace(email))
-	a, known, err := s.account(ctx, m.Key())
+	a, known, err := s.attempt(ctx, m.Key())
 	if err != nil {
 		return Session{}, "", err
 	}
@@ -217,7 +220,7 @@ func (s *Service) SignIn(ctx context.Context, email, password string) (Session, 
 	var session Session
 	var token string
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
-		session, token, err = s.open(ctx, tx, a)
+		session, token, err = s.open(ctx, tx, a, byPassword, false)
 		return err
 	})
 	if err != nil {
@@ -226,9 +229,9 @@ func (s *Service) SignIn(ctx context.Context, email, password string) (Session, 
 	return session, token, nil
 }
 
-// account counts the try and reads the account, in that order, so that a try
+// attempt counts the try and reads the account, in that order, so that a try
 // costs the same whether the account exists or not.
-func (s *Service) account(ctx context.Context, key string) (a store.Administrator, known bool, err error) {
+func (s *Service) attempt(ctx context.Context, key string) (a store.Administrator, known bool, err error) {
 	now := s.clock()
 	limit := sha256.Sum256([]byte("sign-in " + key))
 	id, err := s.newID()
@@ -273,7 +276,7 @@ func (s *Service) rehash(ctx context.Context, id, password string) error {
 }
 
 // open writes a new session; every sign-in gets a token of its own.
-func (s *Service) open(ctx context.Context, tx *store.Tx, a store.Administrator) (Session, string, error) {
+func (s *Service) open(ctx context.Context, tx *store.Tx, a store.Administrator, method string, strong bool) (Session, string, error) {
 	var secret [32]byte
 	if _, err := io.ReadFull(s.rand, secret[:]); err != nil {
 		return Session{}, "", fmt.Errorf("auth: randomness: %w", err)
@@ -281,7 +284,8 @@ func (s *Service) open(ctx context.Context, tx *store.Tx, a store.Administrator)
 	token := base64.RawURLEncoding.EncodeToString(secret[:])
 	now := s.clock().UTC().Truncate(time.Second)
 	row := store.AdministratorSession{
-		TokenHash: hashToken(token), AdministratorID: a.ID, Created: now, Seen: now, Expires: now.Add(SessionLife),
+		TokenHash: hashToken(token), AdministratorID: a.ID, Method: method, Strong: strong,
+		Created: now, Seen: now, Expires: now.Add(SessionLife),
 	}
 	if err := tx.ForgetAdministratorSessions(now, now.Add(-IdleTime)); err != nil {
 		return Session{}, "", err
@@ -289,7 +293,11 @@ func (s *Service) open(ctx context.Context, tx *store.Tx, a store.Administrator)
 	if err := tx.InsertAdministratorSession(row); err != nil {
 		return Session{}, "", err
 	}
-	return session(row, a), token, s.record(ctx, tx, a.ID, audit.ActSignedIn)
+	opened, err := session(tx, row, a)
+	if err != nil {
+		return Session{}, "", err
+	}
+	return opened, token, s.record(ctx, tx, a.ID, audit.ActSignedIn)
 }
 
 // touchEvery is how exactly a session remembers its last request: not every
@@ -317,9 +325,8 @@ func (s *Service) Session(ctx context.Context, token string) (Session, error) {
 		}
 		stale := !now.Before(row.Seen.Add(touchEvery))
 		row.Seen = now
-		found = session(row, a)
-		if !stale {
-			return nil
+		if found, err = session(tx, row, a); err != nil || !stale {
+			return err
 		}
 		return tx.TouchAdministratorSession(row.TokenHash, now)
 	})
@@ -334,11 +341,16 @@ func (s *Service) SignOut(ctx context.Context, token string) error {
 	return s.db.Update(ctx, func(tx *store.Tx) error { return tx.DeleteAdministratorSession(hashToken(token)) })
 }
 
-func session(row store.AdministratorSession, a store.Administrator) Session {
+func session(tx *store.Tx, row store.AdministratorSession, a store.Administrator) (Session, error) {
+	has, err := grants(tx, a.ID)
 	return Session{
-		Administrator: Administrator{ID: a.ID, Email: a.Email, Name: a.Name, Created: a.Created},
-		Created:       row.Created, LastSeen: row.Seen, Expires: row.Expires,
-	}
+		Account: account(a), Grants: has, Method: row.Method, Strong: row.Strong,
+		Created: row.Created, LastSeen: row.Seen, Expires: row.Expires,
+	}, err
+}
+
+func account(a store.Administrator) Account {
+	return Account{ID: a.ID, Email: a.Email, Name: a.Name, Created: a.Created}
 }
 
 // hashPassword and compare wait for one of the slots.

@@ -95,7 +95,7 @@ func TestFirstAdministrator(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if session.Administrator.Email != "Admin@example.org" || len(token) != 43 {
+	if session.Account.Email != "Admin@example.org" || len(token) != 43 {
 		t.Errorf("session %+v, token %q", session, token)
 	}
 	if err := claim(code, "eve@example.com", password); !errors.Is(err, ErrClaimed) {
@@ -152,11 +152,11 @@ func TestSignIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if token == first || session.Administrator.Email != email {
+	if token == first || session.Account.Email != email {
 		t.Errorf("session %+v, token as before: %v", session, token == first)
 	}
 	for _, tok := range []string{first, token} {
-		if got, err := f.Session(ctx, tok); err != nil || got.Administrator.Email != email {
+		if got, err := f.Session(ctx, tok); err != nil || got.Account.Email != email {
 			t.Errorf("session %+v, %v", got, err)
 		}
 	}

@@ -21,29 +21,29 @@ func (s *Service) AddCertificate(ctx context.Context, token string, sha256 []byt
 		return err
 	}
 	return s.db.Update(ctx, func(tx *store.Tx) error {
-		err := tx.AddAdministratorCertificate(sha256, session.Administrator.ID, s.clock())
+		err := tx.AddAdministratorCertificate(sha256, session.Account.ID, s.clock())
 		if errors.Is(err, store.ErrConflict) {
 			return ErrCertificate
 		}
 		if err != nil {
 			return err
 		}
-		return s.record(ctx, tx, session.Administrator.ID, audit.ActCertificateAdded)
+		return s.record(ctx, tx, session.Account.ID, audit.ActCertificateAdded)
 	})
 }
 
 // HolderOfCertificate is the account that a certificate signs in, or
 // [ErrCertificate].
-func (s *Service) HolderOfCertificate(ctx context.Context, sha256 []byte) (Administrator, error) {
+func (s *Service) HolderOfCertificate(ctx context.Context, sha256 []byte) (Account, error) {
 	var a store.Administrator
 	err := s.db.View(ctx, func(tx *store.Tx) (err error) {
 		a, err = tx.AdministratorOfCertificate(sha256)
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return Administrator{}, ErrCertificate
+		return Account{}, ErrCertificate
 	}
-	return Administrator{ID: a.ID, Email: a.Email, Name: a.Name, Created: a.Created}, err
+	return account(a), err
 }
 
 // SignInByCertificate opens a session for the account that a certificate signs
@@ -59,7 +59,7 @@ func (s *Service) SignInByCertificate(ctx context.Context, sha256 []byte) (Sessi
 		if err != nil {
 			return err
 		}
-		session, token, err = s.open(ctx, tx, a)
+		session, token, err = s.open(ctx, tx, a, byCertificate, true)
 		return err
 	})
 	if err != nil {

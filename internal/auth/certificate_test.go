@@ -25,7 +25,7 @@ func TestCertificates(t *testing.T) {
 	if err != nil || again == token || again == "" {
 		t.Fatalf("%v, token %q", err, again)
 	}
-	if holder, err := f.HolderOfCertificate(t.Context(), mine); err != nil || holder.ID != session.Administrator.ID {
+	if holder, err := f.HolderOfCertificate(t.Context(), mine); err != nil || holder.ID != session.Account.ID {
 		t.Errorf("holder %+v, %v", holder, err)
 	}
 	if _, err := f.Session(t.Context(), again); err != nil {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Administrator is one account that may sign in to the operator's pages.
-type Administrator struct {
+// Account is one account that may sign in: of an administrator of any role.
+type Account struct {
 	ID      string // 128 random bits, lower-case base32
 	Email   string // the sign-in name: a mailbox, as it was entered
 	Name    string
@@ -16,10 +16,24 @@ type Administrator struct {
 // Session is one signed-in browser. The token that opens it is known to the
 // browser alone; the store holds its SHA-256.
 type Session struct {
-	Administrator Administrator
-	Created       time.Time
-	LastSeen      time.Time
-	Expires       time.Time // absolute end; it also ends after IdleTime without a request
+	Account  Account
+	Grants   []Grant // what the account may do, in this session
+	Method   string  // how it was opened
+	Strong   bool    // by more than a password
+	Created  time.Time
+	LastSeen time.Time
+	Expires  time.Time // absolute end; it also ends after IdleTime without a request
+}
+
+// The ways to open a session.
+const (
+	byPassword    = "password"
+	byCertificate = "certificate"
+)
+
+// Actor is who acts in this session.
+func (s Session) Actor() Actor {
+	return Actor{Kind: KindAccount, ID: s.Account.ID, Grants: s.Grants, Strong: s.Strong}
 }
 
 // The ways in which somebody is not let in.

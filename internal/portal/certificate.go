@@ -20,7 +20,7 @@ type Clients interface {
 // the portal does.
 type Holders interface {
 	AddCertificate(ctx context.Context, token string, sha256 []byte) error
-	HolderOfCertificate(ctx context.Context, sha256 []byte) (auth.Administrator, error)
+	HolderOfCertificate(ctx context.Context, sha256 []byte) (auth.Account, error)
 	SignInByCertificate(ctx context.Context, sha256 []byte) (s auth.Session, token string, err error)
 }
 
@@ -109,7 +109,7 @@ func (d *certificateDoor) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return d.render(w, r, http.StatusOK, "certificate", d.view(c, "new", session.Administrator.Email))
+	return d.render(w, r, http.StatusOK, "certificate", d.view(c, "new", session.Account.Email))
 }
 
 // enter signs in. It does not redirect: a browser follows no form to another
@@ -127,7 +127,7 @@ func (d *certificateDoor) enter(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	d.setCookie(w, adminCookie, token, session.Expires.Sub(d.Now()), http.SameSiteStrictMode)
-	return d.render(w, r, http.StatusOK, "certificate", d.view(c, "entered", session.Administrator.Email))
+	return d.render(w, r, http.StatusOK, "certificate", d.view(c, "entered", session.Account.Email))
 }
 
 // add takes the certificate for the account that is signed in.
@@ -150,5 +150,5 @@ func (d *certificateDoor) add(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return d.render(w, r, http.StatusOK, "certificate", d.view(c, "added", session.Administrator.Email))
+	return d.render(w, r, http.StatusOK, "certificate", d.view(c, "added", session.Account.Email))
 }

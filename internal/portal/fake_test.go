@@ -76,7 +76,7 @@ func (f *fake) Enroll(_ context.Context, id, s string, _ []byte) (registration.I
 func (f *fake) Claimed(context.Context) (bool, error) { return f.claimed, nil }
 
 func (f *fake) session() auth.Session {
-	return auth.Session{Administrator: auth.Administrator{Email: "carol@example.org"}, Expires: noon.Add(time.Hour)}
+	return auth.Session{Account: auth.Account{Email: "carol@example.org"}, Expires: noon.Add(time.Hour)}
 }
 
 func (f *fake) ClaimFirstAdministrator(context.Context, string, string, string, string) (auth.Session, string, error) {

@@ -34,7 +34,7 @@ func (p *portal) administered(page func(w http.ResponseWriter, r *http.Request, 
 }
 
 func asAdministrator(ctx context.Context, s auth.Session) context.Context {
-	return audit.WithActor(ctx, "administrator:"+s.Administrator.ID)
+	return audit.WithActor(ctx, s.Actor().String())
 }
 
 type reportsView struct {

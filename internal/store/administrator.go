@@ -16,6 +16,8 @@ type Administrator struct {
 type AdministratorSession struct {
 	TokenHash       []byte
 	AdministratorID string
+	Method          string // how it was opened
+	Strong          bool   // by more than a password
 	Created         time.Time
 	Seen            time.Time
 	Expires         time.Time
@@ -77,16 +79,17 @@ func (tx *Tx) TakeFirstCode(hash []byte) error {
 // InsertAdministratorSession writes a new session.
 func (tx *Tx) InsertAdministratorSession(s AdministratorSession) error {
 	return tx.exec("new session", `INSERT INTO administrator_sessions
-		(token_hash, administrator_id, created_at, seen_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
-		s.TokenHash, s.AdministratorID, unix(s.Created), unix(s.Seen), unix(s.Expires))
+		(token_hash, administrator_id, method, strong, created_at, seen_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
+		s.TokenHash, s.AdministratorID, s.Method, flag(s.Strong), unix(s.Created), unix(s.Seen), unix(s.Expires))
 }
 
 // AdministratorSession reads the session of a token.
 func (tx *Tx) AdministratorSession(tokenHash []byte) (AdministratorSession, error) {
 	return one(tx, "session", func(s scanner) (r AdministratorSession, err error) {
-		return r, s.Scan(&r.TokenHash, &r.AdministratorID, seconds{&r.Created}, seconds{&r.Seen}, seconds{&r.Expires})
-	}, `SELECT token_hash, administrator_id, created_at, seen_at, expires_at
+		return r, s.Scan(&r.TokenHash, &r.AdministratorID, &r.Method, &r.Strong,
+			seconds{&r.Created}, seconds{&r.Seen}, seconds{&r.Expires})
+	}, `SELECT token_hash, administrator_id, method, strong, created_at, seen_at, expires_at
 		FROM administrator_sessions WHERE token_hash = $1`, tokenHash)
 }
 

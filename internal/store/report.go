@@ -21,24 +21,17 @@ type ProblemReport struct {
 
 // InsertProblemReport stores a new report.
 func (tx *Tx) InsertProblemReport(r ProblemReport) error {
-	proven := 0
-	if r.Proven {
-		proven = 1
-	}
 	return tx.owe(ActReported, tx.exec("problem report", `INSERT INTO problem_reports
 		(id, received_at, problem, serial, reporter, language, text, proven, answered_at, answer, closed_at, outcome)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
-		r.ID, unix(r.Received), r.Problem, r.Serial, r.Reporter, r.Language, r.Text, proven, unix(r.Answered), r.Answer, unix(r.Closed), r.Outcome))
+		r.ID, unix(r.Received), r.Problem, r.Serial, r.Reporter, r.Language, r.Text, flag(r.Proven), unix(r.Answered), r.Answer, unix(r.Closed), r.Outcome))
 }
 
 const reportColumns = `id, received_at, problem, serial, reporter, language, text, proven, mailed_at, answered_at, answer, closed_at, outcome`
 
 func scanReport(s scanner) (r ProblemReport, err error) {
-	var proven int
-	err = s.Scan(&r.ID, seconds{&r.Received}, &r.Problem, &r.Serial, &r.Reporter, &r.Language, &r.Text, &proven,
+	return r, s.Scan(&r.ID, seconds{&r.Received}, &r.Problem, &r.Serial, &r.Reporter, &r.Language, &r.Text, &r.Proven,
 		seconds{&r.Mailed}, seconds{&r.Answered}, &r.Answer, seconds{&r.Closed}, &r.Outcome)
-	r.Proven = proven == 1
-	return r, err
 }
 
 // ProblemReport reads one report.

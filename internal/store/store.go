@@ -237,6 +237,14 @@ func unix(t time.Time) any {
 	return t.Unix()
 }
 
+// flag writes a truth as BIGINT 0 or 1, which Scan reads into a bool.
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // Scan implements sql.Scanner.
 func (s seconds) Scan(v any) error {
 	switch v := v.(type) {
