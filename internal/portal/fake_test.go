@@ -27,6 +27,7 @@ type fake struct {
 	claimed bool
 	calls   int
 	applied registration.Application
+	grants  []auth.Grant // of the administrator
 }
 
 const (
@@ -76,7 +77,7 @@ func (f *fake) Enroll(_ context.Context, id, s string, _ []byte) (registration.I
 func (f *fake) Claimed(context.Context) (bool, error) { return f.claimed, nil }
 
 func (f *fake) session() auth.Session {
-	return auth.Session{Account: auth.Account{Email: "carol@example.org"}, Expires: noon.Add(time.Hour)}
+	return auth.Session{Account: auth.Account{Email: "carol@example.org"}, Grants: f.grants, Expires: noon.Add(time.Hour)}
 }
 
 func (f *fake) ClaimFirstAdministrator(context.Context, string, string, string, string) (auth.Session, string, error) {
@@ -160,7 +161,7 @@ func (f *fake) Get(id string) (catcher.Mail, error) {
 func newFake() *fake {
 	return &fake{order: registration.Order{
 		ID: "order1", State: registration.StateApplied, Email: "alice@example.com", Name: "Alice", TriesLeft: 4,
-	}}
+	}, grants: []auth.Grant{{Role: auth.Operator}}}
 }
 
 // door is a portal over a fake, and the browser that looks at it.

@@ -56,6 +56,7 @@ var problems = []struct {
 	{registration.ErrOtherKey, problem{http.StatusConflict, "problem.otherkey", "action.apply", "/apply", 0}},
 	{errNoCertificate, problem{http.StatusForbidden, "problem.nocertificate", "action.again", "/", 0}},
 	{errCertificate, problem{http.StatusForbidden, "problem.certificate", "action.again", "/", 0}},
+	{auth.ErrForbidden, problem{http.StatusForbidden, "problem.forbidden", "action.start", "/", 0}},
 	{auth.ErrClaimed, problem{http.StatusConflict, "problem.claimed", "action.signin", "/admin/sign-in", 0}},
 }
 

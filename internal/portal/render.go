@@ -16,8 +16,9 @@ type view struct {
 	Page  string // its name; "<page>.title" is its title
 	Path  string // where the language switch comes back to
 	Dev   bool
-	Mail  bool // /dev/mail is there
-	Admin bool // the page belongs to the administrator
+	Mail  bool  // /dev/mail is there
+	Admin bool  // the page belongs to the administrator
+	Desk  *desk // nil where nobody is signed in
 	Now   time.Time
 	Data  any
 }
@@ -57,7 +58,7 @@ func (p *portal) render(w http.ResponseWriter, r *http.Request, status int, page
 	}
 	v := view{
 		Page: page, Path: pathOf(r), Dev: p.Dev, Mail: p.Mail != nil, Now: p.Now(), Data: data,
-		Admin: slices.Contains(administration, page),
+		Admin: slices.Contains(administration, page), Desk: deskOf(r.Context(), page),
 	}
 	var b bytes.Buffer
 	if err := template.ExecuteTemplate(&b, "layout.html", v); err != nil {

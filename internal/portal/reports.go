@@ -1,14 +1,11 @@
 package portal
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strconv"
 
 	"github.com/mailseal/mailseal/cert"
-	"github.com/mailseal/mailseal/internal/audit"
-	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/problemreport"
 )
@@ -18,82 +15,62 @@ var reasons = []cert.Reason{
 	cert.Unspecified, cert.KeyCompromise, cert.AffiliationChanged, cert.Superseded, cert.CessationOfOperation, cert.PrivilegeWithdrawn,
 }
 
-// administered is a page of the administrator's: whoever is not signed in is
-// sent to do so, and what is done there is entered as theirs.
-func (p *portal) administered(page func(w http.ResponseWriter, r *http.Request, s auth.Session) error) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		session, _, err := p.administrator(r)
-		if errors.Is(err, auth.ErrNoSession) {
-			return p.toSignIn(w, r)
-		}
-		if err != nil {
-			return err
-		}
-		return page(w, r.WithContext(asAdministrator(r.Context(), session)), session)
-	}
-}
-
-func asAdministrator(ctx context.Context, s auth.Session) context.Context {
-	return audit.WithActor(ctx, s.Actor().String())
-}
-
 type reportsView struct {
-	Session auth.Session
 	Reports []problemreport.Row
 	Reasons []cert.Reason
 	Error   string // key of the text that says what is wrong, or ""
 }
 
-func (p *portal) reports(w http.ResponseWriter, r *http.Request, s auth.Session) error {
-	return p.showReports(w, r, s, http.StatusOK, "")
+func (p *portal) reports(w http.ResponseWriter, r *http.Request) error {
+	return p.showReports(w, r, http.StatusOK, "")
 }
 
-func (p *portal) showReports(w http.ResponseWriter, r *http.Request, s auth.Session, status int, fault string) error {
+func (p *portal) showReports(w http.ResponseWriter, r *http.Request, status int, fault string) error {
 	list, err := p.Reports.List(r.Context())
 	if err != nil {
 		return err
 	}
-	return p.render(w, r, status, "reports", reportsView{s, list, reasons, fault})
+	return p.render(w, r, status, "reports", reportsView{list, reasons, fault})
 }
 
 // answerReport mails a preliminary report to whoever reported.
-func (p *portal) answerReport(w http.ResponseWriter, r *http.Request, s auth.Session) error {
+func (p *portal) answerReport(w http.ResponseWriter, r *http.Request) error {
 	if err := readForm(r); err != nil {
 		return err
 	}
-	return p.reportDone(w, r, s, p.Reports.Answer(r.Context(), r.PostFormValue("id"), r.PostFormValue("text")))
+	return p.reportDone(w, r, p.Reports.Answer(r.Context(), r.PostFormValue("id"), r.PostFormValue("text")))
 }
 
 // decideReport revokes the certificate or keeps it, and closes the report.
-func (p *portal) decideReport(w http.ResponseWriter, r *http.Request, s auth.Session) error {
+func (p *portal) decideReport(w http.ResponseWriter, r *http.Request) error {
 	if err := readForm(r); err != nil {
 		return err
 	}
 	id := r.PostFormValue("id")
 	switch r.PostFormValue("decision") {
 	case "keep":
-		return p.reportDone(w, r, s, p.Reports.Keep(r.Context(), id))
+		return p.reportDone(w, r, p.Reports.Keep(r.Context(), id))
 	case "revoke":
 		reason, ok := reasonOf(r)
 		if !ok {
-			return p.showReports(w, r, s, http.StatusUnprocessableEntity, "revoke.error.reason")
+			return p.showReports(w, r, http.StatusUnprocessableEntity, "revoke.error.reason")
 		}
-		return p.reportDone(w, r, s, p.Reports.Revoke(r.Context(), id, reason))
+		return p.reportDone(w, r, p.Reports.Revoke(r.Context(), id, reason))
 	}
 	return errUnreadable
 }
 
-func (p *portal) reportDone(w http.ResponseWriter, r *http.Request, s auth.Session, err error) error {
+func (p *portal) reportDone(w http.ResponseWriter, r *http.Request, err error) error {
 	switch {
 	case err == nil:
 		http.Redirect(w, r, "/admin/reports", http.StatusSeeOther)
 		return nil
 	case errors.Is(err, problemreport.ErrText):
-		return p.showReports(w, r, s, http.StatusUnprocessableEntity, "reports.error.text")
+		return p.showReports(w, r, http.StatusUnprocessableEntity, "reports.error.text")
 	case errors.Is(err, problemreport.ErrClosed), errors.Is(err, problemreport.ErrNotFound):
-		return p.showReports(w, r, s, http.StatusConflict, "reports.error.closed")
+		return p.showReports(w, r, http.StatusConflict, "reports.error.closed")
 	case errors.Is(err, problemreport.ErrUnknown):
-		return p.showReports(w, r, s, http.StatusUnprocessableEntity, "reports.error.serial")
+		return p.showReports(w, r, http.StatusUnprocessableEntity, "reports.error.serial")
 	}
 	return err
 }
@@ -105,23 +82,22 @@ func reasonOf(r *http.Request) (cert.Reason, bool) {
 }
 
 type revokeView struct {
-	Session auth.Session
 	Serial  string
 	Reasons []cert.Reason
 	Error   string // key of the text that says what is wrong, or ""
 	Field   string // the field that it is about
 }
 
-func (p *portal) revokeForm(w http.ResponseWriter, r *http.Request, s auth.Session) error {
-	return p.render(w, r, http.StatusOK, "revoke", revokeView{Session: s, Serial: r.URL.Query().Get("serial"), Reasons: reasons})
+func (p *portal) revokeForm(w http.ResponseWriter, r *http.Request) error {
+	return p.render(w, r, http.StatusOK, "revoke", revokeView{Serial: r.URL.Query().Get("serial"), Reasons: reasons})
 }
 
 // revoke revokes a certificate by its serial number, for good.
-func (p *portal) revoke(w http.ResponseWriter, r *http.Request, s auth.Session) error {
+func (p *portal) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err := readForm(r); err != nil {
 		return err
 	}
-	v := revokeView{Session: s, Serial: r.PostFormValue("serial"), Reasons: reasons}
+	v := revokeView{Serial: r.PostFormValue("serial"), Reasons: reasons}
 	reason, ok := reasonOf(r)
 	if !ok {
 		v.Error, v.Field = "revoke.error.reason", "reason"

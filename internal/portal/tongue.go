@@ -8,6 +8,8 @@ import (
 	"html"
 	"html/template"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -61,15 +63,11 @@ func loadTongues(a assets) ([]*tongue, error) {
 }
 
 func loadTongue(tag string, a assets) (*tongue, error) {
-	data, err := textFiles.ReadFile("text/" + tag + ".json")
-	if err != nil {
+	t := &tongue{tag: tag, texts: map[string]text{}, pages: map[string]*template.Template{}}
+	if err := t.read(); err != nil {
 		return nil, err
 	}
-	t := &tongue{tag: tag, pages: map[string]*template.Template{}}
-	if err := json.Unmarshal(data, &t.texts); err != nil {
-		return nil, err
-	}
-	layout, err := template.New("layout.html").Funcs(t.functions(a)).ParseFS(pageFiles, "pages/layout.html")
+	layout, err := template.New("layout.html").Funcs(t.functions(a)).ParseFS(pageFiles, frames...)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +76,7 @@ func loadTongue(tag string, a assets) (*tongue, error) {
 		return nil, err
 	}
 	for _, entry := range entries {
-		if entry.Name() == "layout.html" {
+		if slices.Contains(frames, "pages/"+entry.Name()) {
 			continue
 		}
 		page, err := layout.Clone()
@@ -91,6 +89,39 @@ func loadTongue(tag string, a assets) (*tongue, error) {
 		t.pages[strings.TrimSuffix(entry.Name(), ".html")] = page
 	}
 	return t, nil
+}
+
+// frames are what every page is made with: the layout, and pieces that pages
+// put in by name.
+var frames = []string{"pages/layout.html", "pages/pieces.html", "pages/fields.html"}
+
+// read reads the texts of the language: text/TAG.json and text/NAME.TAG.json of
+// each group of pages. A key belongs to one file.
+func (t *tongue) read() error {
+	entries, err := textFiles.ReadDir("text")
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if entry.Name() != t.tag+".json" && !strings.HasSuffix(entry.Name(), "."+t.tag+".json") {
+			continue
+		}
+		data, err := textFiles.ReadFile("text/" + entry.Name())
+		if err != nil {
+			return err
+		}
+		texts := map[string]text{}
+		if err := json.Unmarshal(data, &texts); err != nil {
+			return fmt.Errorf("%s: %w", entry.Name(), err)
+		}
+		for key, value := range texts {
+			if _, twice := t.texts[key]; twice {
+				return fmt.Errorf("%s: %q has another text already", entry.Name(), key)
+			}
+			t.texts[key] = value
+		}
+	}
+	return nil
 }
 
 // functions are what the pages call: t for a text, ts for a list of texts, and
@@ -108,17 +139,35 @@ func (t *tongue) functions(a assets) template.FuncMap {
 		"date":     t.date,
 		"datetime": t.dateTime,
 		"group":    group,
+		"has":      t.has,
+		"count":    t.count,
+		"input":    newInput,
+		"option":   newOption,
+		"list":     func(items ...any) []any { return items },
 	}
 }
 
-// say is the text of a key with names filled in: say("code.sent", "email", e).
-func (t *tongue) say(key string, pairs ...string) (template.HTML, error) {
+// say is the text of a key with names filled in: say("code.sent", "email", e),
+// or say(key, pairs) with all of them in one list.
+func (t *tongue) say(key string, pairs ...any) (template.HTML, error) {
 	entry, err := t.entry(key)
 	if err != nil {
 		return "", err
 	}
-	return fill(entry[0], pairs), nil
+	var words []string
+	for _, p := range pairs {
+		switch p := p.(type) {
+		case []string:
+			words = append(words, p...)
+		default:
+			words = append(words, fmt.Sprint(p))
+		}
+	}
+	return fill(entry[0], words), nil
 }
+
+// has tells whether there is a text of this key.
+func (t *tongue) has(key string) bool { return len(t.texts[key]) > 0 }
 
 // plain is say without marks, for attributes and for JSON.
 func (t *tongue) plain(key string, pairs ...string) (string, error) {
@@ -180,6 +229,19 @@ func (t *tongue) date(at time.Time) string {
 
 func (t *tongue) dateTime(at time.Time) string {
 	return t.date(at) + at.UTC().Format(" 15:04 UTC")
+}
+
+// count writes a number with its thousands apart.
+func (t *tongue) count(n int) string {
+	digits := strconv.Itoa(n)
+	var b strings.Builder
+	for i, r := range digits {
+		if rest := len(digits) - i; i > 0 && rest%3 == 0 && digits[i-1] != '-' {
+			b.WriteByte(',')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 const groupSize = 4

@@ -105,7 +105,7 @@ func (p *person) pictureAdministration(language string) {
 	p.follow("main form .button")
 	p.at("/admin")
 	p.picture(language, "overview")
-	p.follow(".between button")
+	p.follow(".who button")
 	p.open("/admin/sign-in")
 	p.enter("email", "carol@example.org")
 	p.enter("password", "not this one at all")

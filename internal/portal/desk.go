@@ -1,0 +1,148 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/mailseal/mailseal/internal/audit"
+	"github.com/mailseal/mailseal/internal/auth"
+)
+
+// place is one stop of the navigation. Pages are named after it, or say in
+// trails below which place they belong to.
+type place struct {
+	page string // name of the page; "nav.<page>" is the text of the link
+	path string // {org} stands for the organization that is looked at
+	may  func(auth.Actor, string) bool
+}
+
+// section is one part of the navigation.
+type section struct {
+	key    string // of its heading
+	places []place
+}
+
+// may are those who may do or see something: one of these roles.
+func may(roles ...auth.Role) func(auth.Actor, string) bool {
+	return func(a auth.Actor, organization string) bool {
+		for _, role := range roles {
+			if role.OfOrganization() && a.Has(role, organization) || !role.OfOrganization() && a.Has(role, "") {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// sections are the whole navigation, in its order. What somebody may not open is
+// not shown to them; that they may not is decided where it is done, not here.
+var sections = []section{
+	{"nav.authority", []place{
+		{"overview", "/admin", may(auth.Operator, auth.Auditor)},
+		{"reports", "/admin/reports", may(auth.Operator)},
+	}},
+}
+
+// trails lead from pages that are no places themselves to the page above.
+var trails = map[string]string{
+	"revoke": "overview",
+}
+
+// visit is a request of somebody who is signed in.
+type visit struct {
+	auth.Session
+	organization shownOrganization // whose pages these are; its zero value outside
+}
+
+// shownOrganization is what the frame shows of an organization.
+type shownOrganization struct{ ID, Name string }
+
+type visitKey struct{}
+
+// visitOf is who is looking, if anybody is signed in.
+func visitOf(ctx context.Context) (visit, bool) {
+	v, ok := ctx.Value(visitKey{}).(visit)
+	return v, ok
+}
+
+// signedIn is a page of an account's: whoever is not signed in is sent to do so,
+// and what is done there is entered as theirs. What the account may do is for
+// the room below to decide; may keeps those from a page who have no use for it.
+func (p *portal) signedIn(may func(auth.Actor, string) bool, page handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		session, _, err := p.administrator(r)
+		if errors.Is(err, auth.ErrNoSession) {
+			return p.toSignIn(w, r)
+		}
+		if err != nil {
+			return err
+		}
+		if !may(session.Actor(), r.PathValue("org")) {
+			return auth.ErrForbidden
+		}
+		return page(w, r.WithContext(visiting(r.Context(), visit{Session: session})))
+	}
+}
+
+// visiting is a context that knows who is looking.
+func visiting(ctx context.Context, v visit) context.Context {
+	return context.WithValue(audit.WithActor(ctx, v.Actor().String()), visitKey{}, v)
+}
+
+// desk is the frame around the pages of somebody who is signed in.
+type desk struct {
+	Who          string // sign-in name
+	Organization shownOrganization
+	Sections     []deskSection
+	Trail        []crumb // the pages above this one, from the top
+}
+
+type deskSection struct {
+	Key    string
+	Places []deskPlace
+}
+
+type deskPlace struct {
+	Key, Path string
+	Current   bool
+}
+
+type crumb struct{ Key, Path string }
+
+// deskOf is the frame of a page, or nil where nobody is signed in.
+func deskOf(ctx context.Context, page string) *desk {
+	v, ok := visitOf(ctx)
+	if !ok {
+		return nil
+	}
+	d := &desk{Who: v.Account.Email, Organization: v.organization}
+	above := topOf(page)
+	for _, s := range sections {
+		var shown []deskPlace
+		for _, pl := range s.places {
+			outside := strings.Contains(pl.path, "{org}") && v.organization.ID == ""
+			if outside || !pl.may(v.Actor(), v.organization.ID) {
+				continue
+			}
+			path := strings.ReplaceAll(pl.path, "{org}", v.organization.ID)
+			shown = append(shown, deskPlace{"nav." + pl.page, path, pl.page == above})
+			if pl.page == above && pl.page != page {
+				d.Trail = append(d.Trail, crumb{"nav." + pl.page, path})
+			}
+		}
+		if len(shown) > 0 {
+			d.Sections = append(d.Sections, deskSection{s.key, shown})
+		}
+	}
+	return d
+}
+
+// topOf is the place that a page belongs to.
+func topOf(page string) string {
+	if above, ok := trails[page]; ok {
+		return topOf(above)
+	}
+	return page
+}
