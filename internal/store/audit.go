@@ -134,6 +134,24 @@ const (
 
 	ActKeyDistrusted = "key.distrusted" // is never certified
 
+	ActOrganization        = "organization.made"
+	ActOrganizationChanged = "organization.changed" // names, settings, standing
+	ActAgreement           = "organization.agreed"
+	ActDomain              = "domain.added"
+	ActDomainProven        = "domain.proven"
+	ActDomainLapsed        = "domain.lapsed"
+	ActDomainRemoved       = "domain.removed"
+	ActEvidence            = "evidence.submitted"
+	ActEvidenceSeen        = "evidence.seen" // by the first of two
+	ActEvidenceAccepted    = "evidence.accepted"
+	ActEvidenceRefused     = "evidence.refused"
+	ActMember              = "member.vouched" // belongs to the organization, which answers for the names
+	ActMemberChanged       = "member.changed"
+	ActMemberLeft          = "member.left"
+	ActApproved            = "order.approved"
+	ActForeign             = "foreign.added" // a certificate by somebody else
+	ActForeignRevoked      = "foreign.revoked"
+
 	ActReported     = "report.received" // a certificate problem report
 	ActReportClosed = "report.closed"
 )

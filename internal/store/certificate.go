@@ -25,16 +25,17 @@ type Certificate struct {
 }
 
 // PrepareCertificate takes a serial number and fixes the bytes that will be
-// signed. ErrConflict: the serial is taken, or the order has a certificate
-// already, or one on its way.
+// signed; person and organization are those of the order. ErrConflict: the
+// serial is taken, or the order has a certificate already, or one on its way.
 func (tx *Tx) PrepareCertificate(c Certificate) error {
 	var order any
 	if c.OrderID != "" {
 		order = c.OrderID
 	}
 	return tx.exec("store prepared bytes", `INSERT INTO certificates
-		(id, authority_id, serial, crl_partition, state, order_id, profile_hash, key_hash, tbs, reserved_at, note)
-		VALUES ($1, $2, $3, $4, 'prepared', $5, $6, $7, $8, $9, '') ON CONFLICT DO NOTHING`,
+		(id, authority_id, serial, crl_partition, state, order_id, profile_hash, key_hash, tbs, reserved_at, note, person_id, organization_id)
+		VALUES ($1, $2, $3, $4, 'prepared', $5, $6, $7, $8, $9, '',
+			(SELECT person_id FROM orders WHERE id = $5), (SELECT organization_id FROM orders WHERE id = $5)) ON CONFLICT DO NOTHING`,
 		c.ID, c.AuthorityID, c.Serial, c.Partition, order, c.ProfileHash, c.KeyHash, c.TBS, unix(c.Reserved))
 }
 

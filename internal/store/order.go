@@ -1,13 +1,15 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
 )
 
 // Order is one row of orders with its mailboxes. States: applied, proven,
-// issued, refused.
+// issued, refused. Of an organization's order, applied is one that waits for
+// proofs or approval, proven one that a key may come for.
 type Order struct {
 	ID          string
 	State       string
@@ -21,6 +23,18 @@ type Order struct {
 	Created     time.Time
 	Expires     time.Time
 	Addresses   []string // in the order they were asked for
+
+	OrganizationID string // empty: nobody's but the person's
+	Kind           string // self, organization, renewal, import; empty: self
+	Profile        string // name of the one behind ProfileHash
+	Issuer         string // local, external; empty: local
+	Names          string // JSON: what the certificate is to say of whom
+	Use            string // of the key: dual, signing, encryption; empty: dual
+	RequestedBy    string // as the audit log names them
+	ApprovedBy     string // who else looked at it; empty: nobody yet
+	Approved       time.Time
+	WaitingFor     string // mailbox, approval, person, issuer; empty: for nobody
+	Replaces       string // the certificate that it renews
 }
 
 // Proof is one row of proofs: an address of an order is proven by a method.
@@ -36,9 +50,12 @@ type Proof struct {
 // InsertOrder writes a new order and its mailboxes.
 func (tx *Tx) InsertOrder(o Order) error {
 	err := tx.owe(ActApplied, tx.exec("new order", `INSERT INTO orders
-		(id, state, name, language, secret_hash, profile_hash, reason, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-		o.ID, o.State, o.Name, o.Language, o.SecretHash, o.ProfileHash, o.Reason, unix(o.Created), unix(o.Expires)))
+		(id, state, name, language, secret_hash, profile_hash, reason, created_at, expires_at, person_id, organization_id,
+		 kind, profile, issuer, names, key_use, requested_by, waiting_for, replaces)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`,
+		o.ID, o.State, o.Name, o.Language, o.SecretHash, o.ProfileHash, o.Reason, unix(o.Created), unix(o.Expires),
+		reference(o.PersonID), reference(o.OrganizationID), cmp.Or(o.Kind, "self"), cmp.Or(o.Profile, "basic"), cmp.Or(o.Issuer, "local"),
+		o.Names, cmp.Or(o.Use, "dual"), o.RequestedBy, o.WaitingFor, o.Replaces))
 	if err != nil {
 		return err
 	}
@@ -54,7 +71,8 @@ func (tx *Tx) InsertOrder(o Order) error {
 // orderColumns are those of orders o, with the addresses as lines: in none of
 // them is a line feed. $1 is that.
 const orderColumns = `o.id, o.state, o.name, o.language, o.secret_hash, coalesce(o.person_id, ''), o.profile_hash,
-	o.key_hash, o.reason, o.created_at, o.expires_at, coalesce((SELECT string_agg(m.address, $1 ORDER BY m.position)
+	o.key_hash, o.reason, o.created_at, o.expires_at, coalesce(o.organization_id, ''), o.kind, o.profile, o.issuer, o.names, o.key_use,
+	o.requested_by, o.approved_by, o.approved_at, o.waiting_for, o.replaces, coalesce((SELECT string_agg(m.address, $1 ORDER BY m.position)
 	FROM order_mailboxes m WHERE m.order_id = o.id), '')`
 
 const lineFeed = "\n"
@@ -67,16 +85,25 @@ func (tx *Tx) Order(id string) (Order, error) {
 func scanOrder(s scanner) (o Order, err error) {
 	var addresses string
 	err = s.Scan(&o.ID, &o.State, &o.Name, &o.Language, &o.SecretHash, &o.PersonID, &o.ProfileHash,
-		&o.KeyHash, &o.Reason, seconds{&o.Created}, seconds{&o.Expires}, &addresses)
+		&o.KeyHash, &o.Reason, seconds{&o.Created}, seconds{&o.Expires}, &o.OrganizationID, &o.Kind, &o.Profile, &o.Issuer, &o.Names, &o.Use,
+		&o.RequestedBy, &o.ApprovedBy, seconds{&o.Approved}, &o.WaitingFor, &o.Replaces, &addresses)
 	o.Addresses = strings.FieldsFunc(addresses, func(r rune) bool { return r == '\n' })
 	return o, err
 }
 
 func scanString(s scanner) (v string, err error) { return v, s.Scan(&v) }
 
+// reference is an identifier that may be absent.
+func reference(id string) any {
+	if id == "" {
+		return nil
+	}
+	return id
+}
+
 // OrderProven moves an applied order on; its person is known from now on.
 func (tx *Tx) OrderProven(id, personID string, expires time.Time) error {
-	return tx.owe(ActProven, tx.exec("order proven", `UPDATE orders SET state = 'proven', person_id = $2, expires_at = $3
+	return tx.owe(ActProven, tx.exec("order proven", `UPDATE orders SET state = 'proven', person_id = $2, expires_at = $3, waiting_for = 'person'
 		WHERE id = $1 AND state = 'applied'`, id, personID, unix(expires)))
 }
 
@@ -89,12 +116,12 @@ func (tx *Tx) OrderKey(id string, keyHash []byte) error {
 // OrderIssued moves a proven order to its good end. The entry of its certificate
 // says so.
 func (tx *Tx) OrderIssued(id string) error {
-	return tx.exec("order issued", `UPDATE orders SET state = 'issued' WHERE id = $1 AND state = 'proven'`, id)
+	return tx.exec("order issued", `UPDATE orders SET state = 'issued', waiting_for = '' WHERE id = $1 AND state = 'proven'`, id)
 }
 
 // OrderRefused ends an order that has no certificate yet.
 func (tx *Tx) OrderRefused(id, reason string) error {
-	return tx.owe(ActDenied, tx.exec("order refused", `UPDATE orders SET state = 'refused', reason = $2
+	return tx.owe(ActDenied, tx.exec("order refused", `UPDATE orders SET state = 'refused', reason = $2, waiting_for = ''
 		WHERE id = $1 AND state IN ('applied', 'proven')`, id, reason))
 }
 
@@ -107,9 +134,7 @@ func (tx *Tx) InsertProof(p Proof) error {
 
 // Proofs lists the proofs of an order, expired ones too.
 func (tx *Tx) Proofs(orderID string) ([]Proof, error) {
-	return all(tx, fmt.Sprintf("proofs of order %s", orderID), func(s scanner) (p Proof, err error) {
-		return p, s.Scan(&p.OrderID, &p.Address, &p.Method, &p.Evidence, seconds{&p.Proven}, seconds{&p.Expires})
-	}, `SELECT order_id, address, method, evidence, proven_at, expires_at
+	return all(tx, fmt.Sprintf("proofs of order %s", orderID), scanProof, `SELECT order_id, address, method, evidence, proven_at, expires_at
 		FROM proofs WHERE order_id = $1 ORDER BY address`, orderID)
 }
 
@@ -150,4 +175,72 @@ func (tx *Tx) ForgetOrders(before time.Time, limit int) error {
 // ExtendOrder gives an applied order more time, because a new mail was sent.
 func (tx *Tx) ExtendOrder(id string, expires time.Time) error {
 	return tx.exec("extend order", `UPDATE orders SET expires_at = $2 WHERE id = $1 AND state = 'applied'`, id, unix(expires))
+}
+
+// OrderWaits writes whose turn it is with an open order.
+func (tx *Tx) OrderWaits(id, whom string) error {
+	return tx.exec("waiting order", `UPDATE orders SET waiting_for = $2 WHERE id = $1 AND state IN ('applied', 'proven')`, id, whom)
+}
+
+// OrderApproved writes that somebody other than who asked for it approved an
+// order that waits for that.
+func (tx *Tx) OrderApproved(id, by string, now time.Time) error {
+	return tx.owe(ActApproved, tx.exec("approve order", `UPDATE orders SET approved_by = $2, approved_at = $3
+		WHERE id = $1 AND state = 'applied' AND waiting_for = 'approval' AND approved_by = '' AND requested_by <> $2`, id, by, unix(now)))
+}
+
+// SetOrderSecret lets a session in that asks for an order of its own, such as
+// the one that opened an invitation.
+func (tx *Tx) SetOrderSecret(id string, secretHash []byte) error {
+	return tx.exec("session of the order", `UPDATE orders SET secret_hash = $2 WHERE id = $1 AND state IN ('applied', 'proven')`, id, secretHash)
+}
+
+// OrderQuery says which orders of an organization are wanted. What is empty
+// does not narrow.
+type OrderQuery struct {
+	OrganizationID string
+	State          string
+	WaitingFor     string
+	PersonID       string
+	Kind           string
+	Before         time.Time // the last one of the page before; zero: from the newest on
+	BeforeID       string
+	Limit          int
+}
+
+// Orders reads a page of an organization's orders, the newest first.
+func (tx *Tx) Orders(q OrderQuery) ([]Order, error) {
+	text, args := `o.organization_id = $2`, []any{lineFeed, q.OrganizationID}
+	narrow := func(condition string, v string) {
+		if v != "" {
+			args = append(args, v)
+			text += fmt.Sprintf(condition, len(args))
+		}
+	}
+	narrow(` AND o.state = $%d`, q.State)
+	narrow(` AND o.waiting_for = $%d AND o.state IN ('applied', 'proven')`, q.WaitingFor)
+	narrow(` AND o.person_id = $%d`, q.PersonID)
+	narrow(` AND o.kind = $%d`, q.Kind)
+	if !q.Before.IsZero() {
+		args = append(args, unix(q.Before), q.BeforeID)
+		text += fmt.Sprintf(` AND (o.created_at, o.id) < ($%d, $%d)`, len(args)-1, len(args))
+	}
+	args = append(args, q.Limit)
+	return all(tx, "orders of an organization", scanOrder, `SELECT `+orderColumns+` FROM orders o WHERE `+text+
+		fmt.Sprintf(` ORDER BY o.created_at DESC, o.id DESC LIMIT $%d`, len(args)), args...)
+}
+
+// ProofToReuse reads the newest mailed proof of an address that the same person,
+// or the same organization for the same person, may rely on once more (S/MIME BR
+// §4.2.1).
+func (tx *Tx) ProofToReuse(address, personID, organizationID string, now time.Time) (Proof, error) {
+	return one(tx, "earlier proof", scanProof, `SELECT p.order_id, p.address, p.method, p.evidence, p.proven_at, p.expires_at
+		FROM proofs p JOIN orders o ON o.id = p.order_id
+		WHERE p.address = $1 AND p.method = '3.2.2.2' AND p.expires_at > $2
+		AND o.person_id = $3 AND coalesce(o.organization_id, '') = $4
+		ORDER BY p.proven_at DESC, p.order_id LIMIT 1`, address, unix(now), personID, organizationID)
+}
+
+func scanProof(s scanner) (p Proof, err error) {
+	return p, s.Scan(&p.OrderID, &p.Address, &p.Method, &p.Evidence, seconds{&p.Proven}, seconds{&p.Expires})
 }

@@ -43,6 +43,7 @@ func filled(t *testing.T) (*store.DB, store.Order) {
 	o := store.Order{
 		ID: "order", State: "proven", Name: "Alice", Language: "en", SecretHash: []byte("s"), ProfileHash: []byte("p"),
 		Created: now, Expires: now.Add(time.Hour), Addresses: []string{"alice@example.org", "alias@example.org"},
+		Kind: "self", Profile: "basic", Issuer: "local", Use: "dual",
 	}
 	update(t, db, func(tx *store.Tx) error {
 		return errors.Join(
