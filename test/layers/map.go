@@ -42,6 +42,7 @@ internal/store          SQL: imports nothing of ours, its rows are plain structs
 internal/signer         keys in a process of its own, which reads what it signs
 internal/token          PKCS #11: keys behind a process of their own, which alone needs cgo
 internal/mailout        submits one mail; the catcher of --dev; takes back what bounced
+internal/roster         lists of people, as spreadsheets and directories write them: judges lines, asks nobody
 internal/config         the settings of the server: a file, judged by itself
 
 internal/keys           key URI to crypto.Signer: files, tokens, other processes
