@@ -37,6 +37,7 @@ revocation/fetch        brings what a certificate names as its sources, and miss
 
 internal/weakkey        public keys whose private half is not private: arithmetic
 internal/anchors        the authorities that are trusted for mail by default: data, no judgement
+internal/export         certificates in the forms that other software takes: bytes, no decision
 internal/inspect        explains any file of the formats below
 internal/store          SQL: imports nothing of ours, its rows are plain structs
 internal/signer         keys in a process of its own, which reads what it signs
