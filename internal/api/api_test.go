@@ -26,6 +26,8 @@ import (
 	"github.com/mailseal/mailseal/internal/api"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/keys"
+	"github.com/mailseal/mailseal/internal/mailqueue"
+	"github.com/mailseal/mailseal/internal/outbox"
 	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/repository"
@@ -102,11 +104,16 @@ func serve(t *testing.T) *server {
 	}
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
 	mux := http.NewServeMux()
+	box, err := outbox.New(outbox.Options{Store: db, Clock: s.clock, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mails := mailqueue.New(mailqueue.Options{Store: db, Outbox: box, Mailer: s, Clock: s.clock, Log: log})
 	orders := registration.New(registration.Options{
-		Store: db, Validation: v, Issuer: s.authority, Mailer: s, Clock: s.clock, Log: log,
+		Store: db, Validation: v, Issuer: s.authority, Mails: mails, Clock: s.clock, Log: log,
 	})
 	reports := problemreport.New(problemreport.Options{
-		Store: db, Authority: s.authority, Mailer: s, Site: "http://ca.example.org", Clock: s.clock, Log: log,
+		Store: db, Authority: s.authority, Mails: mails, Site: "http://ca.example.org", Clock: s.clock, Log: log,
 	})
 	mux.Handle("/api/", api.New(orders, reports, log))
 	s.Server = httptest.NewServer(repository.New(s.authority, s.clock, log, mux))

@@ -55,9 +55,32 @@ type RefusedError struct {
 // so they are for that person and not for a log.
 func (e *RefusedError) Error() string { return fmt.Sprintf("relay refuses the mail with %d", e.Code) }
 
+// DeferredError tells that the relay does not take this mail for this recipient
+// now.
+type DeferredError struct {
+	Code int    // of the reply, 4yz
+	Text string // what the relay said, as it said it
+}
+
+// Error implements error, like that of RefusedError.
+func (e *DeferredError) Error() string {
+	return fmt.Sprintf("relay defers the mail with %d", e.Code)
+}
+
+// UnavailableError tells that the relay cannot be used at all: it is away, not
+// who it should be, or does not let us in.
+type UnavailableError struct{ Err error }
+
+// Error implements error.
+func (e *UnavailableError) Error() string { return e.Err.Error() }
+
+// Unwrap implements errors.Unwrap.
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
 // Send submits m and returns when the relay has taken responsibility for it
 // (RFC 5321 §4.2.5), or with the reason why not: a *RefusedError is final, all
-// else may pass. Bounces go to the sender's mailbox unless returnTo names
+// else may pass; a *DeferredError is about this mail alone, an *UnavailableError
+// about all. Bounces go to the sender's mailbox unless returnTo names
 // another one.
 func (r *Relay) Send(ctx context.Context, m Mail, returnTo mailbox.Mailbox) error {
 	message, err := m.Compose(r.From, r.Now(), r.Random)
@@ -81,13 +104,16 @@ func (r *Relay) session(ctx context.Context, use func(*smtp.Client) error) error
 	defer cancel()
 	conn, err := r.dial(ctx)
 	if err != nil {
-		return err
+		return &UnavailableError{err}
 	}
 	// Close unblocks the client at once when ctx ends.
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	err = r.talk(conn, use)
-	if ctx.Err() != nil && err != nil {
+	if _, away := errors.AsType[*UnavailableError](err); ctx.Err() != nil && err != nil {
 		err = ctx.Err()
+		if away {
+			err = &UnavailableError{err}
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("submit mail to relay %s: %w", r.Address, err)
@@ -114,7 +140,7 @@ func (r *Relay) talk(conn net.Conn, use func(*smtp.Client) error) error {
 	c, err := r.secured(conn)
 	if err != nil {
 		_ = conn.Close()
-		return err
+		return &UnavailableError{err}
 	}
 	defer func() { _ = c.Close() }()
 	hello := r.Hello
@@ -122,10 +148,10 @@ func (r *Relay) talk(conn net.Conn, use func(*smtp.Client) error) error {
 		hello = "localhost"
 	}
 	if err := c.Hello(hello); err != nil {
-		return err
+		return &UnavailableError{err}
 	}
 	if err := r.signIn(c); err != nil {
-		return err
+		return &UnavailableError{err}
 	}
 	if err := use(c); err != nil {
 		return err
@@ -196,16 +222,20 @@ func submit(c *smtp.Client, to, returnTo mailbox.Mailbox, message []byte) error 
 	return final(data.Close())
 }
 
-// final turns a 5yz reply (RFC 5321 §4.2.1) into a *RefusedError. Before RCPT
-// such a reply is about us, not about the mail, and the operator can mend it.
+// final turns a reply about a recipient or a mail into a *RefusedError or, when
+// it is 4yz (RFC 5321 §4.2.1), a *DeferredError. Before RCPT a reply is about us,
+// not about the mail, and the operator can mend it.
 func final(err error) error {
 	reply, ok := errors.AsType[*smtp.SMTPError](err)
-	if !ok || reply.Temporary() {
+	if !ok {
 		return err
 	}
 	text := reply.Message
 	if code := reply.EnhancedCode; code != smtp.NoEnhancedCode && code != smtp.EnhancedCodeNotSet {
 		text = fmt.Sprintf("%d.%d.%d %s", code[0], code[1], code[2], text)
+	}
+	if reply.Temporary() {
+		return &DeferredError{Code: reply.Code, Text: text}
 	}
 	return &RefusedError{Code: reply.Code, Text: text}
 }

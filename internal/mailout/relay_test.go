@@ -94,7 +94,7 @@ func (refusing) Mail(string, *smtp.MailOptions) error { return nil }
 func (refusing) Logout() error                        { return nil }
 func (refusing) Reset()                               {}
 func (refusing) Rcpt(string, *smtp.RcptOptions) error {
-	return &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 2, 1}, Message: "mailbox busy"}
+	return &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 2, 1}, Message: "mailbox of alice@example.com busy"}
 }
 
 func TestSendReportsRefusal(t *testing.T) {
@@ -106,12 +106,17 @@ func TestSendReportsRefusal(t *testing.T) {
 	go func() { _ = server.Serve(l) }()
 	defer func() { _ = server.Close() }()
 	relay := &Relay{Address: l.Addr().String(), From: Sender{Mailbox: alice(t)}, Now: time.Now, Random: rand.Reader}
-	var refusal *smtp.SMTPError
-	if err := relay.Send(t.Context(), Mail{To: alice(t)}, mailbox.Mailbox{}); !errors.As(err, &refusal) || !refusal.Temporary() {
+	var deferred *DeferredError
+	err = relay.Send(t.Context(), Mail{To: alice(t)}, mailbox.Mailbox{})
+	if !errors.As(err, &deferred) || deferred.Code != 450 || deferred.Text != "4.2.1 mailbox of alice@example.com busy" {
 		t.Errorf("got %v, want a temporary refusal", err)
 	}
+	if strings.Contains(err.Error(), "alice") {
+		t.Errorf("an address is on its way to the log: %v", err)
+	}
 	_ = server.Close()
-	if err := relay.Send(t.Context(), Mail{To: alice(t)}, mailbox.Mailbox{}); err == nil || !strings.Contains(err.Error(), "reach mail relay") {
+	var away *UnavailableError
+	if err := relay.Send(t.Context(), Mail{To: alice(t)}, mailbox.Mailbox{}); !errors.As(err, &away) || !strings.Contains(err.Error(), "reach mail relay") {
 		t.Errorf("nobody listens: %v", err)
 	}
 }

@@ -204,7 +204,8 @@ func TestSubmissionRefused(t *testing.T) {
 			t.Errorf("an address is on its way to the log: %v", err)
 		}
 		got.refuse = &smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 2, 2}, Message: "full"}
-		if err := send(relay); err == nil || errors.As(err, &refused) {
+		var away *UnavailableError
+		if err := send(relay); err == nil || errors.As(err, &refused) || errors.As(err, &away) {
 			t.Errorf("a full mailbox: %v", err)
 		}
 	})
@@ -220,8 +221,13 @@ func TestSubmissionRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, relay := startSubmission(t, StartTLS, "127.0.0.1", sasl.Plain)
 			tc.change(relay)
-			if err := send(relay); err == nil || errors.As(err, &refused) || !strings.Contains(err.Error(), tc.want) {
+			var away *UnavailableError
+			err := send(relay)
+			if err == nil || errors.As(err, &refused) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want one that says %q and is not final", err, tc.want)
+			}
+			if got := errors.As(err, &away); got != (name != "no password") { // which this relay says of each mail
+				t.Errorf("about all mails: %v (%v)", got, err)
 			}
 		})
 	}

@@ -16,6 +16,7 @@ import (
 type verdict struct {
 	err   error
 	dead  bool
+	rest  bool
 	later time.Duration
 }
 
@@ -29,6 +30,11 @@ func Dead(err error) error { return &verdict{err: err, dead: true} }
 // Later marks an error after which the next attempt should wait for so long: a
 // relay that says when to come back.
 func Later(err error, d time.Duration) error { return &verdict{err: err, later: d} }
+
+// Rest marks an error that is not the job's own and that all of its kind would
+// meet now: a relay that cannot be reached. The attempt does not count, and this
+// node takes no job of the kind for a while, longer each time until one is done.
+func Rest(err error) error { return &verdict{err: err, rest: true} }
 
 // Between attempts: 2, 4, 8 seconds and so on up to an hour, each a half more or
 // less, so that what failed together does not come back together.
@@ -46,31 +52,48 @@ func pause(attempt int) time.Duration {
 }
 
 // do makes one attempt when it is its turn, and writes down what came of it. A
-// job that was not begun when the node stops is given back.
-func (k *kind) do(running context.Context, l *leases, row store.Job) {
+// job that was not begun when the node stops, or has to rest, is given back.
+func (k *kind) do(running context.Context, row store.Job) {
 	select {
 	case k.slots <- struct{}{}:
 	case <-running.Done():
 		k.settle(row, running.Err(), true)
 		return
 	}
-	ctx := l.context()
+	if k.rest.left() > 0 {
+		<-k.slots
+		k.settle(row, errResting, true)
+		return
+	}
+	k.perform(row)
+}
+
+var errResting = errors.New("outbox: the node rests")
+
+// perform makes one attempt in the slot that the caller has taken, and frees it.
+func (k *kind) perform(row store.Job) {
+	ctx := k.box.leases.context()
 	if k.Timeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, k.Timeout)
 		defer cancel()
 		ctx = limited
 	}
 	begun := time.Now()
-	finish, err := k.attempt(ctx, Job{
-		ID: row.ID, Kind: row.Kind, Key: row.Key, Payload: row.Payload, Attempt: row.Attempts, Created: row.Created,
-	})
+	finish, err := k.attempt(ctx, public(row))
 	k.took(time.Since(begun))
 	<-k.slots
 	if err == nil {
+		k.rest.end()
 		err = k.finish(row, finish)
 	}
 	if err != nil && !errors.Is(err, errTaken) {
 		k.settle(row, err, errors.Is(context.Cause(ctx), context.Canceled))
+	}
+}
+
+func public(row store.Job) Job {
+	return Job{
+		ID: row.ID, Kind: row.Kind, Key: row.Key, Lane: row.Lane, Payload: row.Payload, Attempt: row.Attempts, Created: row.Created,
 	}
 }
 
@@ -116,27 +139,49 @@ func (k *kind) finish(row store.Job, finish Finish) error {
 // because the node stops is given back as it was.
 func (k *kind) fail(row store.Job, why error, cut bool) error {
 	now := k.box.o.Clock()
-	text := strings.ToValidUTF8(strings.ReplaceAll(why.Error(), "\x00", ""), "?")
-	if len(text) > maxError {
-		text = strings.ToValidUTF8(text[:maxError], "")
-	}
+	text := storable(why)
 	v, told := errors.AsType[*verdict](why)
 	log := k.box.o.Log.With("kind", k.name, "job", row.ID, "attempt", row.Attempts, "error", text)
+	if told && v.rest {
+		log.Error("jobs of the kind rest", "for", k.rest.begin().String())
+	}
 	return k.update(row, func(tx *store.Tx) error {
 		switch {
-		case cut && !told:
+		case cut && !told || told && v.rest:
 			return taken(tx.JobReleased(row, now))
 		case told && v.dead || row.Attempts >= row.MaxAttempts:
 			log.Error("job is dead")
-			return taken(tx.JobDead(row, now, text))
+			if err := tx.JobDead(row, now, text); err != nil {
+				return taken(err)
+			}
+			return k.failed(tx, row, why, true)
 		}
-		d := pause(row.Attempts)
+		d := k.Pause(row.Attempts)
 		if told {
 			d = max(v.later, time.Second)
 		}
 		log.Warn("job failed", "again", d.String())
-		return taken(tx.JobAgain(row, now.Add(d), text))
+		if err := tx.JobAgain(row, now.Add(d), text); err != nil {
+			return taken(err)
+		}
+		return k.failed(tx, row, why, false)
 	})
+}
+
+func (k *kind) failed(tx *store.Tx, row store.Job, why error, dead bool) error {
+	if k.Failed == nil {
+		return nil
+	}
+	return k.Failed(tx, public(row), why, dead)
+}
+
+// storable is what both engines take of an error's text.
+func storable(why error) string {
+	text := strings.ToValidUTF8(strings.ReplaceAll(why.Error(), "\x00", ""), "?")
+	if len(text) > maxError {
+		text = strings.ToValidUTF8(text[:maxError], "")
+	}
+	return text
 }
 
 func taken(err error) error {

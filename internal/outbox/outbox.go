@@ -10,7 +10,14 @@
 // and so once.
 //
 // A job that fails is tried again, later and later; after its last attempt it is
-// dead and stays visible until somebody revives or discards it.
+// dead and stays visible until somebody revives or discards it. What is wrong
+// with one job holds up no other: only where an error says, by [Rest], that
+// nothing of the kind can be done, a node pauses with all of them.
+//
+// Jobs that burden the same third party, as mails to one domain do, share a
+// lane, of which few are done at once however many wait, on all nodes together;
+// lanes take turns. Somebody who waits for an outcome has it by
+// [Outbox.Reserve], past the queue.
 package outbox
 
 import (
@@ -22,6 +29,7 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
+	"sync"
 	"time"
 
 	"github.com/mailseal/mailseal/internal/store"
@@ -63,15 +71,18 @@ type Options struct {
 
 // Outbox is the queue of one store.
 type Outbox struct {
-	o      Options
-	kinds  map[string]*kind
-	holder string // this process, as the store knows it
+	o        Options
+	kinds    map[string]*kind
+	holder   string // this process, as the store knows it
+	leases   *leases
+	reserved sync.WaitGroup // jobs that are done by who asked for them
 }
 
 // Request describes a job.
 type Request struct {
 	Kind    string
 	Key     string // of one kind and key there is one job; empty: a random one
+	Lane    string // see [Worker.PerLane]; empty: one of its own
 	Payload []byte
 	After   time.Time // not before; zero: now
 }
@@ -81,6 +92,7 @@ type Job struct {
 	ID      string
 	Kind    string
 	Key     string
+	Lane    string
 	Payload []byte
 	Attempt int // 1 for the first
 	Created time.Time
@@ -91,13 +103,24 @@ type Finish func(tx *store.Tx) error
 
 // Worker does the jobs of one kind.
 type Worker struct {
-	// Do does a job. An error means another attempt; see [Dead] and [Later]. Its
-	// context ends when the job is lost to another node or Run has to end.
+	// Do does a job. An error means another attempt; see [Dead], [Later] and
+	// [Rest]. Its context ends when the job is lost to another node or Run has to
+	// end.
 	Do func(ctx context.Context, j Job) (Finish, error)
 
+	// Failed, if set, runs in the transaction that writes down that an attempt
+	// failed; dead tells that there is no other. An error of its own leaves the
+	// job as it is, until its lease ends.
+	Failed func(tx *store.Tx, j Job, why error, dead bool) error
+
 	Concurrency int           // jobs at once on this node
+	PerLane     int           // jobs at once of one lane, on all nodes together; 0: no limit
 	Attempts    int           // after which a job is dead
 	Timeout     time.Duration // of one attempt; 0: none
+
+	// Pause is how long to wait after an attempt, 1 being the first; nil: 2
+	// seconds, twice as long after each, an hour in the end.
+	Pause func(attempt int) time.Duration
 }
 
 // New returns an Outbox.
@@ -115,7 +138,7 @@ func New(o Options) (*Outbox, error) {
 	o.Poll = or(o.Poll, DefaultPoll)
 	o.Keep = or(o.Keep, DefaultKeep)
 	o.Grace = or(o.Grace, DefaultGrace)
-	b := &Outbox{o: o, kinds: map[string]*kind{}}
+	b := &Outbox{o: o, kinds: map[string]*kind{}, leases: newLeases(o)}
 	var err error
 	b.holder, err = b.newID()
 	return b, err
@@ -134,6 +157,9 @@ func or[T comparable](v, otherwise T) T {
 func (b *Outbox) Handle(name string, w Worker) {
 	w.Concurrency = or(w.Concurrency, DefaultConcurrency)
 	w.Attempts = or(w.Attempts, DefaultAttempts)
+	if w.Pause == nil {
+		w.Pause = pause
+	}
 	b.kinds[name] = &kind{
 		name: name, Worker: w, box: b,
 		wake: make(chan struct{}, 1), freed: make(chan struct{}, 1), slots: make(chan struct{}, w.Concurrency),
@@ -143,26 +169,12 @@ func (b *Outbox) Handle(name string, w Worker) {
 // Enqueue writes a job in the caller's transaction. New is false when there is,
 // or was until a while ago, one of that kind and key: then nothing is written.
 func (b *Outbox) Enqueue(tx *store.Tx, r Request) (isNew bool, err error) {
-	if r.Kind == "" || len(r.Key) > MaxKey || len(r.Payload) > MaxPayload {
-		return false, fmt.Errorf("outbox: a job needs a kind, a key of at most %d and a payload of at most %d bytes", MaxKey, MaxPayload)
-	}
-	id, err := b.newID()
+	k := b.kinds[r.Kind]
+	row, err := b.row(r, k)
 	if err != nil {
 		return false, err
 	}
-	now := b.o.Clock()
-	due := now
-	if r.After.After(now) {
-		due = r.After.Add(time.Second - 1) // the store has whole seconds: rather late
-	}
-	attempts := DefaultAttempts
-	k := b.kinds[r.Kind]
-	if k != nil {
-		attempts = k.Attempts
-	}
-	err = tx.InsertJob(store.Job{
-		ID: id, Kind: r.Kind, Key: or(r.Key, id), Payload: r.Payload, Due: due, MaxAttempts: attempts, Created: now,
-	})
+	err = tx.InsertJob(row)
 	if errors.Is(err, store.ErrConflict) {
 		return false, nil
 	}
@@ -173,6 +185,29 @@ func (b *Outbox) Enqueue(tx *store.Tx, r Request) (isNew bool, err error) {
 		signal(k.wake) // who is woken waits for its turn to write, and that comes after this
 	}
 	return true, nil
+}
+
+// row is a new open job that nobody holds.
+func (b *Outbox) row(r Request, k *kind) (store.Job, error) {
+	if r.Kind == "" || max(len(r.Key), len(r.Lane)) > MaxKey || len(r.Payload) > MaxPayload {
+		return store.Job{}, fmt.Errorf("outbox: a job needs a kind, a key and a lane of at most %d and a payload of at most %d bytes", MaxKey, MaxPayload)
+	}
+	id, err := b.newID()
+	if err != nil {
+		return store.Job{}, err
+	}
+	now := b.o.Clock()
+	due := now
+	if r.After.After(now) {
+		due = r.After.Add(time.Second - 1) // the store has whole seconds: rather late
+	}
+	attempts := DefaultAttempts
+	if k != nil {
+		attempts = k.Attempts
+	}
+	return store.Job{
+		ID: id, Kind: r.Kind, Key: or(r.Key, id), Lane: or(r.Lane, id), Payload: r.Payload, Due: due, MaxAttempts: attempts, Created: now,
+	}, nil
 }
 
 // newID draws a name: the time in front, so that the newest are neighbours in

@@ -2,8 +2,11 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +24,8 @@ type kind struct {
 	slots chan struct{} // has one for each job that is being done
 	taken atomic.Int64  // jobs that this node holds
 	usual atomic.Int64  // nanoseconds that a job takes
+	rest  rest
+	lane  string // that was served last; of run alone
 }
 
 // Jobs that are quick are taken ahead, so that taking and ending many of them
@@ -60,21 +65,23 @@ func (b *Outbox) Run(ctx context.Context) {
 	if b.o.Alone {
 		b.takeOver(ctx)
 	}
-	leases := newLeases(b)
+	leases := b.leases
+	leases.open()
 	stop := make(chan struct{})
 	var keeping, working sync.WaitGroup
 	keeping.Go(func() { leases.keep(stop) })
 	for _, k := range b.kinds {
-		working.Go(func() { k.run(ctx, leases) })
+		working.Go(func() { k.run(ctx) })
 	}
 	working.Go(func() { b.forget(ctx) })
 	<-ctx.Done()
 	timer := time.AfterFunc(b.o.Grace, leases.cut)
 	working.Wait()
+	b.reserved.Wait()
 	timer.Stop()
 	close(stop)
 	keeping.Wait()
-	leases.cut()
+	leases.lost()
 }
 
 // takeOver opens what a process that is gone had taken.
@@ -87,10 +94,17 @@ func (b *Outbox) takeOver(ctx context.Context) {
 
 // run takes jobs while there are any and looks again when somebody says so or
 // after a while.
-func (k *kind) run(ctx context.Context, l *leases) {
+func (k *kind) run(ctx context.Context) {
 	var under sync.WaitGroup
 	defer under.Wait()
 	for ctx.Err() == nil {
+		if left := k.rest.left(); left > 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(left):
+			}
+			continue
+		}
 		want := k.hold()
 		free := want - int(k.taken.Load())
 		if free < (want+1)/2 {
@@ -103,8 +117,10 @@ func (k *kind) run(ctx context.Context, l *leases) {
 		jobs := k.take(ctx, free)
 		k.taken.Add(int64(len(jobs)))
 		for _, j := range jobs {
+			k.box.leases.add(j)
 			under.Go(func() {
-				k.do(ctx, l, j)
+				k.do(ctx, j)
+				k.box.leases.remove(j)
 				k.taken.Add(-1)
 				signal(k.freed)
 			})
@@ -117,11 +133,17 @@ func (k *kind) run(ctx context.Context, l *leases) {
 
 // wait waits until it is time to look, or ctx ends.
 func (k *kind) wait(ctx context.Context) {
+	freed := k.freed
+	if k.PerLane == 0 {
+		freed = nil // whatever is due was taken
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-k.wake:
+			return
+		case <-freed: // in whose lane there may be another one
 			return
 		case <-time.After(around(k.box.o.Poll)):
 			// Only a look: every node asks, and writers queue.
@@ -148,13 +170,14 @@ func (k *kind) take(ctx context.Context, n int) (jobs []store.Job) {
 	now := k.box.o.Clock()
 	err := k.box.o.Store.Update(ctx, func(tx *store.Tx) error {
 		jobs = nil
-		taken, err := tx.TakeJobs(k.name, k.box.holder, now, now.Add(k.box.o.Lease), n)
+		taken, err := k.pick(tx, now, n)
 		if err != nil {
 			return err
 		}
 		for _, j := range taken {
 			if j.Attempts > j.MaxAttempts {
-				if err := tx.JobDead(j, now, fmt.Sprintf("no node came to an end with it in %d attempts; the last error: %s", j.MaxAttempts, j.LastError)); err != nil {
+				why := fmt.Errorf("no node came to an end with it in %d attempts; the last error: %s", j.MaxAttempts, j.LastError)
+				if err := errors.Join(tx.JobDead(j, now, storable(why)), k.failed(tx, j, why, true)); err != nil {
 					return err
 				}
 				k.box.o.Log.Error("job is dead", "kind", k.name, "job", j.ID)
@@ -174,6 +197,48 @@ func (k *kind) take(ctx context.Context, n int) (jobs []store.Job) {
 	return nil
 }
 
+// pick takes jobs that are due: the longest due first, or a few of each lane in
+// turn, beginning behind the one that had its turn last.
+func (k *kind) pick(tx *store.Tx, now time.Time, n int) (taken []store.Job, err error) {
+	until := now.Add(k.box.o.Lease)
+	if k.PerLane == 0 {
+		return tx.TakeJobs(k.name, k.box.holder, now, until, n)
+	}
+	lanes, err := tx.HeldLanes(k.name, now)
+	if err != nil {
+		return nil, err
+	}
+	held := map[string]int{}
+	for _, l := range lanes {
+		held[l.Lane] = l.Held
+	}
+	begin := k.lane
+	for at, wrapped := begin, false; len(taken) < n; {
+		lane, err := tx.NextLane(k.name, at, now)
+		switch {
+		case errors.Is(err, store.ErrNotFound) && !wrapped:
+			at, wrapped = "", true
+			continue
+		case errors.Is(err, store.ErrNotFound) || err == nil && wrapped && lane > begin:
+			return taken, nil
+		case err != nil:
+			return nil, err
+		}
+		at = lane
+		room := min(k.PerLane-held[lane], n-len(taken))
+		if room <= 0 {
+			continue
+		}
+		jobs, err := tx.TakeJobsOfLane(k.name, lane, k.box.holder, now, until, room)
+		if err != nil {
+			return nil, err
+		}
+		taken = append(taken, jobs...)
+		k.lane = lane
+	}
+	return taken, nil
+}
+
 // ignoreEnd makes nothing of errors that come from the end of ctx.
 func ignoreEnd(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
@@ -190,22 +255,52 @@ func around(d time.Duration) time.Duration {
 // leases keeps what this node works on, and has the context of its jobs, which
 // outlives that of Run by the grace.
 type leases struct {
-	box    *Outbox
+	o      Options
 	mu     sync.Mutex
 	ctx    context.Context
 	cancel context.CancelFunc
+	held   map[string]store.Job
 }
 
-func newLeases(b *Outbox) *leases {
-	l := &leases{box: b}
+func newLeases(o Options) *leases {
+	l := &leases{o: o, held: map[string]store.Job{}}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
+}
+
+// add begins to keep a job, remove ends it. What was taken without our knowing,
+// because its commit was lost on the way, is not kept.
+func (l *leases) add(j store.Job) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held[j.ID] = j
+}
+
+func (l *leases) remove(j store.Job) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.held, j.ID)
+}
+
+func (l *leases) list() []store.Job {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Values(l.held))
 }
 
 func (l *leases) context() context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.ctx
+}
+
+// open lets jobs be done, for the first time or again.
+func (l *leases) open() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx.Err() != nil {
+		l.ctx, l.cancel = context.WithCancel(context.Background())
+	}
 }
 
 // cut cuts off the jobs under way.
@@ -217,16 +312,14 @@ func (l *leases) cut() {
 
 // lost cuts off the jobs under way, but not those to come.
 func (l *leases) lost() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.cancel()
-	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.cut()
+	l.open()
 }
 
 // keep extends the leases three times in their length. When that fails for
 // longer than a lease, others have the jobs by now, and ours are cut off.
 func (l *leases) keep(stop <-chan struct{}) {
-	lease := l.box.o.Lease
+	lease := l.o.Lease
 	end := time.Now().Add(lease)
 	for {
 		select {
@@ -235,21 +328,34 @@ func (l *leases) keep(stop <-chan struct{}) {
 		case <-time.After(lease / 3):
 		}
 		from := time.Now()
-		ctx, cancel := context.WithTimeout(context.Background(), lease/3)
-		err := l.box.o.Store.Update(ctx, func(tx *store.Tx) error {
-			_, err := tx.ExtendJobs(l.box.holder, l.box.o.Clock().Add(lease))
-			return err
-		})
-		cancel()
+		err := l.extend()
 		switch {
 		case err == nil:
 			end = from.Add(lease)
 		case time.Now().After(end):
-			l.box.o.Log.Error("jobs under way are lost to other nodes", "error", err)
+			l.o.Log.Error("jobs under way are lost to other nodes", "error", err)
 			l.lost()
 			end = time.Now().Add(lease)
 		}
 	}
+}
+
+func (l *leases) extend() error {
+	jobs := l.list()
+	if len(jobs) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), l.o.Lease/3)
+	defer cancel()
+	return l.o.Store.Update(ctx, func(tx *store.Tx) error {
+		for _, j := range jobs {
+			// One that is not ours any more is ending at the moment, or was taken.
+			if err := tx.ExtendJob(j, l.o.Clock().Add(l.o.Lease)); err != nil && !errors.Is(err, store.ErrConflict) {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // forgetEvery is how often old jobs are dropped, and forgetAtOnce how many in

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/registration"
 )
 
@@ -16,7 +17,7 @@ type codeView struct {
 }
 
 // Waiting tells whether the mail has not left yet.
-func (v codeView) Waiting() bool { return v.Order.Mail.State == registration.MailWaiting }
+func (v codeView) Waiting() bool { return v.Order.Mail.State == mailqueue.Waiting }
 
 // Left is how many tries are left, for the template.
 func (v codeView) Left() string { return strconv.Itoa(v.Order.TriesLeft) }

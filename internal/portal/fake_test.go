@@ -13,6 +13,7 @@ import (
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
+	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
 )
@@ -129,9 +130,11 @@ func (f fakeReports) List(context.Context) ([]problemreport.Row, error) {
 	row := problemreport.Row{
 		Filed: problemreport.Filed{ID: "01ab", Received: noon, AnswerBy: noon, DecideBy: noon}, Problem: problemreport.Misuse,
 		Serial: "02cd", Reporter: f.order.Email, Text: f.order.Name, Answer: f.order.Name, DecisionOverdue: true,
+		AnswerMail: mailqueue.Mail{State: mailqueue.Refused, Reason: f.order.Name},
 	}
 	closed := row
 	closed.ID, closed.Closed, closed.Outcome = "ef", noon, "kept"
+	closed.AnswerMail = mailqueue.Mail{State: mailqueue.Waiting}
 	return []problemreport.Row{row, closed}, nil
 }
 

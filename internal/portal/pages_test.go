@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/mailseal/mailseal/internal/authority"
+	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
 )
@@ -48,7 +49,7 @@ func looks(t *testing.T, f *fake, d *door) map[string]*http.Response {
 	f.err = &registration.UndeliverableError{Reason: f.order.Name}
 	pages["POST /apply, undeliverable"] = d.post("/apply", url.Values{"email": {f.order.Email}, "name": {f.order.Name}})
 	f.err = nil
-	for _, state := range []registration.MailState{registration.MailWaiting, registration.MailRefused, registration.MailBounced} {
+	for _, state := range []mailqueue.State{mailqueue.Waiting, mailqueue.Refused, mailqueue.Bounced} {
 		f.order.Mail = registration.Mail{State: state, Reason: f.order.Name}
 		pages["GET /code, mail "+string(state)] = d.get("/code")
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
@@ -384,9 +385,9 @@ func TestMailsThatFail(t *testing.T) {
 			t.Errorf("the page does not say %q: %v\n%s", want, err, body)
 		}
 	}
-	f.order.Mail = registration.Mail{State: registration.MailWaiting}
+	f.order.Mail = registration.Mail{State: mailqueue.Waiting}
 	shows(d.get("/code"), "has not left yet")
-	f.order.Mail = registration.Mail{State: registration.MailBounced, Reason: "552 mailbox full"}
+	f.order.Mail = registration.Mail{State: mailqueue.Bounced, Reason: "552 mailbox full"}
 	shows(d.get("/code"), "The mail server says: 552 mailbox full")
 	f.err = &registration.UndeliverableError{Reason: "550 no such person"}
 	answer := d.post("/apply", url.Values{"email": {"nobody@example.com"}})

@@ -11,8 +11,8 @@ import (
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/authority"
+	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/store"
-	"github.com/mailseal/mailseal/internal/validation"
 )
 
 // Row is a report as the operator sees it.
@@ -28,22 +28,33 @@ type Row struct {
 	Closed   time.Time // zero: open
 	Outcome  string    // revoked or kept
 
+	// AnswerMail is what became of the last mail with an answer; its zero value:
+	// there was none.
+	AnswerMail mailqueue.Mail
+
 	AnswerOverdue, DecisionOverdue bool
 }
 
 // List returns the reports: first the open ones, the oldest first.
 func (s *Service) List(ctx context.Context) ([]Row, error) {
-	var rows []store.ProblemReport
-	err := s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
-		rows, err = tx.ProblemReports(shown)
-		return err
+	var list []Row
+	err := s.o.Store.View(ctx, func(tx *store.Tx) error {
+		list = nil
+		rows, err := tx.ProblemReports(shown)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			row := s.public(r)
+			if row.AnswerMail, err = mailqueue.Last(tx, answerKind, r.ID); err != nil {
+				return err
+			}
+			list = append(list, row)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list problem reports: %w", err)
-	}
-	var list []Row
-	for _, r := range rows {
-		list = append(list, s.public(r))
 	}
 	return list, nil
 }
@@ -71,12 +82,16 @@ func (s *Service) Answer(ctx context.Context, id, text string) error {
 	if n := utf8.RuneCountInString(text); n == 0 || n > MaxText || !printable(text) {
 		return ErrText
 	}
-	if r.Reporter != "" {
-		if err := s.o.Mailer.Send(ctx, answerMail(r, text)); err != nil {
-			return fmt.Errorf("answer problem report: %w", err)
+	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.AnswerReport(id, text, s.now()); err != nil {
+			return err
 		}
+		return s.answer(tx, r, text)
+	})
+	if errors.Is(err, store.ErrConflict) {
+		return ErrClosed
 	}
-	return s.o.Store.Update(ctx, func(tx *store.Tx) error { return tx.AnswerReport(id, text, s.now()) })
+	return err
 }
 
 // Revoke revokes the certificate that the report is about, and closes the
@@ -116,132 +131,4 @@ func (s *Service) open(ctx context.Context, id string) (r store.ProblemReport, e
 		return r, ErrClosed
 	}
 	return r, err
-}
-
-const (
-	maintainEvery = time.Minute
-	mailedAtOnce  = 20
-)
-
-// Maintain mails what could not be mailed when it came, and ends what a crash
-// interrupted between a proof and its revocation, until ctx ends.
-func (s *Service) Maintain(ctx context.Context) {
-	for {
-		if err := s.catchUp(ctx); err != nil && ctx.Err() == nil {
-			s.o.Log.Error("problem reports not seen to", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(maintainEvery):
-		}
-	}
-}
-
-func (s *Service) catchUp(ctx context.Context) error {
-	var rows []store.ProblemReport
-	err := s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
-		rows, err = tx.UnmailedReports(mailedAtOnce)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, r := range rows {
-		// The report that is being taken at the moment sees to itself.
-		if s.now().Sub(r.Received) < maintainEvery {
-			continue
-		}
-		if r.Proven && r.Closed.IsZero() {
-			if _, err := s.revokeAll(ctx, r.ID, s.sameKey(ctx, r.Serial)); err != nil && !errors.Is(err, ErrClosed) {
-				return err
-			}
-		}
-		s.tell(ctx, r, nil)
-	}
-	return nil
-}
-
-// sameKey lists the certificate, and all others with its key.
-func (s *Service) sameKey(ctx context.Context, serial []byte) [][]byte {
-	serials := [][]byte{serial}
-	standing, err := s.o.Authority.Standing(ctx, new(big.Int).SetBytes(serial))
-	if err != nil {
-		return serials
-	}
-	_ = s.o.Store.View(ctx, func(tx *store.Tx) error { // what it cannot list is left to the operator, who is told
-		key, err := tx.KeyHashOf(standing.AuthorityID, serial)
-		if err != nil {
-			return err
-		}
-		others, err := tx.CertificatesOfKey(key, s.now())
-		serials = append(serials, others...)
-		return err
-	})
-	return serials
-}
-
-// tell mails the report to all administrators.
-func (s *Service) tell(ctx context.Context, r store.ProblemReport, revoked []string) {
-	var to []string
-	err := s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
-		to, err = tx.AdministratorEmails()
-		return err
-	})
-	for _, address := range to {
-		if err == nil {
-			err = s.o.Mailer.Send(ctx, s.operatorMail(r, revoked, address))
-		}
-	}
-	if err == nil && len(to) > 0 {
-		err = s.o.Store.Update(ctx, func(tx *store.Tx) error { return tx.ReportMailed(r.ID, s.now()) })
-	}
-	if err != nil && ctx.Err() == nil {
-		s.o.Log.Error("problem report not mailed; it will be tried again", "report", r.ID, "error", err)
-	}
-}
-
-func (s *Service) operatorMail(r store.ProblemReport, revoked []string, to string) validation.Mail {
-	row := s.public(r)
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("Somebody reported a problem with a certificate.\n")
-	line("Problem:   %s", r.Problem)
-	line("Serial:    %s", orNone(row.Serial))
-	line("Reporter:  %s", orNone(r.Reporter))
-	line("Received:  %s", stamp(r.Received))
-	if len(revoked) > 0 || r.Outcome == "revoked" {
-		line("\nThe private key was proven to be in other hands. Revoked at once:")
-		for _, serial := range revoked {
-			line("  %s", serial)
-		}
-	} else {
-		line("Answer by: %s", stamp(row.AnswerBy))
-		line("Decide by: %s", stamp(row.DecideBy))
-	}
-	line("\nReports are at %s/admin/reports", s.o.Site)
-	if r.Text != "" {
-		line("\nWhat they wrote follows; it is not to be believed unseen.\n")
-		for text := range strings.SplitSeq(strings.ReplaceAll(r.Text, "\r", ""), "\n") {
-			line("> %s", text)
-		}
-	}
-	return validation.Mail{To: to, Subject: "Certificate problem report: " + r.Problem, Text: b.String(), Language: "en", ID: r.ID}
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "none given"
-	}
-	return s
-}
-
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
-
-func answerMail(r store.ProblemReport, text string) validation.Mail {
-	subject := "Your report about a certificate"
-	if r.Language == "ja" {
-		subject = "証明書に関するご報告への回答"
-	}
-	return validation.Mail{To: r.Reporter, Subject: subject, Text: text + "\n", Language: r.Language, ID: r.ID}
 }

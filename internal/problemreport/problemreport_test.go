@@ -10,16 +10,20 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"math/big"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/keys"
+	"github.com/mailseal/mailseal/internal/mailqueue"
+	"github.com/mailseal/mailseal/internal/outbox"
 	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
@@ -37,18 +41,55 @@ type office struct {
 	db        *store.DB
 	orders    *registration.Service
 	authority *authority.Authority
+	outbox    *outbox.Outbox
+	queue     *mailqueue.Queue
 	now       time.Time
-	mails     []validation.Mail
-	broken    error // of sending
+
+	mu    sync.Mutex
+	mails []validation.Mail
+	dead  string // a mailbox that nothing can be sent to
 }
 
 func (o *office) clock() time.Time { return o.now }
 
 func (o *office) Send(_ context.Context, m validation.Mail) error {
-	if o.broken == nil {
-		o.mails = append(o.mails, m)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if m.To == o.dead {
+		return errors.New("no answer")
 	}
-	return o.broken
+	o.mails = append(o.mails, m)
+	return nil
+}
+
+// post has everything mailed that is due: all mails but those to the dead mailbox.
+func (o *office) post() {
+	o.t.Helper()
+	ctx, stop := context.WithCancel(o.t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); o.outbox.Run(ctx) }()
+	defer func() { stop(); <-ended }()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		due := 0
+		err := o.db.View(o.t.Context(), func(tx *store.Tx) error {
+			jobs, err := tx.JobsOf("open", 1000)
+			for _, j := range jobs {
+				if !j.Due.After(o.now) || j.Holder != "" {
+					due++
+				}
+			}
+			return err
+		})
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		if due == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			o.t.Fatalf("%d mails are not sent", due)
+		}
+	}
 }
 
 func newKey(t *testing.T) crypto.Signer {
@@ -72,18 +113,30 @@ func open(t *testing.T) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.orders = registration.New(registration.Options{Store: o.db, Validation: v, Issuer: o.authority, Mailer: o, Clock: o.clock})
-	o.Service = problemreport.New(problemreport.Options{
-		Store: o.db, Authority: o.authority, Mailer: o, Site: "https://ca.example.org", Clock: o.clock,
-	})
+	o.outbox, err = outbox.New(outbox.Options{Store: o.db, Clock: o.clock, Poll: 5 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.queue = mailqueue.New(mailqueue.Options{Store: o.db, Outbox: o.outbox, Mailer: o, Clock: o.clock})
+	o.orders = registration.New(registration.Options{Store: o.db, Validation: v, Issuer: o.authority, Mails: o.queue, Clock: o.clock})
+	o.reports(o.authority)
 	return o
 }
 
+// reports opens the door for reports before an authority.
+func (o *office) reports(a problemreport.Authority) {
+	o.Service = problemreport.New(problemreport.Options{
+		Store: o.db, Authority: a, Mails: o.queue, Site: "https://ca.example.org", Clock: o.clock,
+	})
+}
+
 // hire makes the administrator whom the operator's mails go to.
-func (o *office) hire() {
+func (o *office) hire() { o.hireAs("carol@example.org") }
+
+func (o *office) hireAs(address string) {
 	o.t.Helper()
 	err := o.db.Update(o.t.Context(), func(tx *store.Tx) error {
-		return tx.InsertAdministrator(store.Administrator{ID: "1", Email: "carol@example.org", EmailKey: "carol@example.org", Created: o.now})
+		return tx.InsertAdministrator(store.Administrator{ID: address, Email: address, EmailKey: address, Created: o.now})
 	})
 	if err != nil {
 		o.t.Fatal(err)
@@ -169,6 +222,7 @@ func TestKeyCompromiseProven(t *testing.T) {
 		if !o.revoked(c) || !slices.Equal(filed.Revoked, []string{c.SerialHex()}) {
 			t.Errorf("%s: revoked %v, said %v", name, o.revoked(c), filed.Revoked)
 		}
+		o.post()
 		if len(o.mails) != 1 || o.mails[0].To != "carol@example.org" || !strings.Contains(o.mails[0].Text, c.Serial.Text(16)) {
 			t.Errorf("%s: the operator got %+v", name, o.mails)
 		}
@@ -311,6 +365,7 @@ func TestOperator(t *testing.T) {
 	if err := o.Answer(t.Context(), first, " we look into it "); err != nil {
 		t.Fatal(err)
 	}
+	o.post()
 	if len(o.mails) != 1 || o.mails[0].To != "mallory@example.com" || o.mails[0].Language != "ja" || o.mails[0].Text != "we look into it\n" {
 		t.Errorf("mailed %+v", o.mails)
 	}
@@ -345,23 +400,88 @@ func TestOperator(t *testing.T) {
 	}
 }
 
-// What the relay refuses is mailed later.
-func TestMailedLater(t *testing.T) {
+// One administrator's dead mailbox keeps no other from hearing of a report, and
+// brings nobody the same mail again.
+func TestDeadMailbox(t *testing.T) {
 	o := open(t)
-	o.hire()
-	o.broken = errors.New("no relay")
+	o.dead = "bob@example.org"
+	for _, address := range []string{"alice@example.org", o.dead, "carol@example.org"} {
+		o.hireAs(address)
+	}
 	if _, err := o.File(t.Context(), problemreport.Report{Problem: problemreport.Other, Text: "one\ntwo"}); err != nil {
 		t.Fatal(err)
 	}
-	o.broken = nil
-	o.now = o.now.Add(time.Minute)
-	o.maintained()
-	if len(o.mails) != 1 || !strings.Contains(o.mails[0].Text, "\n> one\n> two\n") {
+	for range 3 {
+		o.post()
+		o.now = o.now.Add(time.Minute)
+		o.maintained()
+	}
+	if len(o.mails) != 2 || !strings.Contains(o.mails[0].Text, "\n> one\n> two\n") {
 		t.Fatalf("mailed %+v", o.mails)
 	}
+	if o.mails[0].To == o.mails[1].To {
+		t.Errorf("%s was told twice", o.mails[0].To)
+	}
+}
+
+// What comes before there is an administrator is told to the first one.
+func TestToldLate(t *testing.T) {
+	o := open(t)
+	for range 60 { // more than are read at once
+		if _, err := o.File(t.Context(), problemreport.Report{Problem: problemreport.Other, Text: "x"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.now = o.now.Add(time.Minute)
 	o.maintained()
-	if len(o.mails) != 1 {
-		t.Error("mailed twice")
+	o.hire()
+	o.maintained()
+	o.post()
+	if len(o.mails) != 60 {
+		t.Errorf("%d mails", len(o.mails))
+	}
+}
+
+// broken is an authority that cannot revoke one certificate, and dies before it
+// could.
+type broken struct {
+	*authority.Authority
+	serial *big.Int
+}
+
+func (b broken) Revoke(ctx context.Context, serial *big.Int, reason cert.Reason) error {
+	if b.serial != nil && serial.Cmp(b.serial) == 0 {
+		return errors.New("disk full")
+	}
+	return b.Authority.Revoke(ctx, serial, reason)
+}
+
+// A proof counts in the end, whatever fails first, and the administrators hear
+// of what is not revoked yet.
+func TestProvenIsFinished(t *testing.T) {
+	o := open(t)
+	o.hire()
+	key := newKey(t)
+	first, second := o.enrol("alice@example.org", key), o.enrol("alice@example.org", key)
+	o.mails = nil
+	a := &broken{o.authority, first.Serial}
+	o.reports(a)
+	if _, err := o.File(t.Context(), problemreport.Report{Problem: problemreport.KeyCompromise, Proof: privatePEM(t, key)}); err == nil {
+		t.Fatal("a revocation that failed was reported as done")
+	}
+	if o.revoked(first) || !o.revoked(second) {
+		t.Errorf("revoked: %v, %v; the second one is well", o.revoked(first), o.revoked(second))
+	}
+	o.now = o.now.Add(time.Minute)
+	o.maintained()
+	o.post()
+	if len(o.mails) != 1 || !strings.Contains(o.mails[0].Text, "NOT REVOKED YET") {
+		t.Errorf("the operator got %+v", o.mails)
+	}
+	a.serial = nil
+	o.maintained() // though they were told already
+	if list, err := o.List(t.Context()); err != nil || !o.revoked(first) || list[0].Outcome != "revoked" {
+		t.Errorf("in the end: %v, %+v, %v", o.revoked(first), list, err)
 	}
 }
 

@@ -19,8 +19,8 @@ import (
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/store"
-	"github.com/mailseal/mailseal/internal/validation"
 )
 
 // What a report may lack.
@@ -65,8 +65,8 @@ type Authority interface {
 type Options struct {
 	Store     *store.DB
 	Authority Authority
-	Mailer    validation.Mailer
-	Site      string // the public address
+	Mails     *mailqueue.Queue // is told here how to make the mails of this room
+	Site      string           // the public address
 	Clock     func() time.Time
 	Rand      io.Reader // nil: crypto/rand
 	Log       *slog.Logger
@@ -83,7 +83,12 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o}
+	s := &Service{o}
+	if o.Mails != nil {
+		o.Mails.Handle(operatorKind, mailqueue.Sort{Compose: s.operatorMail})
+		o.Mails.Handle(answerKind, mailqueue.Sort{Compose: s.answerMail})
+	}
+	return s
 }
 
 // Report is what somebody has to say.
@@ -120,6 +125,12 @@ func (s *Service) File(ctx context.Context, r Report) (Filed, error) {
 		if err := tx.InsertProblemReport(row); err != nil {
 			return err
 		}
+		// Of a proven one they are told what became of it.
+		if !row.Proven {
+			if err := s.tell(tx, row.ID); err != nil {
+				return err
+			}
+		}
 		return audit.Append(ctx, tx, audit.Entry{At: row.Received, Actor: "report:" + row.ID, Act: store.ActReported, Object: row.ID, Details: map[string]string{
 			"problem": row.Problem, "serial": number(row.Serial),
 		}})
@@ -137,7 +148,6 @@ func (s *Service) File(ctx context.Context, r Report) (Filed, error) {
 			return Filed{}, err
 		}
 	}
-	s.tell(ctx, row, filed.Revoked)
 	return filed, nil
 }
 
@@ -214,23 +224,42 @@ func (s *Service) compromised(ctx context.Context, proof []byte) (serials [][]by
 	return serials, err
 }
 
-// revokeAll revokes every certificate of a key that its holder gave away.
+// revokeAll revokes every certificate of a key that its holder gave away, and
+// closes the report if all are.
 func (s *Service) revokeAll(ctx context.Context, id string, serials [][]byte) (revoked []string, err error) {
 	ctx = audit.WithActor(ctx, "report:"+id)
+	if revoked, err = s.revoke(ctx, serials); err != nil {
+		return revoked, err
+	}
+	return revoked, s.close(ctx, id, "revoked")
+}
+
+// revoke revokes certificates. One that cannot be revoked keeps no other from it.
+func (s *Service) revoke(ctx context.Context, serials [][]byte) (revoked []string, failed error) {
 	for _, serial := range serials {
 		err := s.o.Authority.Revoke(ctx, new(big.Int).SetBytes(serial), cert.KeyCompromise)
 		if err != nil && !errors.Is(err, authority.ErrUnknown) { // unknown: somebody was faster
-			return nil, err
+			failed = errors.Join(failed, fmt.Errorf("revoke certificate %s: %w", number(serial), err))
+			continue
 		}
 		revoked = append(revoked, number(serial))
 	}
-	return revoked, s.close(ctx, id, "revoked")
+	return revoked, failed
 }
 
 func (s *Service) close(ctx context.Context, id, outcome string) error {
 	err := s.o.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.CloseReport(id, outcome, s.now()); err != nil {
 			return err
+		}
+		r, err := tx.ProblemReport(id)
+		if err != nil {
+			return err
+		}
+		if r.Proven && r.Mailed.IsZero() {
+			if err := s.tell(tx, id); err != nil {
+				return err
+			}
 		}
 		return audit.Append(ctx, tx, audit.Entry{At: s.now(), Act: store.ActReportClosed, Object: id, Details: map[string]string{"outcome": outcome}})
 	})

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"time"
+
+	"github.com/mailseal/mailseal/internal/mailqueue"
 )
 
 // State is where an order stands. It only moves forward: applied -> proven ->
@@ -67,27 +69,8 @@ type Order struct {
 	Mail Mail
 }
 
-// MailState is how far a mail came.
-type MailState string
-
-// The states of a mail. Whoever is told that it was sent may still be told
-// later that it came back.
-const (
-	MailWaiting MailState = "waiting" // not handed over yet; it will be tried again
-	MailSent    MailState = "sent"    // a mail server has taken it
-	MailRefused MailState = "refused" // no mail server will take it
-	MailBounced MailState = "bounced" // it came back
-	MailVoid    MailState = "void"    // a newer one took its place, or the order went on
-)
-
 // Mail is what became of a mail with a code.
-type Mail struct {
-	State  MailState
-	Reason string // of the mail server, where it was refused or came back
-}
-
-// Failed tells whether nobody will get this mail.
-func (m Mail) Failed() bool { return m.State == MailRefused || m.State == MailBounced }
+type Mail = mailqueue.Mail
 
 // The ways in which an order is refused a step. A door translates them once,
 // at its edge; errors of the machine itself (disk, database) are none of them.

@@ -16,6 +16,8 @@ import (
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/keys"
+	"github.com/mailseal/mailseal/internal/mailqueue"
+	"github.com/mailseal/mailseal/internal/outbox"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/store/storetest"
@@ -29,6 +31,8 @@ func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
 type office struct {
 	*registration.Service
 	db        *store.DB
+	outbox    *outbox.Outbox
+	mailed    *mailqueue.Queue
 	authority *authority.Authority
 	dir       string // of the keys
 	source    string // of the store
@@ -71,10 +75,21 @@ func openFor(t testing.TB, domains ...string) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
+	o.queues(t)
 	o.Service = registration.New(registration.Options{
-		Store: db, Validation: v, Issuer: o.authority, Mailer: o, Clock: o.clock,
+		Store: db, Validation: v, Issuer: o.authority, Mails: o.mailed, Clock: o.clock,
 	})
 	return o
+}
+
+// queues makes what a new service enters its mails in.
+func (o *office) queues(t testing.TB) {
+	t.Helper()
+	var err error
+	if o.outbox, err = outbox.New(outbox.Options{Store: o.db, Clock: o.clock, Poll: 10 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	o.mailed = mailqueue.New(mailqueue.Options{Store: o.db, Outbox: o.outbox, Mailer: o, Clock: o.clock})
 }
 
 func (o *office) clock() time.Time {

@@ -13,7 +13,6 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -22,6 +21,7 @@ import (
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/validation"
 )
@@ -45,7 +45,7 @@ type Options struct {
 	Store      *store.DB
 	Validation *validation.Validator
 	Issuer     Issuer
-	Mailer     validation.Mailer // what mails are handed over to
+	Mails      *mailqueue.Queue // is told here how to make mails with codes
 	Clock      func() time.Time
 	Rand       io.Reader // nil: crypto/rand
 	Log        *slog.Logger
@@ -53,22 +53,12 @@ type Options struct {
 	// UTF8 accepts mailboxes with other letters than ASCII before the at sign.
 	// The mailer must then speak SMTPUTF8 (RFC 6531).
 	UTF8 bool
-
-	// RetryAfter is how long a mail that could not be handed over waits after so
-	// many tries; nil: as [RetryAfter].
-	RetryAfter func(tries int) time.Duration
-
-	// Mailed, if set, hears what became of each try: sent, deferred, refused.
-	Mailed func(outcome string)
 }
 
 // Service is the registration authority.
 type Service struct {
 	o     Options
 	turns turns
-
-	sending sync.WaitGroup
-	slots   chan struct{} // bounds how many mails are handed over at a time
 }
 
 // New returns a Service.
@@ -79,13 +69,9 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.RetryAfter == nil {
-		o.RetryAfter = RetryAfter
-	}
-	if o.Mailed == nil {
-		o.Mailed = func(string) {}
-	}
-	return &Service{o: o, slots: make(chan struct{}, mailsAtOnce)}
+	s := &Service{o: o}
+	o.Mails.Handle(mailKind, mailqueue.Sort{Compose: s.compose, Sent: s.mailed})
+	return s
 }
 
 // Limits of an order.
@@ -140,7 +126,7 @@ func (s *Service) Apply(ctx context.Context, a Application) (Order, string, erro
 		SecretHash: hashSecret(secret), ProfileHash: profile.Hash(),
 		Created: now, Expires: now.Add(OrderLife), Addresses: []string{m.String()},
 	}
-	var mail string
+	var mail *mailqueue.Urgent
 	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.ForgetOrders(now.Add(-keepUnproven), forgetAtOnce); err != nil {
 			return err
@@ -171,7 +157,7 @@ func (s *Service) Apply(ctx context.Context, a Application) (Order, string, erro
 // one before it is void from then on.
 func (s *Service) Resend(ctx context.Context, orderID, secret string) (Order, error) {
 	var row store.Order
-	var mail string
+	var mail *mailqueue.Urgent
 	err := s.o.Store.Update(ctx, func(tx *store.Tx) error {
 		var err error
 		if row, err = s.authorized(tx, orderID, secret, StateApplied); err != nil {
@@ -301,7 +287,7 @@ func (s *Service) Order(ctx context.Context, orderID, secret string) (Order, err
 		if order.TriesLeft, err = s.o.Validation.TriesLeft(tx, row); err != nil {
 			return err
 		}
-		order.Mail, err = lastMail(tx, row.ID)
+		order.Mail, err = mailqueue.Last(tx, mailKind, row.ID)
 		return err
 	})
 	if err != nil {

@@ -455,8 +455,9 @@ func TestNames(t *testing.T) {
 func TestNoSecretsAtRest(t *testing.T) {
 	o := open(t)
 	var log bytes.Buffer
+	o.queues(t)
 	o.Service = registration.New(registration.Options{
-		Store: o.db, Validation: &validation.Validator{Clock: o.clock}, Issuer: o.authority, Mailer: o, Clock: o.clock,
+		Store: o.db, Validation: &validation.Validator{Clock: o.clock}, Issuer: o.authority, Mails: o.mailed, Clock: o.clock,
 		Log: slog.New(slog.NewJSONHandler(&log, nil)),
 	})
 	order, secret := o.apply(t, "alice@example.org")

@@ -9,7 +9,7 @@ import (
 	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/internal/mailout"
 	"github.com/mailseal/mailseal/internal/mailout/bounce"
-	"github.com/mailseal/mailseal/internal/registration"
+	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/validation"
 )
 
@@ -34,19 +34,21 @@ func (m mailer) Send(ctx context.Context, mail validation.Mail) error {
 	if refused, ok := errors.AsType[*mailout.RefusedError](err); ok {
 		return &validation.UndeliverableError{Reason: fmt.Sprintf("%d %s", refused.Code, refused.Text)}
 	}
+	if deferred, ok := errors.AsType[*mailout.DeferredError](err); ok {
+		return &validation.DeferredError{Reason: fmt.Sprintf("%d %s", deferred.Code, deferred.Text)}
+	}
+	if _, away := errors.AsType[*mailout.UnavailableError](err); away {
+		return &validation.UnavailableError{Err: err}
+	}
 	return err
 }
 
-// bounced is the bounce.Mails of registration.
-type bounced struct{ orders *registration.Service }
-
-func (b bounced) KnowsMail(ctx context.Context, id string) (bool, error) {
-	return b.orders.KnowsMail(ctx, id)
-}
+// bounced is the bounce.Mails of the queue.
+type bounced struct{ *mailqueue.Queue }
 
 func (b bounced) Bounced(ctx context.Context, id, reason string) error {
-	err := b.orders.Bounced(ctx, id, reason)
-	if errors.Is(err, registration.ErrNotFound) {
+	err := b.Queue.Bounced(ctx, id, reason)
+	if errors.Is(err, mailqueue.ErrUnknown) {
 		return bounce.ErrKnown
 	}
 	return err

@@ -25,6 +25,8 @@ import (
 	"github.com/mailseal/mailseal/internal/keys"
 	"github.com/mailseal/mailseal/internal/mailout/bounce"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
+	"github.com/mailseal/mailseal/internal/mailqueue"
+	"github.com/mailseal/mailseal/internal/outbox"
 	"github.com/mailseal/mailseal/internal/portal"
 	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
@@ -41,6 +43,8 @@ type system struct {
 	certificates   certificates // nil: the portal speaks plain HTTP
 	store          *store.DB
 	authority      *authority.Authority
+	outbox         *outbox.Outbox
+	mails          *mailqueue.Queue
 	orders         *registration.Service
 	log            *audit.Log
 	reports        *problemreport.Service
@@ -98,17 +102,34 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 	if err != nil {
 		return err
 	}
+	if err := s.openQueues(sender); err != nil {
+		return err
+	}
 	s.orders = registration.New(registration.Options{
-		Store: s.store, Validation: proofs, Issuer: countingIssuer{s.authority, s.metrics}, Mailer: sender,
+		Store: s.store, Validation: proofs, Issuer: countingIssuer{s.authority, s.metrics}, Mails: s.mails,
 		Clock: s.Clock, Rand: s.Rand, Log: s.Log,
-		Mailed: func(outcome string) { s.metrics.mails.WithLabelValues(outcome).Inc() },
 	})
 	s.reports = problemreport.New(problemreport.Options{
-		Store: s.store, Authority: s.authority, Mailer: sender, Site: s.url, Clock: s.Clock, Rand: s.Rand, Log: s.Log,
+		Store: s.store, Authority: s.authority, Mails: s.mails, Site: s.url, Clock: s.Clock, Rand: s.Rand, Log: s.Log,
 	})
 	s.administrators = auth.New(auth.Options{Store: s.store, Clock: s.Clock, Rand: s.Rand})
 	s.metrics.registry.MustRegister(newStateMetrics(s))
 	return s.openDoors(ports)
+}
+
+// openQueues makes the queue of jobs, and that of mails on it.
+func (s *system) openQueues(sender validation.Mailer) (err error) {
+	s.outbox, err = outbox.New(outbox.Options{
+		Store: s.store, Clock: s.Clock, Rand: s.Rand, Log: s.Log, Alone: !s.store.Shared(), Grace: s.stopTime(),
+	})
+	if err != nil {
+		return err
+	}
+	s.mails = mailqueue.New(mailqueue.Options{
+		Store: s.store, Outbox: s.outbox, Mailer: sender, Clock: s.Clock, Rand: s.Rand, Log: s.Log,
+		Tried: func(outcome string) { s.metrics.mails.WithLabelValues(outcome).Inc() },
+	})
+	return nil
 }
 
 // openLog opens the audit log and enters the start, whose time is that of the
@@ -248,7 +269,7 @@ func (s *system) openDoors(ports ports) error {
 		s.doors = append(s.doors, s.httpDoor(doorMetrics, l, s.operatorsDoor(), nil))
 	}
 	if l := ports[doorBounces]; l != nil {
-		o := bounce.Options{Domain: s.Settings.Mail.Bounces.Domain, Host: s.Settings.PortalHost(), Mails: bounced{s.orders}, Log: s.Log}
+		o := bounce.Options{Domain: s.Settings.Mail.Bounces.Domain, Host: s.Settings.PortalHost(), Mails: bounced{s.mails}, Log: s.Log}
 		if s.certificates != nil {
 			o.TLS = s.certificates.settings()
 		}

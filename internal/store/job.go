@@ -7,6 +7,7 @@ type Job struct {
 	ID          string
 	Kind        string
 	Key         string // unique among the jobs of its kind
+	Lane        string // shared with those that it must not crowd
 	Payload     []byte // empty once it is done
 	State       string
 	Due         time.Time // when it may be taken
@@ -18,19 +19,19 @@ type Job struct {
 	Finished    time.Time // zero while it is open
 }
 
-// InsertJob writes a new open job. ErrConflict: there is one of that kind and
-// key, or was not long ago.
+// InsertJob writes a new open job, held by its holder if it has one. ErrConflict:
+// there is one of that kind and key, or was not long ago.
 func (tx *Tx) InsertJob(j Job) error {
-	return tx.exec("new job", `INSERT INTO jobs (id, kind, unique_key, payload, state, due_at, holder,
+	return tx.exec("new job", `INSERT INTO jobs (id, kind, unique_key, lane, payload, state, due_at, holder,
 		attempts, max_attempts, last_error, created_at)
-		VALUES ($1, $2, $3, $4, 'open', $5, '', 0, $6, '', $7) ON CONFLICT DO NOTHING`,
-		j.ID, j.Kind, j.Key, append([]byte{}, j.Payload...), j.Due.Unix(), j.MaxAttempts, unix(j.Created))
+		VALUES ($1, $2, $3, $4, $5, 'open', $6, $7, $8, $9, '', $10) ON CONFLICT DO NOTHING`,
+		j.ID, j.Kind, j.Key, j.Lane, append([]byte{}, j.Payload...), j.Due.Unix(), j.Holder, j.Attempts, j.MaxAttempts, unix(j.Created))
 }
 
-const jobColumns = `id, kind, unique_key, payload, state, due_at, holder, attempts, max_attempts, last_error, created_at, finished_at`
+const jobColumns = `id, kind, unique_key, lane, payload, state, due_at, holder, attempts, max_attempts, last_error, created_at, finished_at`
 
 func scanJob(s scanner) (j Job, err error) {
-	return j, s.Scan(&j.ID, &j.Kind, &j.Key, &j.Payload, &j.State, seconds{&j.Due}, &j.Holder, &j.Attempts,
+	return j, s.Scan(&j.ID, &j.Kind, &j.Key, &j.Lane, &j.Payload, &j.State, seconds{&j.Due}, &j.Holder, &j.Attempts,
 		&j.MaxAttempts, &j.LastError, seconds{&j.Created}, seconds{&j.Finished})
 }
 
@@ -50,9 +51,36 @@ func (tx *Tx) TakeJobs(kind, holder string, now, lease time.Time, limit int) ([]
 		RETURNING `+jobColumns, kind, holder, now.Unix(), lease.Unix(), limit)
 }
 
-// ExtendJobs gives a holder more time for everything that it works on.
-func (tx *Tx) ExtendJobs(holder string, lease time.Time) (int64, error) {
-	return tx.execCount("extend leases", `UPDATE jobs SET due_at = $2 WHERE state = 'open' AND holder = $1`, holder, lease.Unix())
+// NextLane names the first lane of a kind behind another one that has a job that
+// is due. ErrNotFound: there is none.
+func (tx *Tx) NextLane(kind, after string, now time.Time) (string, error) {
+	return one(tx, "lane of jobs", scanString, `SELECT lane FROM jobs WHERE state = 'open' AND kind = $1 AND lane > $2
+		AND due_at <= $3 AND kind NOT IN (SELECT kind FROM job_pauses) ORDER BY lane LIMIT 1`, kind, after, now.Unix())
+}
+
+// TakeJobsOfLane takes jobs as TakeJobs does, of one lane.
+func (tx *Tx) TakeJobsOfLane(kind, lane, holder string, now, until time.Time, limit int) ([]Job, error) {
+	return all(tx, "take jobs", scanJob, `UPDATE jobs SET holder = $3, due_at = $5, attempts = attempts + 1
+		WHERE id IN (SELECT id FROM jobs WHERE state = 'open' AND kind = $1 AND lane = $2 AND due_at <= $4
+			ORDER BY due_at, id LIMIT $6)
+		RETURNING `+jobColumns, kind, lane, holder, now.Unix(), until.Unix(), limit)
+}
+
+// LaneCount is how many jobs of a lane are held.
+type LaneCount struct {
+	Lane string
+	Held int
+}
+
+// HeldLanes counts the jobs of a kind whose lease goes on, by lane.
+func (tx *Tx) HeldLanes(kind string, now time.Time) ([]LaneCount, error) {
+	return all(tx, "lanes of held jobs", func(s scanner) (c LaneCount, err error) { return c, s.Scan(&c.Lane, &c.Held) },
+		`SELECT lane, count(*) FROM jobs WHERE state = 'open' AND holder <> '' AND kind = $1 AND due_at > $2 GROUP BY lane`, kind, now.Unix())
+}
+
+// ExtendJob gives a holder more time. ErrConflict as in JobDone.
+func (tx *Tx) ExtendJob(j Job, lease time.Time) error {
+	return tx.exec("extend lease", `UPDATE jobs SET due_at = $4`+held, j.ID, j.Holder, j.Attempts, lease.Unix())
 }
 
 // ReleaseJobs takes all jobs from their holders; their attempts count.

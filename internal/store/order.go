@@ -160,7 +160,10 @@ func (tx *Tx) ForgetOrders(before time.Time, limit int) error {
 		return err
 	}
 	for _, id := range ids {
-		for _, table := range []string{"challenges", "mails", "order_mailboxes"} {
+		if _, err := tx.execCount("forget mails", `DELETE FROM mails WHERE about = $1`, id); err != nil {
+			return err
+		}
+		for _, table := range []string{"challenges", "order_mailboxes"} {
 			if _, err := tx.execCount("forget order", `DELETE FROM `+table+` WHERE order_id = $1`, id); err != nil {
 				return err
 			}

@@ -52,10 +52,18 @@ func (tx *Tx) ProblemReports(limit int) ([]ProblemReport, error) {
 	return append(open, closed...), err
 }
 
-// UnmailedReports lists those that the operator was not told of by mail.
-func (tx *Tx) UnmailedReports(limit int) ([]ProblemReport, error) {
+// UnmailedReports lists those that the operator was not told of by mail, in the
+// order of their ids behind after.
+func (tx *Tx) UnmailedReports(after string, limit int) ([]ProblemReport, error) {
 	return all(tx, "problem reports", scanReport, `SELECT `+reportColumns+` FROM problem_reports
-		WHERE mailed_at IS NULL ORDER BY received_at, id LIMIT $1`, limit)
+		WHERE mailed_at IS NULL AND id > $1 ORDER BY id LIMIT $2`, after, limit)
+}
+
+// ProvenOpenReports lists those whose certificates should be revoked and may not
+// be yet, likewise.
+func (tx *Tx) ProvenOpenReports(after string, limit int) ([]ProblemReport, error) {
+	return all(tx, "problem reports", scanReport, `SELECT `+reportColumns+` FROM problem_reports
+		WHERE proven = 1 AND closed_at IS NULL AND id > $1 ORDER BY id LIMIT $2`, after, limit)
 }
 
 // ReportMailed notes that the operator was told.
@@ -82,6 +90,21 @@ func (tx *Tx) CertificatesOfKey(keyHash []byte, now time.Time) ([][]byte, error)
 	return all(tx, "certificates of a key", func(s scanner) (serial []byte, err error) { return serial, s.Scan(&serial) },
 		`SELECT serial FROM certificates WHERE key_hash = $1 AND state = 'issued' AND revoked_at IS NULL AND not_after > $2
 		ORDER BY issued_at, id`, keyHash, unix(now))
+}
+
+// KeyCertificate is a certificate of a key, and when it was revoked if it was.
+type KeyCertificate struct {
+	Serial  []byte
+	Revoked time.Time
+}
+
+// CertificatesLikeSerial lists the certificate of a serial number and all others
+// that were issued for its key, without those that ended unrevoked.
+func (tx *Tx) CertificatesLikeSerial(serial []byte, now time.Time) ([]KeyCertificate, error) {
+	return all(tx, "certificates of a key", func(s scanner) (c KeyCertificate, err error) { return c, s.Scan(&c.Serial, seconds{&c.Revoked}) },
+		`SELECT serial, revoked_at FROM certificates WHERE state = 'issued' AND (revoked_at IS NOT NULL OR not_after > $2)
+		AND key_hash IN (SELECT key_hash FROM certificates WHERE authority_id IN (SELECT id FROM authorities) AND serial = $1 AND state = 'issued')
+		ORDER BY issued_at, id`, serial, unix(now))
 }
 
 // AdministratorEmails lists whom the operator's mail goes to.

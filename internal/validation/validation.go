@@ -58,7 +58,8 @@ type Mail struct {
 
 // Mailer hands one mail over for delivery. When it returns nil, the mail is
 // somebody else's responsibility. An *UndeliverableError is final; after any
-// other error the mail may be handed over again later.
+// other error the mail may be handed over again later. A *DeferredError is about
+// this mail alone, an *UnavailableError about all.
 type Mailer interface {
 	Send(ctx context.Context, m Mail) error
 }
@@ -71,6 +72,23 @@ type UndeliverableError struct {
 // Error implements error. The reason often names the address and stays out of
 // logs.
 func (e *UndeliverableError) Error() string { return "validation: the mail cannot be delivered" }
+
+// DeferredError tells that a mail server does not take a mail now.
+type DeferredError struct {
+	Reason string // of the mail server, for people
+}
+
+// Error implements error, without the reason, as that of UndeliverableError.
+func (e *DeferredError) Error() string { return "validation: the mail is not taken now" }
+
+// UnavailableError tells that no mail at all can be handed over now.
+type UnavailableError struct{ Err error }
+
+// Error implements error.
+func (e *UnavailableError) Error() string { return e.Err.Error() }
+
+// Unwrap implements errors.Unwrap.
+func (e *UnavailableError) Unwrap() error { return e.Err }
 
 // LimitError tells that too many mails were asked for.
 type LimitError struct {

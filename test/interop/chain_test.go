@@ -23,6 +23,8 @@ import (
 	"github.com/mailseal/mailseal/identity"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/keys"
+	"github.com/mailseal/mailseal/internal/mailqueue"
+	"github.com/mailseal/mailseal/internal/outbox"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/validation"
@@ -57,7 +59,12 @@ func newOfficeWith(t *testing.T, generate func() (crypto.Signer, error)) *office
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Service = registration.New(registration.Options{Store: db, Validation: v, Issuer: o.authority, Mailer: o, Clock: time.Now})
+	box, err := outbox.New(outbox.Options{Store: db, Clock: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mails := mailqueue.New(mailqueue.Options{Store: db, Outbox: box, Mailer: o, Clock: time.Now})
+	o.Service = registration.New(registration.Options{Store: db, Validation: v, Issuer: o.authority, Mails: mails, Clock: time.Now})
 	return o
 }
 

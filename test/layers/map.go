@@ -58,6 +58,8 @@ internal/auth           sessions and roles
 internal/issuance       pure: prepare, lint, issue
 internal/validation     proofs of control of a mailbox
 
+internal/mailqueue      mails that are to leave, and what became of them: jobs of the outbox
+
 internal/authority      authorities and their state
 
 internal/registration   the one way to a certificate
