@@ -250,6 +250,9 @@ func (d *disk) image(r *rand.Rand) map[string][]byte {
 // synced is there or not, in pieces of 512 octets. Each such disk opens with
 // everything that a client got.
 func TestCrashImages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a server for each image")
+	}
 	images := times(t, "MAILSEAL_IMAGES", 60)
 	w := foundAt(t, filepath.Join(t.TempDir(), "mailseal.db"), authority.Founding{BaseURL: "http://ca.example.org", Dev: true})
 	w.oneKey()
@@ -351,6 +354,9 @@ func strace(t *testing.T, args ...string) []string {
 // for every N in the long form, once or from then on: an error says so, and
 // after a restart everything is as it must be.
 func TestFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a process for each fault")
+	}
 	long := times(t, "MAILSEAL_FAULTS", 0)
 	for _, fault := range []struct {
 		calls, errno, says string

@@ -163,6 +163,7 @@ func (b *bouncyCastle) decrypt(t testing.TB, p *party, message []byte) ([]byte, 
 }
 
 func TestBouncyCastle(t *testing.T) {
+	t.Parallel()
 	ca := testca.New(t, validNow())
 	exchange(t, newBouncyCastle(t), parties(ca))
 }

@@ -108,6 +108,7 @@ func (o *office) crls(t *testing.T) []byte {
 // strict mode and with its revocation lists, and for our own path validation;
 // it serves mail and client authentication and no TLS server.
 func TestIssuedChain(t *testing.T) {
+	t.Parallel()
 	program := tool(t, "openssl", "openssl")
 	o := newOffice(t)
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 3072)
@@ -172,6 +173,7 @@ func TestIssuedChain(t *testing.T) {
 // critical, which the root's exclusion of all hosts must be. Told to pass over
 // them, as its manual has it, it takes the chain to sign, encrypt and verify.
 func TestIssuedChainGPGSM(t *testing.T) {
+	t.Parallel()
 	program := tool(t, "gpgsm", "gpgsm")
 	o := newOffice(t)
 	key, err := rsa.GenerateKey(rand.Reader, 3072)

@@ -146,6 +146,7 @@ func newVisitor(t *testing.T, o *office, dir, name string) visitor {
 // Chromium: whoever has a certificate of ours gets in, whoever's was revoked or
 // comes from another authority does not.
 func TestClientAuthentication(t *testing.T) {
+	t.Parallel()
 	o, other := newOfficeWith(t, p256), newOfficeWith(t, p256)
 	dir := t.TempDir()
 	good, revoked, foreign := newVisitor(t, o, dir, "good"), newVisitor(t, o, dir, "revoked"), newVisitor(t, other, dir, "foreign")

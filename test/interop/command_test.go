@@ -59,6 +59,7 @@ func identityFile(t testing.TB, dir string, p *party) string {
 // and -verify accept; what openssl cms -sign and -encrypt write, mailseal open
 // accepts: RSA-2048, RSA-3072 and P-256, one recipient and a hundred.
 func TestSealAndOpenWithOpenSSL(t *testing.T) {
+	t.Parallel()
 	ca := testca.New(t, validNow())
 	o := newOpenSSL(t, ca)
 	in := put(t, o.dir, "letter.eml", []byte(letter))
@@ -129,6 +130,7 @@ func body(t testing.TB, mail []byte) []byte {
 // verify what a sealed mail carries, and both and mailseal refuse a changed
 // one.
 func TestSealWithOthers(t *testing.T) {
+	t.Parallel()
 	ca := testca.New(t, validNow())
 	alice, bob := newParty(ca, "alice", testca.RSA3072), newParty(ca, "bob", testca.RSA2048)
 	all := []*party{alice, bob}

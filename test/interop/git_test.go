@@ -110,6 +110,7 @@ func gpgsmFingerprint(p *party) string {
 // verifies the same commits and mailseal those that gpgsm signed; a changed commit
 // and a stranger's are refused.
 func TestGit(t *testing.T) {
+	t.Parallel()
 	program := program(t, "mailseal-git")
 	ca := testca.New(t, validNow())
 	alice := newParty(ca, "alice", testca.RSA2048)

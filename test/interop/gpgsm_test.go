@@ -126,6 +126,7 @@ func (g *gpgsm) decrypt(t testing.TB, _ *party, message []byte) ([]byte, error) 
 }
 
 func TestGPGSM(t *testing.T) {
+	t.Parallel()
 	ca := testca.New(t, validNow())
 	all := parties(ca)
 	exchange(t, newGPGSM(t, ca, all), all)

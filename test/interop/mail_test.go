@@ -91,6 +91,7 @@ func verifyMail(t testing.TB, o *openssl, message []byte) []byte {
 
 // TestWeReadOpenSSLMail: the forms in which OpenSSL writes mail.
 func TestWeReadOpenSSLMail(t *testing.T) {
+	t.Parallel()
 	ca := testca.New(t, validNow())
 	o := newOpenSSL(t, ca)
 	body := "Content-Type: text/plain\r\n\r\nHello,\r\nBob.\r\n"

@@ -80,6 +80,7 @@ func (m *mutt) send(t *testing.T, settings, to string) []byte {
 // TestMutt: neomutt signs, encrypts, verifies, decrypts and learns certificates
 // through mailseal, as docs/mailseal.muttrc sets it up.
 func TestMutt(t *testing.T) {
+	t.Parallel()
 	// Not about to end: mutt stops for a key after every warning.
 	valid := testca.Validity(time.Now().Add(-24*time.Hour), time.Now().Add(200*24*time.Hour))
 	ca := testca.New(t, valid)

@@ -82,6 +82,7 @@ func (n *nss) decrypt(t testing.TB, _ *party, message []byte) ([]byte, error) {
 }
 
 func TestNSS(t *testing.T) {
+	t.Parallel()
 	ca := testca.New(t, validNow())
 	all := parties(ca)
 	exchange(t, newNSS(t, ca, all), all)

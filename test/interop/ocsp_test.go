@@ -23,6 +23,7 @@ import (
 // OpenSSL asks our responder, by GET and POST, with nonces and several
 // certificates at once, and believes what it says before and after a revocation.
 func TestOCSPResponder(t *testing.T) {
+	t.Parallel()
 	program := tool(t, "openssl", "openssl")
 	o := newOffice(t)
 	key := func() *ecdsa.PrivateKey {

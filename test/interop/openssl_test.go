@@ -82,6 +82,7 @@ func (o *openssl) decrypt(t testing.TB, p *party, message []byte) ([]byte, error
 }
 
 func TestOpenSSL(t *testing.T) {
+	t.Parallel()
 	ca := testca.New(t, validNow())
 	exchange(t, newOpenSSL(t, ca), parties(ca))
 }

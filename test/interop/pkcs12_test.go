@@ -64,6 +64,7 @@ func expectIdentity(t *testing.T, data []byte, ask func() ([]byte, error), leaf 
 }
 
 func TestPKCS12ToOpenSSL(t *testing.T) {
+	t.Parallel()
 	tool(t, "openssl", "openssl")
 	ca := testca.New(t)
 	options := map[string]*identity.PKCS12Options{
@@ -99,6 +100,7 @@ func TestPBMAC1ToOpenSSL(t *testing.T) {
 }
 
 func TestPKCS12FromOpenSSL(t *testing.T) {
+	t.Parallel()
 	tool(t, "openssl", "openssl")
 	ca := testca.New(t)
 	variants := map[string][]string{
@@ -155,6 +157,7 @@ func TestPKCS12FromOpenSSL(t *testing.T) {
 // Keystores of Java: several keys with their names in one file, in the form of
 // today, in the one before JDK 8u301, and with nothing protected at all.
 func TestPKCS12FromJava(t *testing.T) {
+	t.Parallel()
 	keytool := tool(t, "keytool", "default-jdk-headless")
 	for name, tt := range map[string]struct {
 		options []string
@@ -192,6 +195,7 @@ func TestPKCS12FromJava(t *testing.T) {
 
 // What gpgsm exports, after it imported ours.
 func TestPKCS12FromGPGSM(t *testing.T) {
+	t.Parallel()
 	tool(t, "gpgsm", "gpgsm")
 	ca := testca.New(t)
 	leaf := ca.Leaf("alice@example.com", testca.RSA2048)
@@ -243,6 +247,7 @@ func TestPKCS8OpenSSL(t *testing.T) {
 // NSS imports what we write and we read what it exports. Debian 12's NSS knows
 // no PBMAC1.
 func TestPKCS12NSS(t *testing.T) {
+	t.Parallel()
 	tool(t, "pk12util", "libnss3-tools")
 	ca := testca.New(t)
 	for kindName, kind := range map[string]testca.Kind{"RSA-2048": testca.RSA2048, "P-256": testca.P256} {

@@ -225,6 +225,7 @@ func (u *gpgsmUser) reply(t *testing.T, others []correspondent, text string) (ma
 // other, three rounds of replies to all. Each mail is encrypted to all, and all read
 // it; or it is refused with the names of those for whom a key is missing.
 func TestThread(t *testing.T) {
+	t.Parallel()
 	ca := testca.New(t, validNow())
 	olga, gerd := newParty(ca, "olga", testca.RSA2048), newParty(ca, "gerd", testca.RSA3072)
 	ou := &opensslUser{newOpenSSL(t, ca), olga, map[string]string{}, nil}
