@@ -44,8 +44,8 @@ var (
 	ErrFounded = errors.New("authority: founded already")
 	// ErrUnknown: no authority or certificate of that name.
 	ErrUnknown = errors.New("authority: not known")
-	// ErrOtherKey: the order's certificate belongs to another key.
-	ErrOtherKey = errors.New("authority: the order belongs to another key")
+	// ErrOtherKey: the order belongs to another key, or is closed.
+	ErrOtherKey = fmt.Errorf("authority: the order belongs to another key: %w", store.ErrConflict)
 	// ErrOffline: the authority's key is elsewhere.
 	ErrOffline = errors.New("authority: its key is not here")
 	// ErrNotAllowed: the order's state, key or proofs do not allow to issue.

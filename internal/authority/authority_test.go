@@ -532,11 +532,14 @@ func TestIssueRefusals(t *testing.T) {
 			t.Errorf("proofs: %s: %v, want %v", name, err, authority.ErrNotAllowed)
 		}
 	}
-	if _, err := w.Issue(t.Context(), proofs, key.Public()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Issue(t.Context(), proofs, newKey(t).Public()); !errors.Is(err, authority.ErrOtherKey) {
-		t.Errorf("another key: %v, want %v", err, authority.ErrOtherKey)
+	for _, when := range []string{"before", "after"} { // it has a certificate
+		if _, err := w.Issue(t.Context(), proofs, newKey(t).Public()); !errors.Is(err, authority.ErrOtherKey) {
+			t.Errorf("another key %s: %v, want %v", when, err, authority.ErrOtherKey)
+		}
+		w.check(o, other)
+		if _, err := w.Issue(t.Context(), proofs, key.Public()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.now = w.now.Add(validation.ProofLife)
 	if _, err := w.Issue(t.Context(), proofs, key.Public()); !errors.Is(err, authority.ErrNotAllowed) {

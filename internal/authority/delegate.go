@@ -147,10 +147,7 @@ func (a *Authority) certify(ctx context.Context, m *Member, p *issuance.Profile,
 	}
 	sum := sha256.Sum256(c.Raw)
 	return c, a.o.Store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		if err := tx.IssueCertificate(row.ID, c.Raw, sum[:], c.NotAfter, a.now()); err != nil {
-			return err
-		}
-		if err := tx.NeverOCSP(row.ID); err != nil {
+		if err := tx.IssueCertificate(row.ID, c.Raw, sum[:], c.NotAfter, a.now(), time.Time{}); err != nil {
 			return err
 		}
 		if err := stored(tx, c); err != nil {

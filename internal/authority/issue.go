@@ -28,10 +28,10 @@ const (
 // Steps lists them.
 func Steps() []string { return []string{StepPrepared, StepSigned, StepRecorded, StepIssued} }
 
-// Issue gives the order that the proofs belong to its certificate for key. The
-// caller has bound the order to the key and lets only one call per order in at
-// a time. An order that has a certificate gets the same one again, one that
-// was interrupted is taken up where it stopped.
+// Issue gives the order that the proofs belong to its certificate for key, and
+// binds it to the key. The caller lets only one call per order in at a time. An
+// order that has a certificate gets the same one again, one that was interrupted
+// is taken up where it stopped.
 func (a *Authority) Issue(ctx context.Context, proofs []validation.Proof, key crypto.PublicKey) (*cert.Certificate, error) {
 	order, mailboxes, err := a.proven(proofs)
 	if err != nil {
@@ -81,7 +81,7 @@ const serialTries = 3
 func (a *Authority) begin(ctx context.Context, order string, mailboxes []mailbox.Mailbox, key crypto.PublicKey, keyHash []byte) (store.Certificate, *issuance.Prepared, error) {
 	for range serialTries {
 		row, prepared, err := a.prepare(ctx, order, mailboxes, key, keyHash)
-		if !errors.Is(err, store.ErrConflict) {
+		if !errors.Is(err, store.ErrConflict) || errors.Is(err, ErrOtherKey) {
 			return row, prepared, err
 		}
 		if row, err = a.begun(ctx, order); !errors.Is(err, store.ErrNotFound) {
@@ -130,7 +130,7 @@ func (a *Authority) draw(ctx context.Context, m *Member, p *issuance.Profile, ro
 		row.TBS = prepared.TBS()
 	}
 	err = a.o.Store.Update(ctx, func(tx *store.Tx) error {
-		if err := a.CheckKey(tx, row.OrderID, row.KeyHash); err != nil {
+		if err := a.checkKey(tx, row.OrderID, row.KeyHash); err != nil {
 			return err
 		}
 		if _, stored := a.profiles.Load(string(p.Hash())); !stored {
@@ -138,10 +138,13 @@ func (a *Authority) draw(ctx context.Context, m *Member, p *issuance.Profile, ro
 				return err
 			}
 		}
-		if err := tx.PrepareCertificate(row); err != nil || refusal == nil {
+		if err := tx.PrepareCertificate(row); err != nil {
 			return err
 		}
-		return a.refused(ctx, tx, row, refusal)
+		if refusal != nil {
+			return a.refused(ctx, tx, row, refusal)
+		}
+		return bind(tx, row)
 	})
 	if err == nil {
 		a.profiles.Store(string(p.Hash()), true)
@@ -152,11 +155,24 @@ func (a *Authority) draw(ctx context.Context, m *Member, p *issuance.Profile, ro
 	return row, prepared, a.o.Stop(StepPrepared)
 }
 
+// bind makes sure that the order may still have a certificate, and has it for
+// this key and no other.
+func bind(tx *store.Tx, row store.Certificate) error {
+	if row.OrderID == "" {
+		return nil
+	}
+	err := tx.OrderKey(row.OrderID, row.KeyHash)
+	if errors.Is(err, store.ErrConflict) {
+		return ErrOtherKey
+	}
+	return err
+}
+
 // resume takes up stored bytes under the profile that they were made for.
 func (a *Authority) resume(ctx context.Context, row store.Certificate, mailboxes []mailbox.Mailbox) (*issuance.Prepared, error) {
 	var text string
 	err := a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
-		if err := a.CheckKey(tx, row.OrderID, row.KeyHash); err != nil {
+		if err := a.checkKey(tx, row.OrderID, row.KeyHash); err != nil {
 			return err
 		}
 		text, err = tx.Profile(row.ProfileHash)
@@ -213,7 +229,8 @@ func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared 
 	}
 	sum := sha256.Sum256(c.Raw)
 	err = a.o.Store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		if err := tx.IssueCertificate(row.ID, c.Raw, sum[:], c.NotAfter, a.now()); err != nil {
+		now := a.now()
+		if err := tx.IssueCertificate(row.ID, c.Raw, sum[:], c.NotAfter, now, firstOCSP(row.Serial, now)); err != nil {
 			return err
 		}
 		if err := tx.OrderIssued(row.OrderID); err != nil {
@@ -321,7 +338,7 @@ func (a *Authority) recover(ctx context.Context, row store.Certificate) error {
 		if text, err = tx.Profile(row.ProfileHash); err != nil {
 			return err
 		}
-		if err := a.CheckKey(tx, row.OrderID, row.KeyHash); err != nil {
+		if err := a.checkKey(tx, row.OrderID, row.KeyHash); err != nil {
 			return err
 		}
 		proofs, err = a.o.Validation.Proofs(tx, order)

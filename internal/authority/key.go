@@ -13,11 +13,10 @@ import (
 	"github.com/mailseal/mailseal/internal/weakkey"
 )
 
-// CheckKey refuses a key that the order's person may not have in a certificate,
+// checkKey refuses a key that the order's person may not have in a certificate,
 // however strong it is: one that is known to be compromised (S/MIME BR
-// §6.1.1.3), one that somebody else has a certificate for, one of our own. It is
-// asked again in the transaction that issues.
-func (a *Authority) CheckKey(tx *store.Tx, orderID string, keyHash []byte) error {
+// §6.1.1.3), one that somebody else has a certificate for, one of our own.
+func (a *Authority) checkKey(tx *store.Tx, orderID string, keyHash []byte) error {
 	for _, m := range a.members {
 		if own := sha256.Sum256(m.certificate.RawSPKI); bytes.Equal(own[:], keyHash) {
 			return weakkey.Refuse("it is the key of an authority")

@@ -3,6 +3,7 @@ package authority
 import (
 	"context"
 	"crypto"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -275,6 +276,19 @@ type ocspSigner struct {
 
 // presignBatch is how many responses are signed between two looks at the store.
 const presignBatch = 200
+
+// firstOCSP is when a response about a new certificate is signed ahead, unless
+// somebody asks before: at a moment of its first day that its serial number
+// chooses. From then on a response is signed each day, so that many certificates
+// of one hour do not come due in one hour of every day, and issuing does not
+// compete with it.
+func firstOCSP(serial []byte, now time.Time) time.Time {
+	if len(serial) < 2 {
+		return now
+	}
+	part := binary.BigEndian.Uint16(serial[len(serial)-2:])
+	return now.Add(ocspFresh * time.Duration(part) >> 16)
+}
 
 // claimLife is how long a node may take for a batch before another one does it.
 const claimLife = 10 * time.Minute

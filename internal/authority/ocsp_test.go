@@ -192,8 +192,8 @@ func TestRevocationShows(t *testing.T) {
 	}
 }
 
-// Responses are signed without anybody asking, and anew every day; the key is
-// replaced before it ends.
+// Responses are signed without anybody asking, from the first day on, and anew
+// every day; the key is replaced before it ends.
 func TestOCSPSignedAhead(t *testing.T) {
 	w := found(t)
 	alice := w.issued()
@@ -226,6 +226,7 @@ func TestOCSPSignedAhead(t *testing.T) {
 			}
 		}
 	}
+	w.now = w.now.Add(24 * time.Hour)
 	first := ahead()
 	responder := w.ask(w.Authority, crypto.SHA1, alice.Serial).Certificate
 	w.now = w.now.Add(24 * time.Hour)

@@ -32,8 +32,8 @@ func (s *Service) Enroll(ctx context.Context, orderID, secret string, request []
 		return Issued{}, err
 	}
 	if c == nil {
-		if c, err = s.o.Issuer.Issue(ctx, proofs, key); err != nil {
-			return Issued{}, fmt.Errorf("registration: %w", err)
+		if c, err = s.issue(ctx, proofs, key); err != nil {
+			return Issued{}, err
 		}
 	}
 	chain, root, err := s.o.Issuer.Above(c)
@@ -69,10 +69,11 @@ func (s *Service) requestedKey(request []byte) (key crypto.PublicKey, hash []byt
 }
 
 // authorizeIssue turns an order that may be enrolled now into the proofs that
-// issuing takes, and binds it to the key. There is no other way to them. An
-// order that was issued to this key gives its certificate instead.
+// issuing takes. There is no other way to them. An order that was issued to this
+// key gives its certificate instead. Issuing itself binds the order to the key,
+// and is refused when the order changed meanwhile.
 func (s *Service) authorizeIssue(ctx context.Context, orderID, secret string, keyHash []byte) (proofs []validation.Proof, done *cert.Certificate, err error) {
-	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
+	err = s.o.Store.View(ctx, func(tx *store.Tx) error {
 		row, err := s.authorized(tx, orderID, secret, StateProven, StateIssued)
 		if err != nil {
 			return err
@@ -84,23 +85,27 @@ func (s *Service) authorizeIssue(ctx context.Context, orderID, secret string, ke
 			done, err = issued(tx, row.ID)
 			return err
 		}
-		if proofs, err = s.o.Validation.Proofs(tx, row); err != nil {
-			return err
-		}
-		if err := s.o.Issuer.CheckKey(tx, row.ID, keyHash); errors.Is(err, issuance.ErrWeakKey) {
-			return fmt.Errorf("%w: %w", ErrRequest, err)
-		} else if err != nil {
-			return err
-		}
-		return tx.OrderKey(row.ID, keyHash)
+		proofs, err = s.o.Validation.Proofs(tx, row)
+		return err
 	})
-	switch {
-	case errors.Is(err, validation.ErrUnproven):
+	if errors.Is(err, validation.ErrUnproven) {
 		err = fmt.Errorf("%w: %w", ErrState, err)
-	case errors.Is(err, store.ErrConflict): // somebody else was faster
-		err = ErrOtherKey
 	}
 	return proofs, done, err
+}
+
+// issue has the certificate made.
+func (s *Service) issue(ctx context.Context, proofs []validation.Proof, key crypto.PublicKey) (*cert.Certificate, error) {
+	c, err := s.o.Issuer.Issue(ctx, proofs, key)
+	switch {
+	case errors.Is(err, issuance.ErrWeakKey):
+		return nil, fmt.Errorf("%w: %w", ErrRequest, err)
+	case errors.Is(err, store.ErrConflict): // somebody else was faster
+		return nil, ErrOtherKey
+	case err != nil:
+		return nil, fmt.Errorf("registration: %w", err)
+	}
+	return c, nil
 }
 
 func issued(tx *store.Tx, orderID string) (*cert.Certificate, error) {

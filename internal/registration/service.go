@@ -32,8 +32,9 @@ type Issuer interface {
 	Profile() *issuance.Profile
 	// Serves refuses mailboxes that no authority is for.
 	Serves(*issuance.Profile, []mailbox.Mailbox) error
-	// CheckKey refuses a key that the order's person may not have.
-	CheckKey(tx *store.Tx, orderID string, keyHash []byte) error
+	// Issue binds the order of the proofs to the key: ErrConflict of the store
+	// when it has another one. A key that the order's person may not have is
+	// refused with issuance.ErrWeakKey.
 	Issue(ctx context.Context, proofs []validation.Proof, key crypto.PublicKey) (*cert.Certificate, error)
 	// Above returns the authorities above a subscriber's certificate, without the
 	// root, and the root.

@@ -21,6 +21,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"time"
 
 	"github.com/mailseal/mailseal/internal/audit"
@@ -75,6 +76,8 @@ func Run(ctx context.Context, c Config) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	idle := make([]byte, idleMemory)
+	defer runtime.KeepAlive(idle)
 	// First the ports: whoever starts a second server on them should know at
 	// once, and nothing should be made that is not going to be served.
 	ports, err := c.listen(ctx)

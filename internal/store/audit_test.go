@@ -44,7 +44,9 @@ func TestRecorded(t *testing.T) {
 		}},
 		{store.ActDenied, func(tx *store.Tx) error { return tx.OrderRefused(second.ID, "test") }},
 		{store.ActRefused, func(tx *store.Tx) error { return tx.RefuseCertificate("refused", "test") }},
-		{store.ActIssued, func(tx *store.Tx) error { return tx.IssueCertificate("issued", []byte("d"), []byte("h"), now, now) }},
+		{store.ActIssued, func(tx *store.Tx) error {
+			return tx.IssueCertificate("issued", []byte("d"), []byte("h"), now, now, now)
+		}},
 		{store.ActRevoked, func(tx *store.Tx) error { return tx.RevokeCertificate("ca", []byte{2}, now, 1) }},
 	} {
 		if err := db.Update(t.Context(), act.do); !errors.Is(err, store.ErrUnrecorded) {

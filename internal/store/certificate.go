@@ -39,11 +39,13 @@ func (tx *Tx) PrepareCertificate(c Certificate) error {
 		c.ID, c.AuthorityID, c.Serial, c.Partition, order, c.ProfileHash, c.KeyHash, c.TBS, unix(c.Reserved))
 }
 
-// IssueCertificate stores the signed certificate.
-func (tx *Tx) IssueCertificate(id string, der, sha256 []byte, notAfter, now time.Time) error {
+// IssueCertificate stores the signed certificate, and when the first OCSP
+// response about it is due; zero: never. Nobody answers for a responder's own,
+// and the status of some is asked of a CRL alone.
+func (tx *Tx) IssueCertificate(id string, der, sha256 []byte, notAfter, now, ocsp time.Time) error {
 	return tx.owe(ActIssued, tx.exec("store certificate", `UPDATE certificates
-		SET state = 'issued', der = $2, sha256 = $3, not_after = $4, issued_at = $5
-		WHERE id = $1 AND state = 'prepared'`, id, der, sha256, unix(notAfter), unix(now)))
+		SET state = 'issued', der = $2, sha256 = $3, not_after = $4, issued_at = $5, ocsp_due = $6
+		WHERE id = $1 AND state = 'prepared'`, id, der, sha256, unix(notAfter), unix(now), unix(ocsp)))
 }
 
 // RefuseCertificate ends one that was not issued; its serial stays taken.

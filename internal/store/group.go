@@ -275,12 +275,14 @@ func (b *batch) mark() error {
 	case b.good == 0 || b.fresh:
 		return nil
 	}
-	statement := `SAVEPOINT change`
+	statements := []string{`SAVEPOINT change`}
 	if b.marked {
-		statement = `RELEASE SAVEPOINT change; SAVEPOINT change`
+		statements = b.db.engine.mark
 	}
-	if err := b.tx.control(statement, b.db.engine.several...); err != nil {
-		return fmt.Errorf("store: savepoint: %w", err)
+	for _, s := range statements {
+		if err := b.tx.control(s, b.db.engine.several...); err != nil {
+			return fmt.Errorf("store: savepoint: %w", err)
+		}
 	}
 	b.marked, b.fresh = true, true
 	return nil

@@ -32,7 +32,7 @@ func TestStandingOfKey(t *testing.T) {
 				return err
 			}
 			return errors.Join(
-				tx.IssueCertificate(serial, []byte(serial), []byte(serial), now.AddDate(1, 0, 0), now),
+				tx.IssueCertificate(serial, []byte(serial), []byte(serial), now.AddDate(1, 0, 0), now, now),
 				tx.RevokeCertificate("ca", []byte(serial), now, reason))
 		})
 	}

@@ -106,9 +106,3 @@ func (tx *Tx) StoreOCSP(r OCSPResponse, told Standing, due time.Time) error {
 		SET this_update = excluded.this_update, next_update = excluded.next_update, der = excluded.der`,
 		r.AuthorityID, r.Serial, unix(r.ThisUpdate), unix(r.NextUpdate), r.DER)
 }
-
-// NeverOCSP says that nobody answers for a certificate: a responder's own, and
-// those whose status is asked of a CRL alone.
-func (tx *Tx) NeverOCSP(id string) error {
-	return tx.exec("certificate without OCSP", `UPDATE certificates SET ocsp_due = NULL WHERE id = $1`, id)
-}

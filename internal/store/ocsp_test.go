@@ -17,7 +17,7 @@ func (i issued) insert(t *testing.T, db *store.DB, o store.Order) {
 			tx.PrepareCertificate(store.Certificate{
 				ID: id, AuthorityID: "ca", Serial: i.serial, Partition: i.partition, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), TBS: i.serial, Reserved: now,
 			}),
-			tx.IssueCertificate(id, i.serial, i.serial, i.end, now))
+			tx.IssueCertificate(id, i.serial, i.serial, i.end, now, now))
 	})
 }
 

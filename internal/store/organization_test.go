@@ -320,7 +320,7 @@ func TestHoldings(t *testing.T) {
 				tx.InsertOrder(store.Order{ID: id, State: "proven", ProfileHash: o.ProfileHash, SecretHash: []byte{}, Created: now, Expires: now.Add(day),
 					PersonID: member("a", n).ID, OrganizationID: "a", Kind: "organization", Profile: "ov", Use: "signing", WaitingFor: "person"}),
 				tx.PrepareCertificate(store.Certificate{ID: "c" + id, AuthorityID: "ca", OrderID: id, Serial: []byte{9, byte(n)}, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), Reserved: now}),
-				tx.IssueCertificate("c"+id, []byte("der"+id), []byte("sum"+id), ends, now), tx.OrderIssued(id))
+				tx.IssueCertificate("c"+id, []byte("der"+id), []byte("sum"+id), ends, now, now), tx.OrderIssued(id))
 		})
 	}
 	give(0, now.Add(20*day))

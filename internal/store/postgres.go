@@ -22,6 +22,7 @@ import (
 var onPostgres = engine{
 	lock: `SELECT id FROM writers WHERE id = 1 FOR UPDATE`,
 	view: sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+	mark: []string{`RELEASE SAVEPOINT change; SAVEPOINT change`}, // one round trip
 	// Prepared statements are one at a time.
 	several:  []any{pgx.QueryExecModeSimpleProtocol},
 	patience: 40 * time.Second, // more than the server's own limits

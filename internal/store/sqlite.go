@@ -16,7 +16,11 @@ import (
 // onSQLite is the engine that is embedded. It has one writer at a time: one
 // connection makes the waiting a queue in this process instead of SQLITE_BUSY.
 // Readers see the last committed state (write-ahead log).
-var onSQLite = engine{view: sql.TxOptions{ReadOnly: true}}
+var onSQLite = engine{
+	view: sql.TxOptions{ReadOnly: true},
+	// One each: several in a call are parsed every time.
+	mark: []string{`RELEASE SAVEPOINT change`, `SAVEPOINT change`},
+}
 
 // openSQLite opens the file at path, makes it (mode 0600) where there is none
 // and brings its tables up to date.
@@ -37,6 +41,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), writer.Close())
 	}
 	reader.SetMaxOpenConns(maxReaders)
+	reader.SetMaxIdleConns(maxReaders) // a new one reads the schema first
 	return &DB{engine: onSQLite, writer: writer, reader: reader}, nil
 }
 

@@ -40,6 +40,7 @@ const maxReaders = 8
 type engine struct {
 	lock     string        // makes a transaction the only one that writes; empty where beginning does
 	view     sql.TxOptions // of a transaction that reads one consistent state
+	mark     []string      // calls that move the savepoint of a change
 	several  []any         // arguments with which one call may run several statements
 	patience time.Duration // how long one answer may take; 0: it always comes
 	endless  string        // takes away the server's own limit, for the transaction

@@ -144,7 +144,7 @@ func TestConditionalUpdates(t *testing.T) {
 		{"key", func(tx *store.Tx) error { return tx.OrderKey(o.ID, []byte("k")) }, nil},
 		{"key again", func(tx *store.Tx) error { return tx.OrderKey(o.ID, []byte("k")) }, nil},
 		{"other key", func(tx *store.Tx) error { return tx.OrderKey(o.ID, []byte("l")) }, store.ErrConflict},
-		{"issue before", func(tx *store.Tx) error { return tx.IssueCertificate("c", []byte("d"), []byte("h"), now, now) }, store.ErrConflict},
+		{"issue before", func(tx *store.Tx) error { return tx.IssueCertificate("c", []byte("d"), []byte("h"), now, now, now) }, store.ErrConflict},
 		{"prepare", func(tx *store.Tx) error { return tx.PrepareCertificate(row) }, nil},
 		{"prepare again", func(tx *store.Tx) error { r := row; r.ID, r.Serial = "e", []byte{2}; return tx.PrepareCertificate(r) }, store.ErrConflict},
 		{"serial again", func(tx *store.Tx) error { return tx.PrepareCertificate(other) }, store.ErrConflict},
@@ -154,9 +154,9 @@ func TestConditionalUpdates(t *testing.T) {
 		{"serial of the refused", func(tx *store.Tx) error { return tx.PrepareCertificate(other) }, store.ErrConflict},
 		{"prepare anew", func(tx *store.Tx) error { r := row; r.ID, r.Serial = "e", []byte{2}; return tx.PrepareCertificate(r) }, nil},
 		{"issue", func(tx *store.Tx) error {
-			return tx.IssueCertificate("e", []byte("d"), []byte("h"), now.AddDate(1, 0, 0), now)
+			return tx.IssueCertificate("e", []byte("d"), []byte("h"), now.AddDate(1, 0, 0), now, now)
 		}, nil},
-		{"issue again", func(tx *store.Tx) error { return tx.IssueCertificate("e", []byte("d"), []byte("i"), now, now) }, store.ErrConflict},
+		{"issue again", func(tx *store.Tx) error { return tx.IssueCertificate("e", []byte("d"), []byte("i"), now, now, now) }, store.ErrConflict},
 		{"order issued", func(tx *store.Tx) error { return tx.OrderIssued(o.ID) }, nil},
 		{"order issued again", func(tx *store.Tx) error { return tx.OrderIssued(o.ID) }, store.ErrConflict},
 		{"refuse the issued", func(tx *store.Tx) error { return tx.OrderRefused(o.ID, "test") }, store.ErrConflict},
@@ -355,7 +355,7 @@ func TestRevocations(t *testing.T) {
 			end := now.AddDate(0, 0, int(i))
 			errs = append(errs,
 				tx.PrepareCertificate(store.Certificate{ID: id, AuthorityID: "ca", Serial: []byte{i + 1}, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), TBS: []byte(id), Reserved: now}),
-				tx.IssueCertificate(id, []byte(id), []byte(id), end, now))
+				tx.IssueCertificate(id, []byte(id), []byte(id), end, now, now))
 			if i != 2 {
 				errs = append(errs, tx.RevokeCertificate("ca", []byte{i + 1}, now.Add(time.Duration(i)*time.Minute), int(i)))
 			}
