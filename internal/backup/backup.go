@@ -234,7 +234,7 @@ func (x value) MarshalJSON() ([]byte, error) {
 	case []byte:
 		return json.Marshal(struct {
 			B []byte `json:"b"`
-		}{v})
+		}{append([]byte{}, v...)}) // a driver may give no octets as nil, which JSON takes for null
 	case time.Time:
 		return json.Marshal(struct {
 			T time.Time `json:"t"`

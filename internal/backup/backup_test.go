@@ -58,7 +58,23 @@ func filled(t testing.TB) *world {
 			tx.InsertAdministratorSession(store.AdministratorSession{TokenHash: []byte("t"), AdministratorID: "a", Created: now, Seen: now, Expires: now.Add(time.Hour)}))
 	})
 	w.order()
+	w.job()
 	return w
+}
+
+// job leaves a job that is done, whose payload has no octets any more.
+func (w *world) job() {
+	w.t.Helper()
+	w.update(func(tx *store.Tx) error {
+		return tx.InsertJob(store.Job{ID: "j", Kind: "mail", Key: "k", Payload: []byte("x"), Due: now, MaxAttempts: 1, Created: now})
+	})
+	w.update(func(tx *store.Tx) error {
+		jobs, err := tx.TakeJobs("mail", "h", now, now, 1)
+		if err != nil {
+			return err
+		}
+		return tx.JobDone(jobs[0], now)
+	})
 }
 
 func (w *world) entry(tx *store.Tx, act, object string) error {
