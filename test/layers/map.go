@@ -60,6 +60,8 @@ internal/validation     proofs of control of a mailbox
 
 internal/mailqueue      mails that are to leave, and what became of them: jobs of the outbox
 
+internal/recovery       escrowed encryption keys: what a quorum opens, and nobody else
+
 internal/authority      authorities and their state
 
 internal/registration   the one way to a certificate
