@@ -782,3 +782,28 @@ func TestOvertaken(t *testing.T) {
 		t.Error("what a node left behind was not finished")
 	}
 }
+
+// A key that recovery officers can give to others signs nothing.
+func TestEscrowedKey(t *testing.T) {
+	w := found(t)
+	key := newKey(t)
+	o := w.order(key)
+	hash, err := issuance.KeyHash(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.update(func(tx *store.Tx) error {
+		return errors.Join(
+			tx.InsertOrganization(store.Organization{ID: "org", Standing: "active", Created: w.now}), w.record(tx, o, store.ActOrganization),
+			tx.InsertPerson(store.Person{ID: "p", Created: w.now}),
+			tx.InsertRecoveryQuorum(store.RecoveryQuorum{ID: "q", OrganizationID: "org", Threshold: 2, Proposed: w.now}, nil), w.record(tx, o, store.ActOfficersProposed),
+			tx.InsertRecoveryEscrow(store.RecoveryEscrow{ID: "e", OrganizationID: "org", PersonID: "p", KeyHash: hash, QuorumID: "q", Sealed: []byte("s"), Created: w.now}),
+			w.record(tx, o, store.ActEscrowed))
+	})
+	if _, err := w.issue(o, key); !errors.Is(err, issuance.ErrWeakKey) {
+		t.Errorf("%v, want %v", err, issuance.ErrWeakKey)
+	}
+	if _, _, has := w.state(o); has {
+		t.Error("there is a certificate that signs")
+	}
+}

@@ -133,6 +133,11 @@ func (a *Authority) draw(ctx context.Context, m *Member, p *issuance.Profile, ro
 		if err := a.checkKey(tx, row.OrderID, row.KeyHash); err != nil {
 			return err
 		}
+		if refusal == nil && prepared.Signs() {
+			if err := notEscrowed(tx, row.KeyHash); err != nil {
+				return err
+			}
+		}
 		if _, stored := a.profiles.Load(string(p.Hash())); !stored {
 			if err := tx.InsertProfile(p.Hash(), string(p.Text()), row.Reserved); err != nil {
 				return err

@@ -37,6 +37,16 @@ func (a *Authority) checkKey(tx *store.Tx, orderID string, keyHash []byte) error
 	return nil
 }
 
+// notEscrowed refuses a key that others can be given, for a certificate that
+// signs.
+func notEscrowed(tx *store.Tx, keyHash []byte) error {
+	escrowed, err := tx.KeyEscrowed(keyHash)
+	if err == nil && escrowed {
+		err = weakkey.Refuse("a copy of it is kept for emergencies, so it must not sign; make another one to sign with")
+	}
+	return err
+}
+
 // DistrustKey makes sure that a key, by SHA-256 of its SubjectPublicKeyInfo, is
 // never certified; certificates with it are revoked with [Authority.Revoke].
 func (a *Authority) DistrustKey(ctx context.Context, keyHash []byte, reason string) error {

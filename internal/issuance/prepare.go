@@ -50,6 +50,9 @@ func (p *Prepared) Serial() *big.Int { return p.read.Serial }
 // NotAfter returns the end of validity in the bytes.
 func (p *Prepared) NotAfter() time.Time { return p.read.NotAfter }
 
+// Signs tells whether the bytes let the key sign.
+func (p *Prepared) Signs() bool { return p.read.CanSign() }
+
 // KeyHash returns the SHA-256 of the SubjectPublicKeyInfo in the bytes.
 func (p *Prepared) KeyHash() []byte {
 	sum := sha256.Sum256(p.read.RawSPKI)

@@ -29,6 +29,7 @@ import (
 	"github.com/mailseal/mailseal/internal/outbox"
 	"github.com/mailseal/mailseal/internal/portal"
 	"github.com/mailseal/mailseal/internal/problemreport"
+	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/validation"
@@ -48,6 +49,7 @@ type system struct {
 	orders         *registration.Service
 	log            *audit.Log
 	reports        *problemreport.Service
+	recovery       *recovery.Service
 	administrators *auth.Service
 	catcher        *catcher.Catcher // of --dev
 	doors          []door
@@ -112,6 +114,7 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 	s.reports = problemreport.New(problemreport.Options{
 		Store: s.store, Authority: s.authority, Mails: s.mails, Site: s.url, Clock: s.Clock, Rand: s.Rand, Log: s.Log,
 	})
+	s.recovery = recovery.New(recovery.Options{Store: s.store, Mails: s.mails, Clock: s.Clock, Rand: s.Rand, Log: s.Log})
 	s.administrators = auth.New(auth.Options{Store: s.store, Clock: s.Clock, Rand: s.Rand})
 	s.metrics.registry.MustRegister(newStateMetrics(s))
 	return s.openDoors(ports)
