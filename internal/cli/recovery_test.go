@@ -128,7 +128,7 @@ func TestRecoveryCommands(t *testing.T) {
 		return errors.Join(s.Escrow(ctx, tx, "org", "p", sealed), tx.InsertProfile([]byte("p"), "{}", now()),
 			tx.InsertAuthority(store.Authority{ID: "ca", Name: "ca", Kind: "issuing", Certificate: ca.Issuing.Certificate.Raw, Created: now()}),
 			audit.Append(ctx, tx, audit.Entry{At: now(), Act: store.ActAuthority, Object: "ca"}),
-			tx.PrepareCertificate(row), tx.IssueCertificate("c", lost.Certificate.Raw, digest[:], lost.Certificate.NotBefore, lost.Certificate.NotAfter, now()),
+			tx.PrepareCertificate(row), tx.IssueCertificate("c", lost.Certificate.Raw, digest[:], lost.Certificate.NotAfter, now(), time.Time{}),
 			audit.Append(ctx, tx, audit.Entry{At: now(), Act: store.ActIssued, Object: "c"}))
 	})
 	r, err := s.Request(ctx, actor("dan"), "org", recovery.Asking{Person: "p", Recipient: leaves["dan"].Certificate.Raw, Reason: "the laptop was stolen"})

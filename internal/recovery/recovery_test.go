@@ -266,7 +266,7 @@ func (o *office) certify(t *testing.T, l *testca.Leaf) {
 	o.update(t, func(tx *store.Tx) error {
 		return errors.Join(
 			tx.PrepareCertificate(store.Certificate{ID: id, AuthorityID: "ca", Serial: []byte{o.serial}, ProfileHash: []byte("p"), KeyHash: hash, Reserved: o.now}),
-			tx.IssueCertificate(id, l.Certificate.Raw, digest[:], l.Certificate.NotBefore, l.Certificate.NotAfter, o.now),
+			tx.IssueCertificate(id, l.Certificate.Raw, digest[:], l.Certificate.NotAfter, o.now, time.Time{}),
 			audit.Append(t.Context(), tx, audit.Entry{At: o.now, Act: store.ActIssued, Object: id}),
 		)
 	})
