@@ -3,6 +3,7 @@ package problemreport
 import (
 	"fmt"
 	"strings"
+	"text/template"
 	"time"
 
 	"github.com/mailseal/mailseal/internal/mailbox"
@@ -38,76 +39,130 @@ func (s *Service) tell(tx *store.Tx, id string) error {
 	return tx.ReportMailed(id, s.now())
 }
 
-// operatorMail tells an administrator of a report, as it stands by then.
+// operatorMail tells an administrator of a report, as it stands by then, in both
+// languages: nobody has asked which one they read.
 func (s *Service) operatorMail(tx *store.Tx, m mailqueue.Leaving) (validation.Mail, error) {
 	r, err := tx.ProblemReport(m.About)
 	if err != nil {
 		return validation.Mail{}, err
 	}
-	row := s.public(r)
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("Somebody reported a problem with a certificate.\n")
-	line("Problem:   %s", r.Problem)
-	line("Serial:    %s", orNone(row.Serial))
-	line("Reporter:  %s", orNone(r.Reporter))
-	line("Received:  %s", stamp(r.Received))
-	switch {
-	case r.Proven:
-		if err := s.revocations(tx, r, line); err != nil {
+	l := letter{Report: r, Row: s.public(r), Site: s.o.Site}
+	if r.Proven {
+		certificates, err := tx.CertificatesLikeSerial(r.Serial, s.now())
+		if err != nil {
 			return validation.Mail{}, err
 		}
-	case r.Outcome == "revoked":
-		line("\nThe certificate has been revoked since.")
-	case !r.Closed.IsZero():
-		line("\nThe report has been closed since.")
-	default:
-		line("Answer by: %s", stamp(row.AnswerBy))
-		line("Decide by: %s", stamp(row.DecideBy))
-	}
-	line("\nReports are at %s/admin/reports", s.o.Site)
-	if r.Text != "" {
-		line("\nWhat they wrote follows; it is not to be believed unseen.\n")
-		for text := range strings.SplitSeq(strings.ReplaceAll(r.Text, "\r", ""), "\n") {
-			line("> %s", text)
+		for _, c := range certificates {
+			if c.Revoked.IsZero() {
+				l.Standing = append(l.Standing, number(c.Serial))
+			} else {
+				l.Revoked = append(l.Revoked, number(c.Serial))
+			}
 		}
 	}
-	return validation.Mail{To: m.Address, Subject: "Certificate problem report: " + r.Problem, Text: b.String(), Language: "en"}, nil
+	var text strings.Builder
+	for _, t := range operatorTexts {
+		if err := t.Execute(&text, l); err != nil {
+			return validation.Mail{}, err
+		}
+	}
+	l.quote(&text)
+	return validation.Mail{To: m.Address, Subject: operatorSubject + r.Problem, Text: text.String(), Language: "en"}, nil
 }
 
-// revocations tells what became of the certificates of a key that was proven to
-// be in other hands.
-func (s *Service) revocations(tx *store.Tx, r store.ProblemReport, line func(string, ...any)) error {
-	states, err := tx.CertificatesLikeSerial(r.Serial, s.now())
-	if err != nil {
-		return err
-	}
-	line("\nThe private key was proven to be in other hands. Revoked at once:")
-	open := 0
-	for _, c := range states {
-		if c.Revoked.IsZero() {
-			open++
-			continue
-		}
-		line("  %s", number(c.Serial))
-	}
-	if open == 0 {
-		return nil
-	}
-	line("\nNOT REVOKED YET, and tried again every minute; the server's log says why:")
-	for _, c := range states {
-		if c.Revoked.IsZero() {
-			line("  %s", number(c.Serial))
-		}
-	}
-	return nil
+const operatorSubject = "Certificate problem report / 証明書の問題の報告: "
+
+// letter is what a mail to an administrator speaks of.
+type letter struct {
+	Report            store.ProblemReport
+	Row               Row
+	Site              string
+	Revoked, Standing []string // serial numbers of a key that was proven to be in other hands
 }
 
-func orNone(s string) string {
-	if s == "" {
-		return "none given"
+// Closed tells that there is nothing to decide any more.
+func (l letter) Closed() bool { return !l.Report.Closed.IsZero() }
+
+// quote adds what whoever reported wrote.
+func (l letter) quote(text *strings.Builder) {
+	if l.Report.Text == "" {
+		return
 	}
-	return s
+	text.WriteString("\nWhat they wrote follows; it is not to be believed unseen.\n報告者の文章です。内容は未確認です。\n\n")
+	for line := range strings.SplitSeq(strings.ReplaceAll(l.Report.Text, "\r", ""), "\n") {
+		fmt.Fprintf(text, "> %s\n", line)
+	}
+}
+
+var operatorTexts = []*template.Template{
+	template.Must(template.New("en").Funcs(template.FuncMap{"stamp": stamp}).Parse(
+		`Somebody reported a problem with a certificate.
+
+Problem:   {{.Report.Problem}}
+Serial:    {{or .Row.Serial "none given"}}
+Reporter:  {{or .Report.Reporter "none given"}}
+Received:  {{stamp .Report.Received}}
+{{- if .Report.Proven}}
+
+The private key was proven to be in other hands. Revoked at once:
+{{- range .Revoked}}
+  {{.}}
+{{- end}}
+{{- if .Standing}}
+
+NOT REVOKED YET, and tried again every minute; the server's log says why:
+{{- range .Standing}}
+  {{.}}
+{{- end}}
+{{- end}}
+{{- else if eq .Report.Outcome "revoked"}}
+
+The certificate has been revoked since.
+{{- else if .Closed}}
+
+The report has been closed since.
+{{- else}}
+Answer by: {{stamp .Row.AnswerBy}}
+Decide by: {{stamp .Row.DecideBy}}
+{{- end}}
+
+Reports are at {{.Site}}/admin/reports
+`)),
+	template.Must(template.New("ja").Funcs(template.FuncMap{"stamp": stamp}).Parse(
+		`
+----
+証明書に問題があるという報告を受け付けました。
+
+問題:       {{.Report.Problem}}
+シリアル番号: {{or .Row.Serial "記載なし"}}
+報告者:     {{or .Report.Reporter "記載なし"}}
+受付:       {{stamp .Report.Received}}
+{{- if .Report.Proven}}
+
+秘密鍵が第三者の手にあることが証明されました。次の証明書をただちに失効させました。
+{{- range .Revoked}}
+  {{.}}
+{{- end}}
+{{- if .Standing}}
+
+次の証明書はまだ失効していません。1分ごとに再試行します。理由はサーバーのログにあります。
+{{- range .Standing}}
+  {{.}}
+{{- end}}
+{{- end}}
+{{- else if eq .Report.Outcome "revoked"}}
+
+この証明書はその後、失効しました。
+{{- else if .Closed}}
+
+この報告はその後、処理が終わりました。
+{{- else}}
+回答期限:   {{stamp .Row.AnswerBy}}
+判断期限:   {{stamp .Row.DecideBy}}
+{{- end}}
+
+報告の一覧: {{.Site}}/admin/reports
+`)),
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

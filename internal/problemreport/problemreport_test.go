@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"os"
 	"regexp"
@@ -322,6 +323,43 @@ func TestTooManyReports(t *testing.T) {
 	}
 }
 
+// Who floods the door with words, from many addresses, does not shut it for
+// proofs; who tries again and again is stopped before anything is looked up.
+func TestProofsGetThrough(t *testing.T) {
+	o := open(t)
+	key := newKey(t)
+	c := o.enrol("alice@example.org", key)
+	tooMany := func(err error) bool {
+		_, ok := errors.AsType[*problemreport.TooManyError](err)
+		return ok
+	}
+	r := problemreport.Report{Problem: problemreport.Other, Text: "x"}
+	for i := range 200 {
+		r.Client = fmt.Sprint("192.0.2.", i/10)
+		if _, err := o.File(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.Client = "198.51.100.1"
+	if _, err := o.File(t.Context(), r); !tooMany(err) {
+		t.Errorf("report 201: %v", err)
+	}
+	proof := problemreport.Report{Problem: problemreport.KeyCompromise, Proof: privatePEM(t, newKey(t)), Client: "198.51.100.2"}
+	for range 30 {
+		if _, err := o.File(t.Context(), proof); !errors.Is(err, problemreport.ErrOtherKey) {
+			t.Fatal(err)
+		}
+	}
+	proof.Proof = privatePEM(t, key)
+	if _, err := o.File(t.Context(), proof); !tooMany(err) {
+		t.Errorf("try 31 of one address: %v", err)
+	}
+	proof.Client = "198.51.100.1"
+	if _, err := o.File(t.Context(), proof); err != nil || !o.revoked(c) {
+		t.Errorf("a proof: %v, revoked %v", err, o.revoked(c))
+	}
+}
+
 // The operator answers and decides, and sees what is overdue.
 func TestOperator(t *testing.T) {
 	o := open(t)
@@ -475,7 +513,8 @@ func TestProvenIsFinished(t *testing.T) {
 	o.now = o.now.Add(time.Minute)
 	o.maintained()
 	o.post()
-	if len(o.mails) != 1 || !strings.Contains(o.mails[0].Text, "NOT REVOKED YET") {
+	if len(o.mails) != 1 || !strings.Contains(o.mails[0].Text, "every minute; the server's log says why:\n  "+first.Serial.Text(16)+"\n") ||
+		!strings.Contains(o.mails[0].Text, "まだ失効していません") {
 		t.Errorf("the operator got %+v", o.mails)
 	}
 	a.serial = nil

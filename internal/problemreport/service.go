@@ -50,8 +50,9 @@ func (e *TooManyError) Error() string { return "problemreport: too many reports"
 const (
 	MaxText      = 8000 // characters
 	run          = time.Hour
-	perClient    = 10  // in a run, from one network address
-	perEverybody = 200 // in a run
+	perClient    = 10  // without a proof, in a run, from one network address
+	perEverybody = 200 // without a proof, in a run
+	triesOfOne   = 30  // in a run, from one network address, whether or not anything comes of them
 	shown        = 200 // open and closed ones each, in the operator's list
 )
 
@@ -114,12 +115,15 @@ type Filed struct {
 // File takes a report. With a proof, every certificate of the key is revoked
 // when File returns.
 func (s *Service) File(ctx context.Context, r Report) (Filed, error) {
+	if err := s.admit(ctx, r.Client); err != nil {
+		return Filed{}, err
+	}
 	row, serials, err := s.row(ctx, r)
 	if err != nil {
 		return Filed{}, err
 	}
 	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
-		if err := s.limit(tx, r.Client); err != nil {
+		if err := s.limit(tx, r.Client, row.Proven); err != nil {
 			return err
 		}
 		if err := tx.InsertProblemReport(row); err != nil {
@@ -269,31 +273,50 @@ func (s *Service) close(ctx context.Context, id, outcome string) error {
 	return err
 }
 
-// limit counts the report, unless there were too many in the last [run].
-func (s *Service) limit(tx *store.Tx, client string) error {
-	limits := map[string]int{"problem reports": perEverybody}
+// admit counts that somebody comes with a report, before anything is looked up or
+// verified for them.
+func (s *Service) admit(ctx context.Context, client string) error {
+	if client == "" {
+		return nil
+	}
+	return s.o.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.ForgetEvents(s.now().Add(-run)); err != nil {
+			return err
+		}
+		return s.count(tx, "tries at problem reports of "+client, triesOfOne)
+	})
+}
+
+// limit counts the report, unless there were too many in the last [run]. One
+// that is proven is always taken: there are no more of them than keys of ours.
+func (s *Service) limit(tx *store.Tx, client string, proven bool) error {
+	if proven {
+		return nil
+	}
 	if client != "" {
-		limits["problem reports of "+client] = perClient
+		if err := s.count(tx, "problem reports of "+client, perClient); err != nil {
+			return err
+		}
 	}
+	return s.count(tx, "problem reports", perEverybody)
+}
+
+// count adds one event under key, unless there were most in the last [run].
+func (s *Service) count(tx *store.Tx, key string, most int) error {
 	now := s.now()
-	for key, most := range limits {
-		hash := sha256.Sum256([]byte(key))
-		n, first, err := tx.CountEvents(hash[:], now.Add(-run))
-		if err != nil {
-			return err
-		}
-		if n >= most {
-			return &TooManyError{Retry: max(first.Add(run).Sub(now), time.Second)}
-		}
-		id, err := s.newID()
-		if err != nil {
-			return err
-		}
-		if err := tx.AddEvent(id, hash[:], now); err != nil {
-			return err
-		}
+	hash := sha256.Sum256([]byte(key))
+	n, first, err := tx.CountEvents(hash[:], now.Add(-run))
+	if err != nil {
+		return err
 	}
-	return nil
+	if n >= most {
+		return &TooManyError{Retry: max(first.Add(run).Sub(now), time.Second)}
+	}
+	id, err := s.newID()
+	if err != nil {
+		return err
+	}
+	return tx.AddEvent(id, hash[:], now)
 }
 
 func (s *Service) newID() (string, error) {
