@@ -155,7 +155,7 @@ func TestBackupUnderLoad(t *testing.T) {
 		storetest.SQL(t, place.Source, `DROP SCHEMA public CASCADE`)
 		storetest.SQL(t, place.Source, `CREATE SCHEMA public`)
 	}
-	r, err := Restore(t.Context(), bytes.NewReader(data), place, clock, w.key)
+	r, err := Restore(t.Context(), bytes.NewReader(data), place, Restoring{Clock: clock}, w.key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestBackupUnderLoad(t *testing.T) {
 		t.Errorf("audit log of the copy: %+v", r.Audit)
 	}
 	again(t, w, place, s)
-	if _, err := Restore(t.Context(), bytes.NewReader(data), place, clock, w.key); !errors.Is(err, ErrOccupied) {
+	if _, err := Restore(t.Context(), bytes.NewReader(data), place, Restoring{Clock: clock}, w.key); !errors.Is(err, ErrOccupied) {
 		t.Errorf("restored over it: %v", err)
 	}
 }
@@ -231,7 +231,7 @@ func TestDamaged(t *testing.T) {
 	place := Place{Data: filepath.Join(t.TempDir(), "data")}
 	refused := func(what string, data []byte, want error, key age.Identity) {
 		t.Helper()
-		_, err := Restore(t.Context(), bytes.NewReader(data), place, clock, key)
+		_, err := Restore(t.Context(), bytes.NewReader(data), place, Restoring{Clock: clock}, key)
 		if !errors.Is(err, want) && !errors.Is(err, ErrKey) {
 			t.Errorf("%s: %v, want %v", what, err, want)
 		}
@@ -254,7 +254,7 @@ func TestDamaged(t *testing.T) {
 	if err := os.Mkdir(place.Data, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Restore(t.Context(), bytes.NewReader(data), place, clock, w.key); err != nil {
+	if _, err := Restore(t.Context(), bytes.NewReader(data), place, Restoring{Clock: clock}, w.key); err != nil {
 		t.Errorf("to an empty folder: %v", err)
 	}
 }

@@ -58,7 +58,7 @@ func Drill(ctx context.Context, db *store.DB, temp string, o Options) (d *Drille
 	}
 	start = time.Now()
 	data := filepath.Join(dir, "data")
-	if _, err := Restore(ctx, f, Place{Data: data}, o.Clock, key); err != nil {
+	if _, err := Restore(ctx, f, Place{Data: data}, Restoring{Clock: o.Clock, Accept: true}, key); err != nil {
 		return nil, err
 	}
 	if d.Audit, err = d.check(ctx, filepath.Join(data, "mailseal.db")); err != nil {

@@ -35,6 +35,28 @@ type Place struct {
 // ErrOccupied: something is there already.
 var ErrOccupied = errors.New("backup: nothing is restored over what is there")
 
+// Restoring says how to restore.
+type Restoring struct {
+	Clock func() time.Time
+	Kept  []*audit.Checkpoint // that were kept elsewhere: the copy must agree with those of its time
+
+	// Check, if set, is asked when the copy was read to its end and nothing is
+	// made yet; its error ends it.
+	Check func(*Summary) error
+
+	// Accept restores a copy whose audit log is not as it should be: better than
+	// nothing, where there is no other one.
+	Accept bool
+}
+
+// FindingsError tells that the audit log of a copy is not as it should be.
+type FindingsError struct{ Report *audit.Report }
+
+// Error implements error.
+func (e *FindingsError) Error() string {
+	return fmt.Sprintf("the audit log of the copy is not as it should be, in %d places: %s", e.Report.Wrong, e.Report.Findings[0].Text)
+}
+
 // Restored is what was restored.
 type Restored struct {
 	Summary
@@ -44,15 +66,21 @@ type Restored struct {
 
 // Restore reads a copy to its end, so that nothing is begun with a damaged one,
 // and then makes the data folder and the store of it. What is made has another
-// name until all of it is verified. It jumps ahead with CRL numbers, ends all
-// sessions and enters that it took place.
-func Restore(ctx context.Context, from io.ReadSeeker, to Place, clock func() time.Time, keys ...age.Identity) (*Restored, error) {
+// name until all of it is verified; a database on PostgreSQL is not opened by
+// anybody before. It jumps ahead with CRL numbers, ends all sessions and enters
+// that it took place.
+func Restore(ctx context.Context, from io.ReadSeeker, to Place, o Restoring, keys ...age.Identity) (*Restored, error) {
 	if err := to.free(); err != nil {
 		return nil, err
 	}
 	summary, err := Inspect(from, keys...)
 	if err != nil {
 		return nil, err
+	}
+	if o.Check != nil {
+		if err := o.Check(summary); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := from.Seek(0, io.SeekStart); err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
@@ -66,17 +94,35 @@ func Restore(ctx context.Context, from io.ReadSeeker, to Place, clock func() tim
 		return nil, fmt.Errorf("restore: %w", err)
 	}
 	defer os.RemoveAll(temp)
-	r := &Restored{Summary: *summary, CRLs: crlGap}
-	if err := r.fill(ctx, from, temp, to.Source, clock, keys); err != nil {
+	r := &restoring{Restoring: o, to: to, temp: temp, made: &Restored{Summary: *summary, CRLs: crlGap}}
+	if err := r.fill(ctx, from, keys); err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
-	if err := os.Remove(to.Data); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("restore: %w", err)
+	return r.made, nil
+}
+
+// restoring is a restore under way.
+type restoring struct {
+	Restoring
+	to    Place
+	temp  string // becomes the data folder
+	made  *Restored
+	named bool
+}
+
+// name gives the folder its name, once.
+func (r *restoring) name() error {
+	if r.named {
+		return nil
 	}
-	if err := os.Rename(temp, to.Data); err != nil {
-		return nil, fmt.Errorf("restore: %w", err)
+	if err := os.Remove(r.to.Data); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	return r, syncFolder(filepath.Dir(to.Data))
+	if err := os.Rename(r.temp, r.to.Data); err != nil {
+		return err
+	}
+	r.named = true
+	return syncFolder(filepath.Dir(r.to.Data))
 }
 
 // free refuses a folder with something in it. A database that is not empty is
@@ -95,18 +141,19 @@ func (to *Place) free() error {
 	return nil
 }
 
-func (r *Restored) fill(ctx context.Context, from io.Reader, dir, source string, clock func() time.Time, keys []age.Identity) error {
+func (r *restoring) fill(ctx context.Context, from io.Reader, keys []age.Identity) error {
+	source := r.to.Source
 	if source == "" {
-		source = filepath.Join(dir, "mailseal.db")
+		source = filepath.Join(r.temp, "mailseal.db")
 	}
-	if err := os.Mkdir(filepath.Join(dir, keyFolder), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(r.temp, keyFolder), 0o700); err != nil {
 		return err
 	}
-	db, err := store.Load(ctx, source, r.Version, func(l *store.Loader) error {
+	db, err := store.Load(ctx, source, r.made.Version, func(l *store.Loader) error {
 		_, err := read(from, visitor{
 			table: l.Table, row: l.Row,
 			file: func(name string, data []byte) error {
-				return writeKey(filepath.Join(dir, filepath.FromSlash(name)), data)
+				return writeKey(filepath.Join(r.temp, filepath.FromSlash(name)), data)
 			},
 		}, keys...)
 		return err
@@ -117,30 +164,57 @@ func (r *Restored) fill(ctx context.Context, from io.Reader, dir, source string,
 	if err != nil {
 		return err
 	}
-	err = r.finish(ctx, db, clock)
-	return errors.Join(err, db.Close(), syncFolder(filepath.Join(dir, keyFolder)), syncFolder(dir))
+	if err := errors.Join(syncFolder(filepath.Join(r.temp, keyFolder)), r.finish(ctx, db), db.Close()); err != nil {
+		return err
+	}
+	if r.named {
+		return nil
+	}
+	// The database is in the folder, and closed: both get their name at once.
+	return errors.Join(syncFolder(r.temp), r.name())
 }
 
 // finish verifies what was loaded and makes sure that it goes ahead from here.
-func (r *Restored) finish(ctx context.Context, db *store.DB, clock func() time.Time) (err error) {
-	if r.Audit, err = audit.Verify(ctx, db, nil); err != nil {
+func (r *restoring) finish(ctx context.Context, db *store.DB) error {
+	report, err := audit.Verify(ctx, db, &audit.VerifyOptions{Kept: r.Kept, Copy: true})
+	if err != nil {
 		return err
 	}
-	if r.Audit.Entries != r.Entries || r.Audit.Head != r.Head && r.Entries > 0 {
-		return fmt.Errorf("%w: its audit log ends with entry %d, and it says %d", ErrNotABackup, r.Audit.Entries, r.Entries)
+	m := r.made
+	if m.Audit = report; report.Entries != m.Entries || report.Head != m.Head && m.Entries > 0 {
+		return fmt.Errorf("%w: its audit log ends with entry %d, and it says %d", ErrNotABackup, report.Entries, m.Entries)
 	}
-	return db.Update(ctx, func(tx *store.Tx) error {
+	if !report.Good() && !r.Accept {
+		return &FindingsError{report}
+	}
+	err = db.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.RaiseCRLNumbers(crlGap); err != nil {
 			return err
 		}
 		if err := tx.ForgetAdministratorSessions(endOfSessions, endOfSessions); err != nil {
 			return err
 		}
-		return audit.Append(ctx, tx, audit.Entry{At: clock(), Actor: "operator", Act: audit.ActRestored, Details: map[string]string{
-			"made": r.Made.Format(time.RFC3339), "entries": strconv.FormatInt(r.Entries, 10), "head": r.Head,
+		err := audit.Append(ctx, tx, audit.Entry{At: r.Clock(), Actor: "operator", Act: audit.ActRestored, Details: map[string]string{
+			"made": m.Made.Format(time.RFC3339), "entries": strconv.FormatInt(m.Entries, 10), "head": m.Head,
 			"crl-gap": strconv.Itoa(crlGap),
 		}})
+		if err != nil {
+			return err
+		}
+		if err := tx.EndLoad(); err != nil {
+			return err
+		}
+		if r.to.Source == "" {
+			return nil
+		}
+		// In the transaction, and last: without the folder the database is not
+		// whole either.
+		return r.name()
 	})
+	if err != nil && r.named {
+		return fmt.Errorf("%w; the folder %s is made, and whether the database is whole is not known: empty both and restore again", err, r.to.Data)
+	}
+	return err
 }
 
 func writeKey(path string, data []byte) error {

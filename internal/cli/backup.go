@@ -166,6 +166,7 @@ type restoreOptions struct {
 	identity   string
 	checkpoint string
 	export     string
+	accept     bool
 	asJSON     bool
 	secret     passphraseSource
 }
@@ -173,7 +174,7 @@ type restoreOptions struct {
 func newRestoreCommand(p *program) *cobra.Command {
 	o := &restoreOptions{secret: passphraseSource{p: p}}
 	cmd := &cobra.Command{
-		Use:   "restore --data DIR [--db URL] [--identity FILE | --passphrase-file FILE] [--checkpoint FILE] [--export FILE] COPY",
+		Use:   "restore --data DIR [--db URL] [--identity FILE | --passphrase-file FILE] [--checkpoint FILE] [--export FILE] [--accept-findings] COPY",
 		Short: "make a data folder, or a database, of a copy",
 		Long: `Make a new data folder of what mailseal backup wrote, after reading it to its end. Nothing
 is restored over what is there: the folder must be empty or not exist, and so must the
@@ -183,7 +184,13 @@ Nothing goes back: the numbers of revocation lists jump ahead, sessions end, and
 audit log says what happened. What was done after the copy was made is lost with it. With
 --checkpoint, checkpoints that were kept elsewhere, it is counted; with --export, an
 export of the log that was kept or can still be made, the certificates are named that
-the restored authority does not know of.`,
+the restored authority does not know of.
+
+A copy whose audit log is not whole, or not the one that the checkpoints are of, is not
+restored: take an older one, or give --accept-findings if there is none.
+
+A restore to PostgreSQL that did not come to its end leaves a database that no server
+opens; restore to it again.`,
 		GroupID: groupServer,
 		Args:    oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -199,6 +206,7 @@ the restored authority does not know of.`,
 	f.StringVar(&o.identity, "identity", "", "`FILE` with the age identity (AGE-SECRET-KEY-1...) that the copy is encrypted to")
 	f.StringVar(&o.checkpoint, "checkpoint", "", "`FILE` with checkpoints of the audit log that were kept elsewhere")
 	f.StringVar(&o.export, "export", "", "`FILE` with an export of the audit log that is newer than the copy")
+	f.BoolVar(&o.accept, "accept-findings", false, "restore a copy whose audit log is not as it should be, too")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object")
 	o.secret.addFlag(cmd)
 	return cmd
@@ -257,7 +265,19 @@ func (p *program) runRestore(ctx context.Context, file string, o *restoreOptions
 	if err != nil {
 		return err
 	}
-	restored, err := backup.Restore(ctx, f, backup.Place{Data: o.data, Source: source}, p.env.Now, keys...)
+	r := &restoreReport{}
+	how := backup.Restoring{Clock: p.env.Now, Kept: kept.Kept, Accept: o.accept}
+	if o.export != "" {
+		how.Check = func(s *backup.Summary) (err error) {
+			r.Lost, err = compareExport(o.export, s)
+			return err
+		}
+	}
+	r.Restored, err = backup.Restore(ctx, f, backup.Place{Data: o.data, Source: source}, how, keys...)
+	if findings, ok := errors.AsType[*backup.FindingsError](err); ok {
+		p.printAudit(findings.Report, o.checkpoint != "")
+		return no(fmt.Errorf("%s: %w", file, err), "nothing was restored: take another copy, or give --accept-findings if there is none")
+	}
 	switch {
 	case errors.Is(err, backup.ErrKey):
 		return no(err, "try another --identity or passphrase")
@@ -266,18 +286,13 @@ func (p *program) runRestore(ctx context.Context, file string, o *restoreOptions
 	case err != nil:
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	r := &restoreReport{Restored: restored, LostActs: lostActs(kept.Kept, restored.Entries)}
-	if o.export != "" {
-		if r.Lost, err = compareExport(o.export, &restored.Summary); err != nil {
-			return err
-		}
-	}
+	r.LostActs = lostActs(kept.Kept, r.Entries)
 	if o.asJSON {
 		err = p.printJSON(r)
 	} else {
-		p.printRestored(r)
+		p.printRestored(r, o.checkpoint != "")
 	}
-	if err == nil && !restored.Audit.Good() {
+	if err == nil && !r.Audit.Good() {
 		return errAnsweredNo
 	}
 	return err
@@ -304,10 +319,10 @@ func compareExport(path string, s *backup.Summary) (*backup.Lost, error) {
 	return lost, nil
 }
 
-func (p *program) printRestored(r *restoreReport) {
+func (p *program) printRestored(r *restoreReport, compared bool) {
 	p.printCopy(&r.Summary)
 	fmt.Fprintf(p.stdout, "  CRL numbers   jumped ahead by %d\n", r.CRLs)
-	p.printAudit(r.Audit, false)
+	p.printAudit(r.Audit, compared)
 	if !r.Keys {
 		fmt.Fprintln(p.stdout, "Before it serves, put the key files back: they were not in the copy.")
 	}

@@ -19,7 +19,16 @@ type Table struct {
 
 // notDumped are tables that a new store has already, or that belong to the
 // database and not to what is kept in it.
-var notDumped = []string{"goose_db_version", "migration_lock", "writers"}
+var notDumped = []string{"goose_db_version", "migration_lock", "writers", unfinished}
+
+// unfinished is a table that a PostgreSQL database has while a store is loaded
+// into it, and until [Tx.EndLoad]. SQLite needs none: there the file has no name
+// before.
+const unfinished = "load_unfinished"
+
+// ErrUnfinished: a store was loaded into the database, and that did not come to
+// its end.
+var ErrUnfinished = errors.New("store: restoring to this database did not come to its end: restore the copy again")
 
 // Tables lists what a dump has, in the order of their names.
 func (tx *Tx) Tables() (tables []Table, err error) {
@@ -116,7 +125,8 @@ type Loader struct {
 }
 
 // Load makes a store that is not there yet, as it was at a migration, lets fill
-// write its rows, all or none, and opens it as [Open] does.
+// write its rows, all or none, and opens it as [Open] does. Nobody else can open
+// it before [Tx.EndLoad]; what an earlier Load left without that is removed.
 func Load(ctx context.Context, source string, version int64, fill func(*Loader) error) (*DB, error) {
 	newest, err := Newest()
 	if err != nil {
@@ -128,7 +138,19 @@ func Load(ctx context.Context, source string, version int64, fill func(*Loader) 
 	if err := load(ctx, source, version, fill); err != nil {
 		return nil, fmt.Errorf("store: load: %w", err)
 	}
+	if isPostgres(source) {
+		return openPostgres(ctx, source, true)
+	}
 	return Open(ctx, source)
+}
+
+// EndLoad says that everything about a store that was loaded is as it should be.
+func (tx *Tx) EndLoad() error {
+	if tx.t.engine.lock == "" {
+		return nil
+	}
+	_, err := tx.execCount("end of loading", `DROP TABLE `+unfinished)
+	return err
 }
 
 func load(ctx context.Context, source string, version int64, fill func(*Loader) error) error {
@@ -193,10 +215,70 @@ func openToLoad(ctx context.Context, source string) (db *sql.DB, dialect goose.D
 	if err := db.QueryRowContext(ctx, count).Scan(&n); err != nil {
 		return nil, "", errors.Join(classify(err), db.Close())
 	}
-	if n > 0 {
-		return nil, "", errors.Join(fmt.Errorf("%w: the database has tables", ErrNotEmpty), db.Close())
+	if dialect == goose.DialectPostgres {
+		err = beginLoad(ctx, db, n)
+	} else if n > 0 {
+		err = errTables
+	}
+	if err != nil {
+		return nil, "", errors.Join(err, db.Close())
 	}
 	return db, dialect, nil
+}
+
+var errTables = fmt.Errorf("%w: the database has tables", ErrNotEmpty)
+
+// beginLoad marks a PostgreSQL database, after removing what was left there by a
+// load that did not come to its end.
+func beginLoad(ctx context.Context, db *sql.DB, tables int) error {
+	if tables > 0 {
+		left, err := loadUnfinished(ctx, db)
+		if err != nil {
+			return err
+		}
+		if !left {
+			return errTables
+		}
+		if err := dropTables(ctx, db); err != nil {
+			return fmt.Errorf("remove what an earlier restore left: %w", classify(err))
+		}
+	}
+	_, err := db.ExecContext(ctx, `CREATE TABLE `+unfinished+` (id BIGINT)`)
+	return classify(err)
+}
+
+func loadUnfinished(ctx context.Context, db *sql.DB) (left bool, err error) {
+	err = db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM information_schema.tables
+		WHERE table_schema = current_schema() AND table_name = $1)`, unfinished).Scan(&left)
+	return left, classify(err)
+}
+
+// dropTables removes the tables that the mark is among, the mark last.
+func dropTables(ctx context.Context, db *sql.DB) error {
+	rows, err := db.QueryContext(ctx, `SELECT table_name FROM information_schema.tables
+		WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' AND table_name <> $1`, unfinished)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var names []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return err
+		}
+		names = append(names, name)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if len(names) > 0 {
+		if _, err := db.ExecContext(ctx, `DROP TABLE `+quotedList(names)+` CASCADE`); err != nil {
+			return err
+		}
+	}
+	_, err = db.ExecContext(ctx, `DROP TABLE `+unfinished)
+	return err
 }
 
 // references returns what lets rows come in any order, and what makes sure in

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -55,13 +56,14 @@ func isPostgres(source string) bool {
 }
 
 // openPostgres connects, brings the tables up to date and makes sure that the
-// server promises what the rooms above rely on.
-func openPostgres(ctx context.Context, source string) (*DB, error) {
+// server promises what the rooms above rely on. Loading is the one who may open
+// what is being loaded.
+func openPostgres(ctx context.Context, source string, loading bool) (*DB, error) {
 	config, name, err := parsePostgres(source)
 	if err != nil {
 		return nil, err
 	}
-	if err := migratePostgres(ctx, *config); err != nil {
+	if err := migratePostgres(ctx, *config, loading); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", name, err)
 	}
 	if config.ConnectTimeout == 0 {
@@ -128,9 +130,14 @@ func checkPostgres(ctx context.Context, conn *pgx.Conn) error {
 
 // migratePostgres lets one node at a time migrate, and without the time limits
 // of everyday statements.
-func migratePostgres(ctx context.Context, config pgx.ConnConfig) error {
+func migratePostgres(ctx context.Context, config pgx.ConnConfig, loading bool) error {
 	db := connectPostgres(&config, 2)
 	defer db.Close()
+	if !loading {
+		if left, err := loadUnfinished(ctx, db); err != nil || left {
+			return cmp.Or(err, ErrUnfinished)
+		}
+	}
 	if err := makeMigrationLock(ctx, db); err != nil {
 		return classify(err)
 	}

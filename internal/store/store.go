@@ -60,7 +60,7 @@ type DB struct {
 // URL's password.
 func Open(ctx context.Context, source string) (*DB, error) {
 	if isPostgres(source) {
-		return openPostgres(ctx, source)
+		return openPostgres(ctx, source, false)
 	}
 	return openSQLite(ctx, source)
 }
