@@ -189,12 +189,13 @@ func claim(tx *store.Tx, code string, a store.Administrator) error {
 	return tx.InsertAdministrator(a)
 }
 
-// SignIn opens a session for an address and its password. Unknown addresses
-// and wrong passwords look and last alike.
-func (s *Service) SignIn(ctx context.Context, email, password string) (Session, string, error) {
+// SignIn opens a session for an address and its password. Client is whatever is
+// known of who asks, or empty. Unknown addresses and wrong passwords look and
+// last alike.
+func (s *Service) SignIn(ctx context.Context, client, email, password string) (Session, string, error) {
 	// An address that is none gets the empty key, which no account has.
 	m, _ := mailbox.Parse(strings.TrimSpace(email))
-	a, known, err := s.attempt(ctx, m.Key())
+	a, known, err := s.attempt(ctx, client, m.Key())
 	if err != nil {
 		return Session{}, "", err
 	}
@@ -230,26 +231,19 @@ func (s *Service) SignIn(ctx context.Context, email, password string) (Session, 
 }
 
 // attempt counts the try and reads the account, in that order, so that a try
-// costs the same whether the account exists or not.
-func (s *Service) attempt(ctx context.Context, key string) (a store.Administrator, known bool, err error) {
-	now := s.clock()
-	limit := sha256.Sum256([]byte("sign-in " + key))
-	id, err := s.newID()
-	if err != nil {
-		return a, false, err
-	}
+// costs the same whether the account exists or not. Whoever tries too often is
+// stopped before that counts against the account.
+func (s *Service) attempt(ctx context.Context, client, key string) (a store.Administrator, known bool, err error) {
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.ForgetEvents(now.Add(-time.Hour)); err != nil {
+		if err := tx.ForgetEvents(s.clock().Add(-time.Hour)); err != nil {
 			return err
 		}
-		n, _, err := tx.CountEvents(limit[:], now.Add(-time.Minute))
-		if err != nil {
-			return err
+		if client != "" {
+			if err := s.count(tx, "sign-in from "+client, TriesPerClient); err != nil {
+				return err
+			}
 		}
-		if n >= TriesPerMinute {
-			return ErrTooMany
-		}
-		if err := tx.AddEvent(id, limit[:], now); err != nil {
+		if err := s.count(tx, "sign-in "+key, TriesPerMinute); err != nil {
 			return err
 		}
 		a, err = tx.AdministratorByEmail(key)
@@ -260,6 +254,24 @@ func (s *Service) attempt(ctx context.Context, key string) (a store.Administrato
 		return err
 	})
 	return a, known, err
+}
+
+// count adds one event under a name, unless there were most in the last minute.
+func (s *Service) count(tx *store.Tx, name string, most int) error {
+	now := s.clock()
+	key := sha256.Sum256([]byte(name))
+	n, _, err := tx.CountEvents(key[:], now.Add(-time.Minute))
+	if err != nil {
+		return err
+	}
+	if n >= most {
+		return ErrTooMany
+	}
+	id, err := s.newID()
+	if err != nil {
+		return err
+	}
+	return tx.AddEvent(id, key[:], now)
 }
 
 func (s *Service) rehash(ctx context.Context, id, password string) error {
@@ -367,14 +379,13 @@ func (s *Service) hashPassword(ctx context.Context, password string) (string, er
 }
 
 func (s *Service) compare(ctx context.Context, stored, password string) (bool, Cost, error) {
-	if len(password) > MaxPassword {
-		return false, Cost{}, nil
-	}
 	if err := s.enter(ctx); err != nil {
 		return false, Cost{}, err
 	}
 	defer s.leave()
-	return matches(stored, password)
+	// One that is too long is nobody's, and takes as long to be told so.
+	ok, cost, err := matches(stored, password[:min(len(password), MaxPassword)])
+	return ok && len(password) <= MaxPassword, cost, err
 }
 
 func (s *Service) enter(ctx context.Context) error {

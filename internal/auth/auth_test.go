@@ -144,11 +144,14 @@ func TestSignIn(t *testing.T) {
 		"wrong password": {email, password + "x"}, "unknown": {"eve@example.org", password}, "no address": {"", password},
 		"empty password": {email, ""}, "huge password": {email, strings.Repeat("a", 1<<20)},
 	} {
-		if _, token, err := f.SignIn(ctx, login[0], login[1]); !errors.Is(err, ErrCredentials) || token != "" {
+		if _, token, err := f.SignIn(ctx, "", login[0], login[1]); !errors.Is(err, ErrCredentials) || token != "" {
 			t.Errorf("%s: %v, token %q", name, err, token)
 		}
 	}
-	session, token, err := f.SignIn(ctx, "ADMIN@example.org", password)
+	if _, _, err := f.SignIn(ctx, "", email, password+strings.Repeat("x", MaxPassword)); !errors.Is(err, ErrCredentials) {
+		t.Errorf("a password with a tail: %v", err)
+	}
+	session, token, err := f.SignIn(ctx, "", "ADMIN@example.org", password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +192,7 @@ func TestSessionsEnd(t *testing.T) {
 	if _, err := f.Session(ctx, token); !errors.Is(err, ErrNoSession) {
 		t.Errorf("idle too long: %v", err)
 	}
-	_, token, err := f.SignIn(ctx, email, password)
+	_, token, err := f.SignIn(ctx, "", email, password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,17 +214,37 @@ func TestGuessing(t *testing.T) {
 	f.cost = LeastCost
 	for _, account := range []string{email, "nobody@example.org"} {
 		for range TriesPerMinute {
-			if _, _, err := f.SignIn(t.Context(), account, "wrong password"); !errors.Is(err, ErrCredentials) {
+			if _, _, err := f.SignIn(t.Context(), "", account, "wrong password"); !errors.Is(err, ErrCredentials) {
 				t.Fatal(err)
 			}
 		}
-		if _, _, err := f.SignIn(t.Context(), strings.ToUpper(account), password); !errors.Is(err, ErrTooMany) {
+		if _, _, err := f.SignIn(t.Context(), "", strings.ToUpper(account), password); !errors.Is(err, ErrTooMany) {
 			t.Errorf("%s: the eleventh try: %v", account, err)
 		}
 	}
 	f.now = f.now.Add(time.Minute + time.Second)
-	if _, _, err := f.SignIn(t.Context(), email, password); err != nil {
+	if _, _, err := f.SignIn(t.Context(), "", email, password); err != nil {
 		t.Errorf("a minute later: %v", err)
+	}
+}
+
+// One network address may try thirty times a minute, at whatever accounts; then
+// it no longer takes away the tries of their holders.
+func TestGuessingFromOneAddress(t *testing.T) {
+	f, _ := claimed(t)
+	f.cost = LeastCost
+	for i := range TriesPerClient {
+		if _, _, err := f.SignIn(t.Context(), "192.0.2.1", fmt.Sprintf("u%d@example.org", i%5), "wrong password"); !errors.Is(err, ErrCredentials) {
+			t.Fatal(err)
+		}
+	}
+	for range 2 * TriesPerMinute {
+		if _, _, err := f.SignIn(t.Context(), "192.0.2.1", email, "wrong password"); !errors.Is(err, ErrTooMany) {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := f.SignIn(t.Context(), "192.0.2.2", email, password); err != nil {
+		t.Errorf("the holder, from elsewhere: %v", err)
 	}
 }
 
@@ -229,7 +252,7 @@ func TestGuessing(t *testing.T) {
 func TestRehash(t *testing.T) {
 	f, _ := claimed(t)
 	f.cost = Cost{Time: 3, Memory: LeastCost.Memory}
-	if _, _, err := f.SignIn(t.Context(), email, password); err != nil {
+	if _, _, err := f.SignIn(t.Context(), "", email, password); err != nil {
 		t.Fatal(err)
 	}
 	var stored string
@@ -241,7 +264,7 @@ func TestRehash(t *testing.T) {
 	if err != nil || !strings.Contains(stored, "t=3,") {
 		t.Errorf("stored %q, %v", stored, err)
 	}
-	if _, _, err := f.SignIn(t.Context(), email, password); err != nil {
+	if _, _, err := f.SignIn(t.Context(), "", email, password); err != nil {
 		t.Errorf("with the new hash: %v", err)
 	}
 }
@@ -313,7 +336,11 @@ func TestSlots(t *testing.T) {
 	f.slots <- struct{}{}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, _, err := f.SignIn(ctx, email, password); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("with all slots taken: %v", err)
+	// A password that is longer than any is hashed, too: that it is not would tell
+	// nothing about the account, but it would be free to try.
+	for _, p := range []string{password, strings.Repeat("x", MaxPassword+1)} {
+		if _, _, err := f.SignIn(ctx, "", email, p); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("with all slots taken, %d bytes: %v", len(p), err)
+		}
 	}
 }

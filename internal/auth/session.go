@@ -50,7 +50,8 @@ var (
 	ErrEmail = errors.New("auth: address not accepted")
 	// ErrNoSession: no such session, or it has ended.
 	ErrNoSession = errors.New("auth: not signed in")
-	// ErrTooMany: too many wrong tries for this account; wait a minute.
+	// ErrTooMany: too many tries at this account or from this network
+	// address; wait a minute.
 	ErrTooMany = errors.New("auth: too many tries, wait a minute")
 )
 
@@ -60,6 +61,7 @@ const (
 	SessionLife     = 12 * time.Hour   // and in any case after this long
 	MinPassword     = 12               // characters
 	MaxPassword     = 1024             // bytes
-	TriesPerMinute  = 10               // wrong passwords of one account
+	TriesPerMinute  = 10               // at one account
+	TriesPerClient  = 30               // a minute, from one network address, at any account
 	FirstCodeLength = 35               // characters of the first administrator's code, hyphens included
 )

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/registration"
 )
 
 // credentialsView is the form of claiming or of signing in, as it was filled
@@ -63,7 +64,7 @@ func (p *portal) signIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	entered := credentialsView{Email: r.PostFormValue("email"), Door: p.Door}
 	status := http.StatusUnprocessableEntity
-	session, token, err := p.Administrators.SignIn(r.Context(), entered.Email, r.PostFormValue("password"))
+	session, token, err := p.Administrators.SignIn(r.Context(), registration.Client(r.RemoteAddr), entered.Email, r.PostFormValue("password"))
 	switch {
 	case errors.Is(err, auth.ErrCredentials):
 		entered.Error = "signin.error"

@@ -86,7 +86,7 @@ func (f *fake) ClaimFirstAdministrator(context.Context, string, string, string, 
 	return f.session(), token, f.err
 }
 
-func (f *fake) SignIn(context.Context, string, string) (auth.Session, string, error) {
+func (f *fake) SignIn(context.Context, string, string, string) (auth.Session, string, error) {
 	f.calls++
 	return f.session(), token, f.err
 }

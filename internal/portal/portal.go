@@ -41,7 +41,7 @@ type Orders interface {
 type Administrators interface {
 	Claimed(ctx context.Context) (bool, error)
 	ClaimFirstAdministrator(ctx context.Context, code, email, name, password string) (s auth.Session, token string, err error)
-	SignIn(ctx context.Context, email, password string) (s auth.Session, token string, err error)
+	SignIn(ctx context.Context, client, email, password string) (s auth.Session, token string, err error)
 	Session(ctx context.Context, token string) (auth.Session, error)
 	SignOut(ctx context.Context, token string) error
 }
