@@ -154,19 +154,19 @@ func (w *world) record(tx *store.Tx, o store.Order, act string) error {
 
 func (w *world) issue(o store.Order, key crypto.Signer) (*cert.Certificate, error) {
 	w.t.Helper()
-	return w.Issue(w.t.Context(), w.proofs(o), key.Public())
+	return w.Issue(w.t.Context(), w.warrant(o), key.Public())
 }
 
-func (w *world) proofs(o store.Order) (proofs []validation.Proof) {
+func (w *world) warrant(o store.Order) (warrant validation.Warrant) {
 	w.t.Helper()
 	err := w.db.View(w.t.Context(), func(tx *store.Tx) (err error) {
-		proofs, err = w.v.Proofs(tx, o)
+		warrant, err = w.v.Warrant(tx, o)
 		return err
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return proofs
+	return warrant
 }
 
 // state reads what there is of an order.
@@ -508,42 +508,23 @@ func TestIssueRefusals(t *testing.T) {
 	w := found(t)
 	key := newKey(t)
 	o := w.order(key)
-	var proofs []validation.Proof
-	err := w.db.View(t.Context(), func(tx *store.Tx) (err error) {
-		proofs, err = w.v.Proofs(tx, o)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	warrant := w.warrant(o)
 	other := w.order(newKey(t))
-	var others []validation.Proof
-	err = w.db.View(t.Context(), func(tx *store.Tx) (err error) {
-		others, err = w.v.Proofs(tx, other)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, bad := range map[string][]validation.Proof{
-		"none": nil, "zero": {{}}, "of two orders": {proofs[0], others[0]},
-	} {
-		if _, err := w.Issue(t.Context(), bad, key.Public()); !errors.Is(err, authority.ErrNotAllowed) {
-			t.Errorf("proofs: %s: %v, want %v", name, err, authority.ErrNotAllowed)
-		}
+	if _, err := w.Issue(t.Context(), validation.Warrant{}, key.Public()); !errors.Is(err, authority.ErrNotAllowed) {
+		t.Errorf("no warrant: %v, want %v", err, authority.ErrNotAllowed)
 	}
 	for _, when := range []string{"before", "after"} { // it has a certificate
-		if _, err := w.Issue(t.Context(), proofs, newKey(t).Public()); !errors.Is(err, authority.ErrOtherKey) {
+		if _, err := w.Issue(t.Context(), warrant, newKey(t).Public()); !errors.Is(err, authority.ErrOtherKey) {
 			t.Errorf("another key %s: %v, want %v", when, err, authority.ErrOtherKey)
 		}
 		w.check(o, other)
-		if _, err := w.Issue(t.Context(), proofs, key.Public()); err != nil {
+		if _, err := w.Issue(t.Context(), warrant, key.Public()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	w.now = w.now.Add(validation.ProofLife)
-	if _, err := w.Issue(t.Context(), proofs, key.Public()); !errors.Is(err, authority.ErrNotAllowed) {
-		t.Errorf("expired proof: %v, want %v", err, authority.ErrNotAllowed)
+	if _, err := w.Issue(t.Context(), warrant, key.Public()); !errors.Is(err, authority.ErrNotAllowed) {
+		t.Errorf("expired warrant: %v, want %v", err, authority.ErrNotAllowed)
 	}
 	w.check(o, other)
 }

@@ -7,15 +7,15 @@ import (
 	"github.com/mailseal/mailseal/internal/validation"
 )
 
-// BenchmarkIssue is what a certificate costs between proofs and answer, with
+// BenchmarkIssue is what a certificate costs between warrant and answer, with
 // eight callers at a time.
 func BenchmarkIssue(b *testing.B) {
 	w := found(b)
 	key := newKey(b)
-	proofs := make([][]validation.Proof, b.N)
-	for i := range proofs {
+	warrants := make([]validation.Warrant, b.N)
+	for i := range warrants {
 		o := w.order(key)
-		proofs[i] = w.proofs(o)
+		warrants[i] = w.warrant(o)
 	}
 	var next atomic.Int64
 	b.SetParallelism(4)
@@ -23,7 +23,7 @@ func BenchmarkIssue(b *testing.B) {
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, err := w.Issue(b.Context(), proofs[next.Add(1)-1], key.Public()); err != nil {
+			if _, err := w.Issue(b.Context(), warrants[next.Add(1)-1], key.Public()); err != nil {
 				b.Error(err)
 				return
 			}

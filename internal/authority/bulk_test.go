@@ -253,15 +253,15 @@ func (w *world) serve(n int, key crypto.Signer, hash []byte) error {
 	if err != nil {
 		return err
 	}
-	var proofs []validation.Proof
+	var warrant validation.Warrant
 	err = w.db.View(w.t.Context(), func(tx *store.Tx) (err error) {
-		proofs, err = w.v.Proofs(tx, o)
+		warrant, err = w.v.Warrant(tx, o)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	c, err := w.Issue(w.t.Context(), proofs, key.Public())
+	c, err := w.Issue(w.t.Context(), warrant, key.Public())
 	if err != nil {
 		return err
 	}

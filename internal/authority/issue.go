@@ -12,7 +12,6 @@ import (
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/issuance"
-	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/validation"
 )
@@ -28,48 +27,32 @@ const (
 // Steps lists them.
 func Steps() []string { return []string{StepPrepared, StepSigned, StepRecorded, StepIssued} }
 
-// Issue gives the order that the proofs belong to its certificate for key, and
-// binds it to the key. The caller lets only one call per order in at a time. An
+// Issue gives the order of the warrant its certificate for key, and binds it to
+// the key. Profile and names are those of the warrant. The caller lets only one call per order in at a time. An
 // order that has a certificate gets the same one again, one that was interrupted
 // is taken up where it stopped.
-func (a *Authority) Issue(ctx context.Context, proofs []validation.Proof, key crypto.PublicKey) (*cert.Certificate, error) {
-	order, mailboxes, err := a.proven(proofs)
-	if err != nil {
-		return nil, err
+func (a *Authority) Issue(ctx context.Context, w validation.Warrant, key crypto.PublicKey) (*cert.Certificate, error) {
+	if !w.Valid(a.o.Clock()) {
+		return nil, fmt.Errorf("%w: the warrant has expired, or there is none", ErrNotAllowed)
 	}
 	keyHash, err := issuance.KeyHash(key)
 	if err != nil {
 		return nil, fmt.Errorf("issue: %w", err)
 	}
-	row, prepared, err := a.begin(ctx, order, mailboxes, key, keyHash)
+	row, prepared, err := a.begin(ctx, w, key, keyHash)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("issue for order %s: %w", order, err)
+		return nil, fmt.Errorf("issue for order %s: %w", w.Order(), err)
 	case !bytes.Equal(row.KeyHash, keyHash):
 		return nil, ErrOtherKey
 	case row.State == "issued":
 		return cert.Parse(row.DER)
 	case prepared == nil:
-		if prepared, err = a.resume(ctx, row, mailboxes); err != nil {
-			return nil, fmt.Errorf("issue for order %s: %w", order, err)
+		if prepared, err = a.resume(ctx, row, w); err != nil {
+			return nil, fmt.Errorf("issue for order %s: %w", w.Order(), err)
 		}
 	}
 	return a.finish(ctx, row, prepared)
-}
-
-// proven looks at the proofs: all valid now, all of one order.
-func (a *Authority) proven(proofs []validation.Proof) (order string, mailboxes []mailbox.Mailbox, err error) {
-	if len(proofs) == 0 {
-		return "", nil, fmt.Errorf("%w: no proof", ErrNotAllowed)
-	}
-	order = proofs[0].Order()
-	for _, p := range proofs {
-		if !p.Valid(a.o.Clock()) || p.Order() != order || order == "" {
-			return "", nil, fmt.Errorf("%w: a proof has expired or belongs to another order", ErrNotAllowed)
-		}
-		mailboxes = append(mailboxes, p.Address())
-	}
-	return order, mailboxes, nil
 }
 
 // serialTries bounds how often a serial number may turn out to be taken; with
@@ -78,13 +61,13 @@ const serialTries = 3
 
 // begin is the first durable step: serial number and bytes are stored. An order
 // that has a certificate, or one on its way, gives that row, and no bytes.
-func (a *Authority) begin(ctx context.Context, order string, mailboxes []mailbox.Mailbox, key crypto.PublicKey, keyHash []byte) (store.Certificate, *issuance.Prepared, error) {
+func (a *Authority) begin(ctx context.Context, w validation.Warrant, key crypto.PublicKey, keyHash []byte) (store.Certificate, *issuance.Prepared, error) {
 	for range serialTries {
-		row, prepared, err := a.prepare(ctx, order, mailboxes, key, keyHash)
+		row, prepared, err := a.prepare(ctx, w, key, keyHash)
 		if !errors.Is(err, store.ErrConflict) || errors.Is(err, ErrOtherKey) {
 			return row, prepared, err
 		}
-		if row, err = a.begun(ctx, order); !errors.Is(err, store.ErrNotFound) {
+		if row, err = a.begun(ctx, w.Order()); !errors.Is(err, store.ErrNotFound) {
 			return row, nil, err
 		}
 	}
@@ -101,15 +84,13 @@ func (a *Authority) begun(ctx context.Context, order string) (row store.Certific
 }
 
 // prepare chooses the authority that is for the mailboxes.
-func (a *Authority) prepare(ctx context.Context, order string, mailboxes []mailbox.Mailbox, key crypto.PublicKey, keyHash []byte) (store.Certificate, *issuance.Prepared, error) {
-	m, err := a.Issuing(a.profile, mailboxes)
+func (a *Authority) prepare(ctx context.Context, w validation.Warrant, key crypto.PublicKey, keyHash []byte) (store.Certificate, *issuance.Prepared, error) {
+	m, err := a.Issuing(w.Profile(), w.Names().Mailboxes)
 	if err != nil {
 		return store.Certificate{}, nil, err
 	}
-	row := store.Certificate{AuthorityID: m.id, OrderID: order, KeyHash: keyHash}
-	return a.draw(ctx, m, a.profile, row, issuance.Request{
-		Key: key, Names: issuance.Names{Mailboxes: mailboxes}, NotBefore: a.now().Add(-backdate),
-	})
+	row := store.Certificate{AuthorityID: m.id, OrderID: w.Order(), KeyHash: keyHash}
+	return a.draw(ctx, m, w.Profile(), row, issuance.Request{Key: key, Names: w.Names(), NotBefore: a.now().Add(-backdate)})
 }
 
 // draw draws a serial number, makes the bytes and stores both. Bytes that do not
@@ -174,38 +155,30 @@ func bind(tx *store.Tx, row store.Certificate) error {
 }
 
 // resume takes up stored bytes under the profile that they were made for.
-func (a *Authority) resume(ctx context.Context, row store.Certificate, mailboxes []mailbox.Mailbox) (*issuance.Prepared, error) {
-	var text string
-	err := a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
-		if err := a.checkKey(tx, row.OrderID, row.KeyHash); err != nil {
-			return err
-		}
-		text, err = tx.Profile(row.ProfileHash)
-		return err
-	})
+func (a *Authority) resume(ctx context.Context, row store.Certificate, w validation.Warrant) (*issuance.Prepared, error) {
+	err := a.o.Store.View(ctx, func(tx *store.Tx) (err error) { return a.checkKey(tx, row.OrderID, row.KeyHash) })
 	if errors.Is(err, issuance.ErrWeakKey) {
 		return nil, errors.Join(err, a.refuse(ctx, row, err))
 	}
 	if err != nil {
 		return nil, err
 	}
-	prepared, err := a.admit(row, text, mailboxes)
+	prepared, err := a.admit(row, w)
 	if err != nil {
 		return nil, errors.Join(err, a.refuse(ctx, row, err))
 	}
 	return prepared, nil
 }
 
-func (a *Authority) admit(row store.Certificate, profileText string, mailboxes []mailbox.Mailbox) (*issuance.Prepared, error) {
-	profile, err := issuance.ParseProfile([]byte(profileText))
-	if err != nil {
-		return nil, err
+func (a *Authority) admit(row store.Certificate, w validation.Warrant) (*issuance.Prepared, error) {
+	if !w.Valid(a.o.Clock()) || w.Order() != row.OrderID || !bytes.Equal(w.Profile().Hash(), row.ProfileHash) {
+		return nil, fmt.Errorf("%w: the warrant is another order's or profile's, or has expired", ErrNotAllowed)
 	}
 	m, err := a.issuingOf(row)
 	if err != nil {
 		return nil, err
 	}
-	prepared, err := issuance.Resume(profile, m.issuer, row.TBS, issuance.Names{Mailboxes: mailboxes})
+	prepared, err := issuance.Resume(w.Profile(), m.issuer, row.TBS, w.Names())
 	switch {
 	case err != nil:
 		return nil, err
@@ -255,7 +228,7 @@ func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared 
 	if err := a.o.Stop(StepIssued); err != nil {
 		return nil, err
 	}
-	a.o.Log.Info("certificate issued", "serial", c.SerialHex(), "order", row.OrderID, "profile", a.profile.Name())
+	a.o.Log.Info("certificate issued", "serial", c.SerialHex(), "order", row.OrderID, "profile", prepared.Profile())
 	return c, nil
 }
 
@@ -334,35 +307,27 @@ func (a *Authority) recover(ctx context.Context, row store.Certificate) error {
 		return a.refuse(ctx, row, errors.New("interrupted; the key of a service is made anew"))
 	}
 	var order store.Order
-	var proofs []validation.Proof
-	var text string
+	var w validation.Warrant
 	err := a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
 		if order, err = tx.Order(row.OrderID); err != nil {
-			return err
-		}
-		if text, err = tx.Profile(row.ProfileHash); err != nil {
 			return err
 		}
 		if err := a.checkKey(tx, row.OrderID, row.KeyHash); err != nil {
 			return err
 		}
-		proofs, err = a.o.Validation.Proofs(tx, order)
+		w, err = a.o.Validation.Warrant(tx, order)
 		return err
 	})
-	if errors.Is(err, validation.ErrUnproven) || errors.Is(err, issuance.ErrWeakKey) {
+	if validation.Withheld(err) || errors.Is(err, issuance.ErrWeakKey) {
 		return a.refuse(ctx, row, err)
 	}
 	if err != nil {
 		return err
 	}
-	if order.State != "proven" || !bytes.Equal(order.KeyHash, row.KeyHash) {
-		return a.refuse(ctx, row, fmt.Errorf("%w: the order is %s or has another key", ErrNotAllowed, order.State))
+	if !bytes.Equal(order.KeyHash, row.KeyHash) {
+		return a.refuse(ctx, row, fmt.Errorf("%w: the order has another key", ErrNotAllowed))
 	}
-	_, mailboxes, err := a.proven(proofs)
-	if err != nil {
-		return a.refuse(ctx, row, err)
-	}
-	prepared, err := a.admit(row, text, mailboxes)
+	prepared, err := a.admit(row, w)
 	if err != nil {
 		return a.refuse(ctx, row, err)
 	}

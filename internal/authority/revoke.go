@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
@@ -49,6 +51,80 @@ func (a *Authority) Revoke(ctx context.Context, serial *big.Int, reason cert.Rea
 	a.o.Log.Info("certificate revoked", "serial", serial.Text(16), "reason", int(reason))
 	a.announce(ctx, m, change)
 	return nil
+}
+
+// revokedAtOnce bounds the certificates of one transaction.
+const revokedAtOnce = 200
+
+// RevokeAll revokes many subscribers' certificates, in few transactions, and
+// names those it did; one that was revoked already is passed over. When it
+// returns, no OCSP response of this process says anything else, and the lists
+// that name them are published, each once. Actor is who asked, as the audit log
+// names them.
+func (a *Authority) RevokeAll(ctx context.Context, actor string, list []store.Holding, reason cert.Reason) (ids []string, err error) {
+	if !SubscriberReason(reason) {
+		return nil, fmt.Errorf("revoke: %d is not a reason for a subscriber's certificate", reason)
+	}
+	var changes []store.StatusChange
+	defer func() { a.announceAll(ctx, changes) }() // of what was committed, whatever came then
+	for part := range slices.Chunk(list, revokedAtOnce) {
+		var done []string
+		var changed []store.StatusChange
+		err := a.o.Store.Update(ctx, func(tx *store.Tx) error {
+			done, changed = nil, nil
+			for _, h := range part {
+				change, err := a.revokeOne(ctx, tx, actor, h, reason)
+				if errors.Is(err, store.ErrConflict) {
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				done, changed = append(done, h.ID), append(changed, change)
+			}
+			return nil
+		})
+		if err != nil {
+			return ids, fmt.Errorf("revoke %d certificates: %w", len(part), err)
+		}
+		ids, changes = append(ids, done...), append(changes, changed...)
+	}
+	a.o.Log.Info("certificates revoked", "count", len(ids), "reason", int(reason))
+	return ids, nil
+}
+
+func (a *Authority) revokeOne(ctx context.Context, tx *store.Tx, actor string, h store.Holding, reason cert.Reason) (change store.StatusChange, err error) {
+	if err := tx.RevokeCertificate(h.AuthorityID, h.Serial, a.now(), int(reason)); err != nil {
+		return change, err
+	}
+	entry := audit.Revoked(h.ID, h.Serial, int(reason))
+	entry.Actor = actor
+	if err := a.record(ctx, tx, entry); err != nil {
+		return change, err
+	}
+	return tx.AddStatusChange(h.AuthorityID, h.Serial, a.now())
+}
+
+// announceAll is announce for many: of each list, the last change decides.
+func (a *Authority) announceAll(ctx context.Context, changes []store.StatusChange) {
+	type list struct {
+		authority string
+		partition int
+	}
+	last := map[list]store.StatusChange{}
+	for _, c := range changes {
+		a.answers.drop(c.AuthorityID, c.Serial)
+		last[list{c.AuthorityID, c.Partition}] = c
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, c := range last {
+		if m, err := a.MemberOf(c.AuthorityID); err == nil && !m.Offline() {
+			wg.Go(func() { a.covering(ctx, m, c) })
+		}
+	}
+	wg.Wait()
 }
 
 // Standing tells what is known of an issued certificate, whichever authority

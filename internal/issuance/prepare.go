@@ -36,13 +36,17 @@ var ErrProfile = errors.New("certificate does not meet its profile")
 // Prepared holds bytes that were checked and may be signed, by the issuer that
 // they were prepared for. Only [Prepare] and [Resume] make one.
 type Prepared struct {
-	issuer *Issuer
-	tbs    []byte
-	read   *cert.Certificate // tbs as another parser reads it; not signed
+	issuer  *Issuer
+	profile *Profile
+	tbs     []byte
+	read    *cert.Certificate // tbs as another parser reads it; not signed
 }
 
 // TBS returns the bytes that will be signed.
 func (p *Prepared) TBS() []byte { return slices.Clone(p.tbs) }
+
+// Profile returns the name of the profile that the bytes were held against.
+func (p *Prepared) Profile() string { return p.profile.Name() }
 
 // Serial returns the serial number in the bytes.
 func (p *Prepared) Serial() *big.Int { return p.read.Serial }
@@ -113,7 +117,7 @@ func admit(p *Profile, is *Issuer, tbs []byte, names Names) (*Prepared, error) {
 	if err := p.lint(c); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProfile, err)
 	}
-	return &Prepared{is, tbs, c}, nil
+	return &Prepared{is, p, tbs, c}, nil
 }
 
 // build writes down the profile; check reads it again, so each rule is told

@@ -60,6 +60,19 @@ type Order struct {
 	Expires  time.Time // when an applied or proven order ends
 	Reason   string    // why it was refused, for people; empty otherwise
 
+	Addresses    []string // all mailboxes that the certificate will name; Email is the first
+	Organization string   // empty: the person asked for themselves
+	Person       string   // empty until one is known
+	Kind         OrderKind
+	Profile      string // the name of what the certificate will be like
+	Issuer       string // local, external
+	Use          string // of the key: dual, signing, encryption
+	RequestedBy  string // as the audit log names them
+	ApprovedBy   string // somebody else, where that was asked for
+	Approved     time.Time
+	WaitingFor   WaitingFor // of an open order
+	Replaces     string     // the certificate that this one is to replace
+
 	// TriesLeft is how many wrong codes an applied order still bears; only
 	// [Service.Order] looks it up.
 	TriesLeft int

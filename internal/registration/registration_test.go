@@ -21,6 +21,7 @@ import (
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/store/storetest"
+	"github.com/mailseal/mailseal/internal/testdns"
 	"github.com/mailseal/mailseal/internal/validation"
 )
 
@@ -37,6 +38,8 @@ type office struct {
 	dir       string // of the keys
 	source    string // of the store
 
+	dns   *testdns.Server // nil until a test asks for one
+	v     *validation.Validator
 	mu    sync.Mutex
 	now   time.Time
 	mails []validation.Mail
@@ -67,7 +70,7 @@ func openFor(t testing.TB, domains ...string) *office {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	v := &validation.Validator{Clock: o.clock, Site: "http://127.0.0.1:8080"}
-	o.db = db
+	o.db, o.v = db, v
 	o.authority, err = authority.Found(t.Context(), authority.Options{
 		Store: db, Keys: &keys.Keys{Dir: o.dir, Plaintext: true}, Validation: v, Clock: o.clock,
 		GenerateKey: func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },

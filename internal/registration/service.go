@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -22,6 +23,7 @@ import (
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/internal/mailqueue"
+	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/validation"
 )
@@ -30,12 +32,17 @@ import (
 // order that has a certificate the same one again.
 type Issuer interface {
 	Profile() *issuance.Profile
+	// PolicyArc is what the operator's policies, and so profiles, are under.
+	PolicyArc() oid.OID
 	// Serves refuses mailboxes that no authority is for.
 	Serves(*issuance.Profile, []mailbox.Mailbox) error
-	// Issue binds the order of the proofs to the key: ErrConflict of the store
+	// Issue binds the order of the warrant to the key: ErrConflict of the store
 	// when it has another one. A key that the order's person may not have is
 	// refused with issuance.ErrWeakKey.
-	Issue(ctx context.Context, proofs []validation.Proof, key crypto.PublicKey) (*cert.Certificate, error)
+	Issue(ctx context.Context, w validation.Warrant, key crypto.PublicKey) (*cert.Certificate, error)
+	// RevokeAll revokes certificates and names those it did; the others were
+	// revoked before.
+	RevokeAll(ctx context.Context, actor string, list []store.Holding, reason cert.Reason) (ids []string, err error)
 	// Above returns the authorities above a subscriber's certificate, without the
 	// root, and the root.
 	Above(*cert.Certificate) (chain []*cert.Certificate, root *cert.Certificate, err error)
@@ -50,6 +57,8 @@ type Options struct {
 	Clock      func() time.Time
 	Rand       io.Reader // nil: crypto/rand
 	Log        *slog.Logger
+
+	Escrow Escrow // nil: organizations cannot choose it
 
 	// UTF8 accepts mailboxes with other letters than ASCII before the at sign.
 	// The mailer must then speak SMTPUTF8 (RFC 6531).
@@ -125,7 +134,7 @@ func (s *Service) Apply(ctx context.Context, a Application) (Order, string, erro
 	row := store.Order{
 		ID: encodeID(id), State: string(StateApplied), Name: name, Language: language(a.Language),
 		SecretHash: hashSecret(secret), ProfileHash: profile.Hash(),
-		Created: now, Expires: now.Add(OrderLife), Addresses: []string{m.String()},
+		Created: now, Expires: now.Add(OrderLife), Addresses: []string{m.String()}, Profile: profile.Name(), WaitingFor: string(WaitingMailbox),
 	}
 	var mail *mailqueue.Urgent
 	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
@@ -164,11 +173,20 @@ func (s *Service) Resend(ctx context.Context, orderID, secret string) (Order, er
 		if row, err = s.authorized(tx, orderID, secret, StateApplied); err != nil {
 			return err
 		}
-		m, err := mailbox.Parse(row.Addresses[0])
+		if row.WaitingFor == string(WaitingApproval) {
+			return fmt.Errorf("%w: it waits for approval", ErrState)
+		}
+		rest, err := s.unproven(tx, row)
 		if err != nil {
 			return err
 		}
-		row.Expires = s.now().Add(OrderLife)
+		if len(rest) == 0 {
+			return fmt.Errorf("%w: its mailboxes are proven", ErrState)
+		}
+		m := rest[0]
+		if expires := s.now().Add(OrderLife); expires.After(row.Expires) {
+			row.Expires = expires
+		}
 		if err := tx.ExtendOrder(row.ID, row.Expires); err != nil {
 			return err
 		}
@@ -222,7 +240,10 @@ func (s *Service) Prove(ctx context.Context, orderID, secret, code string) (Orde
 func (s *Service) conclude(ctx context.Context, tx *store.Tx, row *store.Order, outcome validation.Outcome) (refusal, err error) {
 	switch outcome {
 	case validation.Right:
-		row.State, row.Expires = string(StateProven), s.now().Add(OrderLife)
+		if row.OrganizationID != "" {
+			return nil, s.mailboxProven(ctx, tx, row)
+		}
+		row.State, row.Expires, row.WaitingFor = string(StateProven), s.now().Add(OrderLife), string(WaitingPerson)
 		if row.PersonID, err = s.person(tx, *row); err != nil {
 			return nil, err
 		}
@@ -248,8 +269,45 @@ func (s *Service) record(ctx context.Context, tx *store.Tx, row store.Order, act
 	return audit.Append(ctx, tx, audit.Entry{At: s.now(), Actor: "order:" + row.ID, Act: act, Object: row.ID})
 }
 
+// mailboxProven moves an organization's order on when its last mailbox is proven.
+// Who proved one holds it from now on.
+func (s *Service) mailboxProven(ctx context.Context, tx *store.Tx, row *store.Order) error {
+	rest, err := s.unproven(tx, *row)
+	if err != nil {
+		return err
+	}
+	for _, address := range row.Addresses {
+		m, err := mailbox.Parse(address)
+		if err != nil {
+			return err
+		}
+		holder, err := tx.HolderOf(m.Key())
+		if slices.ContainsFunc(rest, m.Equal) || err == nil && holder.ID == row.PersonID {
+			continue
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err := tx.ReleaseMailbox(m.Key(), s.now()); err != nil {
+			return err
+		}
+		if err := tx.HoldMailbox(m.Key(), address, row.PersonID, s.now()); err != nil {
+			return err
+		}
+	}
+	if len(rest) > 0 || row.WaitingFor != string(WaitingMailbox) {
+		return nil
+	}
+	row.State, row.WaitingFor = string(StateProven), string(WaitingPerson)
+	if err := tx.OrderProven(row.ID, row.PersonID, row.Expires); err != nil {
+		return err
+	}
+	return s.record(ctx, tx, *row, store.ActProven)
+}
+
 // person finds or makes the account of whoever holds the mailbox. Only after
-// the proof: an application alone changes nobody's name.
+// the proof: an application alone changes nobody's name, and what an organization
+// says of its people stays as it said.
 func (s *Service) person(tx *store.Tx, row store.Order) (string, error) {
 	m, err := mailbox.Parse(row.Addresses[0])
 	if err != nil {
@@ -257,6 +315,10 @@ func (s *Service) person(tx *store.Tx, row store.Order) (string, error) {
 	}
 	holder, err := tx.HolderOf(m.Key())
 	if err == nil {
+		in, err := tx.MembershipsOf(holder.ID)
+		if err != nil || len(in) > 0 {
+			return holder.ID, err
+		}
 		if row.Name == "" {
 			row.Name = holder.Name
 		}
@@ -339,10 +401,19 @@ func (s *Service) state(row store.Order) State {
 }
 
 func (s *Service) public(row store.Order) Order {
-	return Order{
-		ID: row.ID, State: s.state(row), Email: row.Addresses[0], Name: row.Name, Language: row.Language,
+	o := Order{
+		ID: row.ID, State: s.state(row), Addresses: row.Addresses, Name: row.Name, Language: row.Language,
 		Created: row.Created, Expires: row.Expires, Reason: row.Reason,
+		Organization: row.OrganizationID, Person: row.PersonID, Kind: OrderKind(row.Kind), Profile: row.Profile, Issuer: row.Issuer, Use: row.Use,
+		RequestedBy: row.RequestedBy, ApprovedBy: row.ApprovedBy, Approved: row.Approved, WaitingFor: WaitingFor(row.WaitingFor), Replaces: row.Replaces,
 	}
+	if len(row.Addresses) > 0 {
+		o.Email = row.Addresses[0]
+	}
+	if o.State != StateApplied && o.State != StateProven {
+		o.WaitingFor = WaitingNobody
+	}
+	return o
 }
 
 // mailbox takes what can be mailed to and certified: one address in plain

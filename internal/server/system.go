@@ -203,8 +203,8 @@ type countingIssuer struct {
 	metrics *metrics
 }
 
-func (c countingIssuer) Issue(ctx context.Context, proofs []validation.Proof, key crypto.PublicKey) (*cert.Certificate, error) {
-	issued, err := c.Authority.Issue(ctx, proofs, key)
+func (c countingIssuer) Issue(ctx context.Context, w validation.Warrant, key crypto.PublicKey) (*cert.Certificate, error) {
+	issued, err := c.Authority.Issue(ctx, w, key)
 	if err == nil {
 		c.metrics.issued.Inc()
 	}

@@ -87,3 +87,9 @@ func (tx *Tx) CertificateID(authorityID string, serial []byte) (string, error) {
 	return one(tx, "certificate", scanString,
 		`SELECT id FROM certificates WHERE authority_id = $1 AND serial = $2 AND state = 'issued'`, authorityID, serial)
 }
+
+// CertificateDER reads the bytes of an issued certificate.
+func (tx *Tx) CertificateDER(id string) ([]byte, error) {
+	return one(tx, "certificate", func(s scanner) (der []byte, err error) { return der, s.Scan(&der) },
+		`SELECT der FROM certificates WHERE id = $1 AND state = 'issued'`, id)
+}

@@ -175,9 +175,11 @@ func (tx *Tx) ForgetOrders(before time.Time, limit int) error {
 	return nil
 }
 
-// ExtendOrder gives an applied order more time, because a new mail was sent.
+// ExtendOrder gives an applied order more time, because a new mail was sent; one
+// that has more keeps it.
 func (tx *Tx) ExtendOrder(id string, expires time.Time) error {
-	return tx.exec("extend order", `UPDATE orders SET expires_at = $2 WHERE id = $1 AND state = 'applied'`, id, unix(expires))
+	return tx.exec("extend order", `UPDATE orders SET expires_at = CASE WHEN expires_at > $2 THEN expires_at ELSE $2 END
+		WHERE id = $1 AND state = 'applied'`, id, unix(expires))
 }
 
 // OrderWaits writes whose turn it is with an open order.

@@ -1,6 +1,7 @@
 package validation
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -58,10 +59,61 @@ func (v *Validator) Proofs(tx *store.Tx, o store.Order) ([]Proof, error) {
 		if !p.Valid(v.Clock()) {
 			return nil, ErrUnproven
 		}
+		if p.method == domainMethod {
+			if _, err := v.domainOf(tx, o.OrganizationID, m); err != nil {
+				return nil, err
+			}
+		}
 		proofs = append(proofs, p)
 	}
 	if len(proofs) == 0 {
 		return nil, ErrUnproven
 	}
 	return proofs, nil
+}
+
+// domainOf reads the proven domain of an organization that a mailbox is in, or
+// says [ErrUnproven].
+func (v *Validator) domainOf(tx *store.Tx, organization string, m mailbox.Mailbox) (store.Domain, error) {
+	d, err := tx.ProvenDomain(m.Domain())
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return d, err
+	}
+	if err != nil || organization == "" || d.OrganizationID != organization || !v.Clock().Before(d.Expires) {
+		return d, ErrUnproven
+	}
+	return d, nil
+}
+
+// Rely writes proofs for those mailboxes of an order that need no new one: they
+// are in a proven domain of the order's organization, or the same person proved
+// them lately to the same organization. It returns the mailboxes that are still
+// to be proven. The order has a person.
+func (v *Validator) Rely(tx *store.Tx, o store.Order, mailboxes []mailbox.Mailbox) (rest []mailbox.Mailbox, err error) {
+	now := v.Clock()
+	for _, m := range mailboxes {
+		p := store.Proof{OrderID: o.ID, Address: m.String()}
+		d, err := v.domainOf(tx, o.OrganizationID, m)
+		switch {
+		case err == nil:
+			p.Method, p.Proven, p.Expires = domainMethod, d.Proven, d.Expires
+			p.Evidence = "domain " + d.ID + ", " + d.Evidence
+		case !errors.Is(err, ErrUnproven):
+			return nil, err
+		default:
+			earlier, err := tx.ProofToReuse(m.String(), o.PersonID, o.OrganizationID, now)
+			if errors.Is(err, store.ErrNotFound) {
+				rest = append(rest, m)
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			p.Method, p.Evidence, p.Proven, p.Expires = earlier.Method, earlier.Evidence, earlier.Proven, earlier.Expires
+		}
+		if err := tx.InsertProof(p); err != nil {
+			return nil, err
+		}
+	}
+	return rest, nil
 }

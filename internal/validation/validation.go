@@ -1,6 +1,13 @@
-// Package validation proves control of a mailbox the way the S/MIME Baseline
-// Requirements §3.2.2.2 describe: a random value is mailed to the mailbox and
-// comes back from the session that asked, by hand.
+// Package validation says what a certificate may be issued on: proofs of control
+// of mailboxes and domains, evidence of who organizations and people are, and
+// the [Warrant] that follows from them, without which internal/authority issues
+// nothing.
+//
+// A mailbox is proven the way the S/MIME Baseline Requirements §3.2.2.2 describe:
+// a random value is mailed to the mailbox and comes back from the session that
+// asked, by hand; or by §3.2.2.1, as one of a domain that shows a random value in
+// the DNS ([Validator.LookAtDomain]). A proof may be relied on once more for a
+// while, [Validator.Rely].
 //
 // A code is worth nothing outside its order, its address and its session; only
 // the last one sent counts; it works once, for at most [CodeLife], and
@@ -8,8 +15,7 @@
 // links, run scripts and press buttons, but they do not hold the session.
 //
 // [Validator.Admit] limits how many mails are asked for, [Validator.Challenge] makes a code and the mail that carries it,
-// [Validator.Answer] takes one, [Validator.Proofs] gives the [Proof] values
-// without which internal/authority issues nothing. The package sends no mail
+// [Validator.Answer] takes one. The package sends no mail
 // itself; what it needs for that is one method, [Mailer].
 package validation
 
@@ -108,6 +114,13 @@ type Validator struct {
 	Clock func() time.Time
 	Rand  io.Reader // nil: crypto/rand
 	Site  string    // the address of the portal, named in the mails; may be empty
+
+	Resolver Resolver // nil: no domain is proven, and no CAA record asked for
+	// CAANames are the names by which issuemail properties let us in (RFC 9495
+	// §3), in lower case; none: they are not asked for.
+	CAANames []string
+
+	memory
 }
 
 func (v *Validator) random() io.Reader {

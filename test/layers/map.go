@@ -56,7 +56,8 @@ internal/backup         copies of the state: they hold everything and judge noth
 internal/auth           sessions and roles
 
 internal/issuance       pure: prepare, lint, issue
-internal/validation     proofs of control of a mailbox
+
+internal/validation     proofs of control, evidence of names, and the warrant to issue by a profile
 
 internal/mailqueue      mails that are to leave, and what became of them: jobs of the outbox
 
@@ -81,6 +82,7 @@ internal/cli            one file per command
 cmd                     main
 
 internal/testca         test authorities, for tests alone
+internal/testdns        a DNS server, for tests alone
 test                    end to end with real software
 bench                   side by side with other software (a module of its own)
 scripts                 called by the Makefile
@@ -112,5 +114,5 @@ var LibraryLimits = Limits{
 	},
 	// A person's key store is a folder of files: that is what identity is for.
 	Excepted: map[string][]string{"identity": {"os"}},
-	TestOnly: []string{"internal/testca", "internal/store/storetest", "test"},
+	TestOnly: []string{"internal/testca", "internal/testdns", "internal/store/storetest", "test"},
 }
