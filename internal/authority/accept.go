@@ -51,8 +51,14 @@ func Accept(ctx context.Context, o Options, certificates []*cert.Certificate, li
 	if err != nil {
 		return nil, err
 	}
-	t := &taking{a: a, k: a.maker()}
-	err = a.change(ctx, t.k, func(r record) error {
+	var t *taking
+	err = a.change(ctx, a.maker(), func(r record) (err error) {
+		if t != nil { // the database asks for it once more, and roots were added to a
+			if a, err = Open(ctx, o); err != nil {
+				return err
+			}
+		}
+		t = &taking{a: a, k: r.k}
 		for _, step := range []func(record, []*cert.Certificate) error{t.roots, t.issuing, t.cross} {
 			if err := step(r, certificates); err != nil {
 				return err

@@ -105,6 +105,7 @@ type Authority struct {
 
 	answering map[string]*Member // by issuer, for OCSP
 	answers   answers
+	uncovered *uncovered
 
 	timestamps timestamper
 }
@@ -140,6 +141,7 @@ func Open(ctx context.Context, o Options) (*Authority, error) {
 	}
 	a := &Authority{
 		o: o, name: operator.Name, arc: oid.OID(operator.PolicyArc), base: operator.BaseURL, answering: map[string]*Member{},
+		uncovered: newUncovered(),
 	}
 	for _, row := range rows {
 		if err := a.add(row); err != nil {

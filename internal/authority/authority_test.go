@@ -249,6 +249,47 @@ func (w *world) crashAt(step string) {
 	}
 }
 
+// What cannot be finished keeps neither the start nor the others waiting, and is
+// tried again.
+func TestRecoverGoesOn(t *testing.T) {
+	w := found(t)
+	key, other := newKey(t), newKey(t)
+	first, second := w.order(key), w.order(other)
+	w.crashAt(authority.StepPrepared)
+	w.restart()
+	for o, k := range map[*store.Order]crypto.Signer{&first: key, &second: other} {
+		if _, err := w.issue(*o, k); !errors.Is(err, errCrash) {
+			t.Fatal(err)
+		}
+	}
+	signed := 0
+	w.stop = func(step string) error {
+		if step == authority.StepSigned {
+			if signed++; signed == 1 {
+				return errCrash
+			}
+		}
+		return nil
+	}
+	w.restart()
+	if err := w.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	issued := 0
+	for _, o := range []store.Order{first, second} {
+		if order, _, _ := w.state(o); order.State == "issued" {
+			issued++
+		}
+	}
+	if issued != 1 {
+		t.Errorf("%d of two are finished", issued)
+	}
+	if err := w.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.check(first, second)
+}
+
 // At every durable step the process ends. After the restart the order has its
 // certificate, or can still get it, and nothing is half done.
 func TestCrash(t *testing.T) {

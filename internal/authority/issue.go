@@ -208,6 +208,10 @@ func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared 
 	sum := sha256.Sum256(c.Raw)
 	err = a.o.Store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
 		now := a.now()
+		// Since it was prepared the key may have become known as compromised.
+		if err := a.checkKey(tx, row.OrderID, row.KeyHash); err != nil {
+			return err
+		}
 		if err := tx.IssueCertificate(row.ID, c.Raw, sum[:], c.NotAfter, now, firstOCSP(row.Serial, now)); err != nil {
 			return err
 		}
@@ -219,10 +223,12 @@ func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared 
 		}
 		return a.o.Stop(StepRecorded)
 	})
-	if errors.Is(err, store.ErrConflict) {
+	switch {
+	case errors.Is(err, store.ErrConflict):
 		return a.overtaken(ctx, row, err)
-	}
-	if err != nil {
+	case errors.Is(err, issuance.ErrWeakKey):
+		return nil, errors.Join(err, a.refuse(ctx, row, err))
+	case err != nil:
 		return nil, fmt.Errorf("store certificate: %w", err)
 	}
 	if err := a.o.Stop(StepIssued); err != nil {
@@ -261,8 +267,9 @@ func (a *Authority) refused(ctx context.Context, tx *store.Tx, row store.Certifi
 const settled = time.Minute
 
 // Recover finishes what the last process left behind: prepared bytes whose
-// order still may have them are signed, everything else is refused. It must
-// run before anything is issued. In a shared store it takes what has settled;
+// order still may have them are signed, everything else is refused. What can be
+// neither, because its key does not answer, is logged and keeps nothing else
+// waiting. It must run before anything is issued. In a shared store it takes what has settled;
 // [Authority.Maintain] sees to the rest.
 func (a *Authority) Recover(ctx context.Context) error {
 	before := time.Time{}
@@ -294,9 +301,14 @@ func (a *Authority) recoverAll(ctx context.Context, before time.Time) error {
 		if !before.IsZero() && row.Reserved.After(before) {
 			continue
 		}
-		// A conflict: somebody else was faster.
-		if err := a.recover(ctx, row); err != nil && !errors.Is(err, store.ErrConflict) {
+		err := a.recover(ctx, row)
+		switch {
+		case err == nil || errors.Is(err, store.ErrConflict): // somebody else was faster
+		case ctx.Err() != nil || errors.Is(err, store.ErrUnavailable): // so will all others
 			return fmt.Errorf("recover certificate %x: %w", row.Serial, err)
+		default:
+			// It stays as it is, and its order waits; the others do not.
+			a.o.Log.Error("interrupted certificate not finished; it will be tried again", "serial", fmt.Sprintf("%x", row.Serial), "order", row.OrderID, "error", err)
 		}
 	}
 	return nil

@@ -111,3 +111,26 @@ func TestKeyDistrustedOnTheWay(t *testing.T) {
 	}
 	w.check(o)
 }
+
+// One that was distrusted after its certificate was signed is not either: nobody
+// has got it yet.
+func TestKeyDistrustedAtLast(t *testing.T) {
+	w := found(t)
+	key := newKey(t)
+	o := w.order(key)
+	hash, err := issuance.KeyHash(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.stop = func(step string) error {
+		if step == authority.StepSigned {
+			return w.DistrustKey(t.Context(), hash, "lost")
+		}
+		return nil
+	}
+	w.restart()
+	if c, err := w.issue(o, key); !errors.Is(err, issuance.ErrWeakKey) {
+		t.Errorf("got %v, %v", c, err)
+	}
+	w.check(o)
+}

@@ -70,13 +70,19 @@ func TestKillAtSteps(t *testing.T) {
 	turns := times(t, "MAILSEAL_STEP_KILLS", 2)
 	for _, step := range authority.Steps() {
 		t.Run(step, func(t *testing.T) {
-			w := found(t)
+			var w *world
 			for turn := range turns {
-				c := w.bulk([]string{bulkKillAt + "=" + step, bulkKillTurn + "=" + strconv.Itoa(1+turn*7)})
+				if turn%killsPerStore == 0 {
+					w = found(t)
+				}
+				c := w.bulk([]string{bulkKillAt + "=" + step, bulkKillTurn + "=" + strconv.Itoa(1+turn%killsPerStore*7)})
 				if code := c.wait(); code != -1 {
 					t.Fatalf("the child was not killed but ended with %d: %s", code, c.stderr.String())
 				}
 				w.settle(c.got)
+				if (turn+1)%killsPerStore == 0 {
+					t.Logf("%d kills", turn+1)
+				}
 			}
 		})
 	}

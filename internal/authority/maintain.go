@@ -29,6 +29,7 @@ func (a *Authority) Maintain(ctx context.Context) {
 	}
 	var all sync.WaitGroup
 	all.Go(func() { every(ctx, followEvery, a.follow) })
+	all.Go(func() { a.coverAll(ctx) })
 	all.Go(func() { every(ctx, presignEvery, a.presignAll) })
 	all.Go(func() { every(ctx, renewEvery, a.renewLists) })
 	all.Go(func() { every(ctx, settled, a.recoverSettled) })
@@ -74,8 +75,8 @@ func (a *Authority) beginFollowing(ctx context.Context) error {
 	})
 }
 
-// follow drops the responses that no longer tell the truth, and sees to the
-// lists. A node that was faster with the list leaves nothing to do.
+// follow drops the responses that no longer tell the truth, and leaves the lists
+// to coverAll: a long one is signed for longer than a response may be wrong.
 func (a *Authority) follow(ctx context.Context) {
 	var changes []store.StatusChange
 	err := a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
@@ -88,18 +89,65 @@ func (a *Authority) follow(ctx context.Context) {
 		}
 		return
 	}
-	type list struct {
-		authority string
-		partition int
-	}
-	lists := map[list]store.StatusChange{}
 	for _, c := range changes {
 		a.answers.follow(c.AuthorityID, c.Serial, c.Seq)
-		lists[list{c.AuthorityID, c.Partition}] = c // the last counts
 	}
-	for l, c := range lists {
-		if m, err := a.MemberOf(l.authority); err == nil && !m.Offline() {
-			a.covering(ctx, m, c)
+	a.uncovered.add(changes)
+}
+
+// uncovered is the last change of each list that the list may not have yet.
+type uncovered struct {
+	mutex sync.Mutex
+	lists map[listName]store.StatusChange
+	wake  chan struct{} // has one when there may be some
+}
+
+type listName struct {
+	authority string
+	partition int
+}
+
+func newUncovered() *uncovered {
+	return &uncovered{lists: map[listName]store.StatusChange{}, wake: make(chan struct{}, 1)}
+}
+
+func (u *uncovered) add(changes []store.StatusChange) {
+	if len(changes) == 0 {
+		return
+	}
+	u.mutex.Lock()
+	defer u.mutex.Unlock()
+	for _, c := range changes {
+		u.lists[listName{c.AuthorityID, c.Partition}] = c // the last counts
+	}
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take takes all of them.
+func (u *uncovered) take() map[listName]store.StatusChange {
+	u.mutex.Lock()
+	defer u.mutex.Unlock()
+	lists := u.lists
+	u.lists = map[listName]store.StatusChange{}
+	return lists
+}
+
+// coverAll signs the lists of what was revoked, here and on other nodes. One
+// that another node was faster with leaves nothing to do.
+func (a *Authority) coverAll(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.uncovered.wake:
+		}
+		for l, c := range a.uncovered.take() {
+			if m, err := a.MemberOf(l.authority); err == nil && !m.Offline() {
+				a.covering(ctx, m, c)
+			}
 		}
 	}
 }

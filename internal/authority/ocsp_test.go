@@ -192,6 +192,35 @@ func TestRevocationShows(t *testing.T) {
 	}
 }
 
+// So it is while a list is signed that takes long.
+func TestRevocationShowsDuringAList(t *testing.T) {
+	w := found(t)
+	alice := w.issued()
+	node, err := authority.Open(t.Context(), w.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := authority.HoldList(node, "issuing")
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); node.Maintain(ctx) }()
+	defer func() { stop(); release(); <-done }()
+	bob := w.issued()
+	for _, c := range []*cert.Certificate{alice, bob} {
+		if r := w.ask(node, crypto.SHA1, c.Serial); r.Status != ocsp.Good {
+			t.Fatalf("before: %+v", r)
+		}
+		if err := w.Revoke(t.Context(), c.Serial, cert.KeyCompromise); err != nil {
+			t.Fatal(err)
+		}
+		for committed := time.Now(); w.ask(node, crypto.SHA1, c.Serial).Status != ocsp.Revoked; time.Sleep(10 * time.Millisecond) {
+			if time.Since(committed) > 2*time.Second {
+				t.Fatal("the other node says good while it waits for its list")
+			}
+		}
+	}
+}
+
 // Responses are signed without anybody asking, from the first day on, and anew
 // every day; the key is replaced before it ends.
 func TestOCSPSignedAhead(t *testing.T) {

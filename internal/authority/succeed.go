@@ -107,6 +107,9 @@ func Rollover(ctx context.Context, o Options, line, keyURI string) (*Made, error
 			Domains: old.row.Domains, Types: old.Types(), KeyURI: keyURI,
 		})
 	}
+	if errors.Is(err, store.ErrConflict) {
+		err = errors.New("somebody else made its next key meanwhile: see `mailseal ca show`")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("rollover of %s: %w", line, err)
 	}

@@ -57,6 +57,10 @@ func (s Secret) Read(credentials string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Before it is opened: to open a pipe waits for who writes into it.
+	if before, err := os.Stat(path); err == nil && !before.Mode().IsRegular() {
+		return nil, fmt.Errorf("secret %s: not a plain file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("secret: %w", err)

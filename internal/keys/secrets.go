@@ -117,6 +117,15 @@ func (s *Secrets) given(file, credential string) ([]byte, error) {
 // keeps credentials in a folder that is closed, and opens the files in it with
 // access lists, whose mask looks like rights of the group.
 func (s *Secrets) readSecret(path string) ([]byte, error) {
+	// Looked at before it is opened: to open a pipe waits for who writes into it.
+	// What is read is what was looked at.
+	before, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	if !before.Mode().IsRegular() {
+		return nil, fmt.Errorf("keys: %s: not a plain file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)

@@ -148,8 +148,8 @@ func loopbackOnly(next http.Handler) http.Handler {
 // hostOf is the host that a request is meant for, without the port.
 func hostOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		return r.Host
+	if err != nil { // without a port; an IPv6 address stands in brackets all the same
+		host = strings.TrimPrefix(strings.TrimSuffix(r.Host, "]"), "[")
 	}
 	return host
 }

@@ -189,8 +189,8 @@ func TestOtherNames(t *testing.T) {
 	run(t, folder(t), func(url string) {
 		_, port, _ := net.SplitHostPort(strings.TrimPrefix(url, "http://"))
 		for host, want := range map[string]int{
-			"": 200, "localhost:" + port: 200, "127.0.0.1": 200, "[::1]:" + port: 200,
-			"rebind.example.org:" + port: 421, "rebind.example.org": 421, "192.0.2.1": 421, "localhost.example.org": 421,
+			"": 200, "localhost:" + port: 200, "127.0.0.1": 200, "[::1]:" + port: 200, "[::1]": 200,
+			"rebind.example.org:" + port: 421, "rebind.example.org": 421, "192.0.2.1": 421, "localhost.example.org": 421, "[2001:db8::1]": 421,
 		} {
 			for _, path := range []string{"/", "/healthz", "/dev/mail", "/api/v1/orders/x", "/ca/root.pem"} {
 				status, _ := get(t, url+path, host)

@@ -46,6 +46,7 @@ type Options struct {
 const (
 	maxConnections = 64
 	messageTimeout = time.Minute // to send what is to be signed, and to take the answer
+	acceptPause    = 100 * time.Millisecond
 )
 
 // key is a Key in use.
@@ -109,8 +110,18 @@ func Serve(ctx context.Context, l *net.UnixListener, o Options) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("signer: %w", err)
+		}
+		if err != nil {
+			// Of the one who called, or of a machine that has no more descriptors for
+			// now: neither is a reason to leave all others without signatures.
+			o.Log.Error("connection not accepted", "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(acceptPause):
+			}
+			continue
 		}
 		room <- struct{}{}
 		running.Go(func() {

@@ -25,10 +25,11 @@ import (
 
 // process is a signer in this process, at a socket.
 type process struct {
-	socket string
-	log    *bytes.Buffer
-	now    time.Time
-	stop   func()
+	socket   string
+	listener *net.UnixListener
+	log      *bytes.Buffer
+	now      time.Time
+	stop     func()
 }
 
 func start(t *testing.T, socket string, change func(*Options), keys ...Key) *process {
@@ -37,7 +38,7 @@ func start(t *testing.T, socket string, change func(*Options), keys ...Key) *pro
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{socket: socket, log: &bytes.Buffer{}, now: testca.Now}
+	p := &process{socket: socket, listener: l, log: &bytes.Buffer{}, now: testca.Now}
 	o := Options{
 		Keys: keys, Allow: func(uid int) bool { return uid == os.Getuid() }, Rate: 1000, Clock: func() time.Time { return p.now },
 		Log: slog.New(slog.NewJSONHandler(p.log, nil)),
@@ -405,4 +406,24 @@ func FuzzAdmit(f *testing.F) {
 			t.Errorf("an authority signs a %q", what.kind)
 		}
 	})
+}
+
+// A connection that cannot be accepted ends nothing.
+func TestAcceptFails(t *testing.T) {
+	root := testca.NewRoot(t, "Root")
+	p := start(t, socketIn(t), nil, authorityKey("root", root))
+	if err := p.listener.SetDeadline(time.Unix(1, 0)); err != nil { // every accept fails from now on
+		t.Fatal(err)
+	}
+	time.Sleep(3 * acceptPause)
+	if err := p.listener.SetDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(p.socket, "root"); err != nil {
+		t.Errorf("after failures: %v", err)
+	}
+	p.stop()
+	if n := strings.Count(p.log.String(), "connection not accepted"); n == 0 || n > 10 {
+		t.Errorf("%d failures were logged", n)
+	}
 }
