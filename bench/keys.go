@@ -19,13 +19,28 @@ import (
 	"time"
 )
 
-// makeKeys writes a root, an issuing authority, certificates of Alice with
-// RSA-2048 and P-256, and those of the other recipients, who share one key:
-// encrypting to it costs the same.
+// makeKeys writes the senders', and those of the other recipients, who share
+// one key: encrypting to it costs the same.
 func (b *bench) makeKeys() error {
-	rootKey, err := rsa.GenerateKey(rand.Reader, 3072)
+	leaf, err := b.makeSenders()
 	if err != nil {
 		return err
+	}
+	if err := b.writeCrowd(leaf); err != nil {
+		return err
+	}
+	return b.preparePeers()
+}
+
+// issue makes a certificate for a key.
+type issue func(name string, public crypto.PublicKey, usage x509.KeyUsage) ([]byte, error)
+
+// makeSenders writes a root, an issuing authority, and certificates of Alice with
+// RSA-2048 and P-256.
+func (b *bench) makeSenders() (issue, error) {
+	rootKey, err := rsa.GenerateKey(rand.Reader, 3072)
+	if err != nil {
+		return nil, err
 	}
 	now := time.Now()
 	root := &x509.Certificate{
@@ -34,11 +49,11 @@ func (b *bench) makeKeys() error {
 	}
 	rootDER, err := x509.CreateCertificate(rand.Reader, root, root, rootKey.Public(), rootKey)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	issuingKey, err := rsa.GenerateKey(rand.Reader, 3072)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	issuing := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "Bench Issuing"}, NotBefore: root.NotBefore, NotAfter: root.NotAfter,
@@ -46,11 +61,11 @@ func (b *bench) makeKeys() error {
 	}
 	issuingDER, err := x509.CreateCertificate(rand.Reader, issuing, root, issuingKey.Public(), rootKey)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for name, der := range map[string][]byte{"root.pem": rootDER, "issuing.pem": issuingDER} {
 		if err := b.writePEM(name, "CERTIFICATE", der); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	serial := int64(2)
@@ -64,11 +79,11 @@ func (b *bench) makeKeys() error {
 	}
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	const both = x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
 	for _, k := range []struct {
@@ -78,16 +93,13 @@ func (b *bench) makeKeys() error {
 	}{{"rsa", rsaKey, both}, {"p256", ecKey, x509.KeyUsageDigitalSignature}} {
 		der, err := leaf("alice", k.key.Public(), k.usage)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := b.writeIdentity(k.name, k.key, der, issuingDER); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if err := b.writeCrowd(leaf); err != nil {
-		return err
-	}
-	return b.preparePeers()
+	return leaf, nil
 }
 
 func (b *bench) writeIdentity(name string, key crypto.Signer, certificate, issuing []byte) error {
@@ -107,7 +119,7 @@ func (b *bench) writeIdentity(name string, key crypto.Signer, certificate, issui
 
 // writeCrowd writes one file for each other recipient, and bundles that end with
 // Alice.
-func (b *bench) writeCrowd(leaf func(string, crypto.PublicKey, x509.KeyUsage) ([]byte, error)) error {
+func (b *bench) writeCrowd(leaf issue) error {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return err

@@ -21,15 +21,20 @@ import (
 func main() {
 	var b bench
 	var store, report, filter string
-	var full bool
+	var full, rate bool
 	flag.StringVar(&b.mailseal, "mailseal", "../bin/mailseal", "the program to measure")
 	flag.BoolVar(&full, "full", false, "measure 1 GiB too, and many recipients at every size")
 	flag.StringVar(&store, "results", "", "`FILE` that keeps what was measured, to go on later; empty keeps nothing")
 	flag.StringVar(&report, "report", "", "`FILE` to write the tables to, beside standard output")
 	flag.StringVar(&filter, "only", "", "measure only the cells whose name has all of these words")
+	flag.BoolVar(&rate, "rate", false, "measure only how fast one process opens many mails")
 	flag.IntVar(&b.most, "rounds", 6, "rounds for the smallest messages; larger ones have fewer")
 	flag.Parse()
-	if err := b.run(full, store, report, filter); err != nil {
+	run := func() error { return b.run(full, store, report, filter) }
+	if rate {
+		run = b.onlyRates
+	}
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -58,6 +63,21 @@ func ramDisk() string {
 }
 
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
+
+// onlyRates needs no peers and keeps nothing.
+func (b *bench) onlyRates() (err error) {
+	if b.results, err = load(""); err != nil {
+		return err
+	}
+	if b.dir, err = os.MkdirTemp("", "mailseal-bench-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	if _, err := b.makeSenders(); err != nil {
+		return fmt.Errorf("make keys: %w", err)
+	}
+	return b.rates()
+}
 
 func (b *bench) run(full bool, store, report, filter string) (err error) {
 	if b.mailseal, err = filepath.Abs(b.mailseal); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/mailseal/mailseal/cert"
@@ -18,9 +19,10 @@ import (
 type search struct {
 	o             *Options
 	lenient       bool
-	anchors       map[string][]*cert.Certificate // by the DER of their subject
-	intermediates []*cert.Certificate            // each once
-	signatures    map[edge]*Error                // what is known about signatures
+	asked         []*namesake          // of which certificates have a name
+	namesakes     map[string]*namesake // the same by the DER of the name
+	intermediates []*cert.Certificate  // each once
+	signatures    map[edge]*Error      // what is known about signatures
 	candidates    map[*cert.Certificate][]candidate
 	budget        int // signature checks that are left
 	steps         int // issuers tried in this walk
@@ -41,7 +43,7 @@ func (s *search) run(leaf *cert.Certificate) ([]*cert.Certificate, error) {
 	path := []*cert.Certificate{leaf}
 	fault := s.checkLeaf(leaf)
 	if slices.ContainsFunc(s.anchorsNamed(leaf.Subject), leaf.Equal) {
-		fault = worse(fault, s.checkDistrust(path))
+		fault = worse(fault, checkDistrust(path, s.o.Store))
 		if fault == nil && s.accepted(path) {
 			return path, nil
 		}
@@ -108,7 +110,7 @@ func (s *search) extend(path []*cert.Certificate, worst *Error) []*cert.Certific
 		found = worse(worst, found)
 		if c.anchor {
 			_, policies := processPolicies(next, s.o)
-			found = worse(worse(found, policies), s.checkDistrust(next))
+			found = worse(worse(found, policies), checkDistrust(next, s.o.Store))
 			if found != nil {
 				s.reached(found)
 			} else if s.accepted(next) {
@@ -173,21 +175,38 @@ func distinct(certs []*cert.Certificate) (list []*cert.Certificate) {
 }
 
 // anchorsNamed returns the anchors with that subject, each once.
-func (s *search) anchorsNamed(subject cert.Name) []*cert.Certificate {
-	if known, ok := s.anchors[string(subject.Raw)]; ok {
+func (s *search) anchorsNamed(subject cert.Name) []*cert.Certificate { return s.named(subject).anchors }
+
+func (s *search) named(subject cert.Name) *namesake {
+	if known, ok := s.namesakes[string(subject.Raw)]; ok {
 		return known
 	}
-	var list []*cert.Certificate
-	for _, a := range s.o.Anchors {
-		if a != nil && a.Subject.Equal(subject) {
-			list = append(list, a)
+	a := &namesake{subject: subject, anchors: s.o.appendAnchors(nil, subject, math.MaxInt)}
+	s.namesakes[string(subject.Raw)] = a
+	s.asked = append(s.asked, a)
+	return a
+}
+
+// appendAnchors appends the anchors with that subject, each once. It stops
+// behind the first that is too many.
+func (o *Options) appendAnchors(list []*cert.Certificate, subject cert.Name, most int) []*cert.Certificate {
+	list = appendNamed(list, o.Anchors, subject, most)
+	if o.Store != nil {
+		list = appendNamed(list, o.Store.Named(subject), subject, most)
+	}
+	return list
+}
+
+// appendNamed appends those of certs that have the subject and are not in list.
+func appendNamed(list, certs []*cert.Certificate, subject cert.Name, most int) []*cert.Certificate {
+	for _, c := range certs {
+		if len(list) > most {
+			break
+		}
+		if c != nil && c.Subject.Equal(subject) && !slices.ContainsFunc(list, c.Equal) {
+			list = append(list, c)
 		}
 	}
-	if s.o.Store != nil {
-		list = append(list, s.o.Store.Named(subject)...)
-	}
-	list = distinct(list)
-	s.anchors[string(subject.Raw)] = list
 	return list
 }
 
@@ -199,12 +218,20 @@ func (s *search) issuers(child *cert.Certificate) []candidate {
 		return list
 	}
 	var list []candidate
-	anchors := s.anchorsNamed(child.Issuer)
-	for _, c := range anchors {
+	a := s.named(child.Issuer)
+	if !a.issuer {
+		a.issuer = true
+		for _, c := range s.intermediates {
+			if c.Subject.Equal(child.Issuer) {
+				a.intermediates = append(a.intermediates, c)
+			}
+		}
+	}
+	for _, c := range a.anchors {
 		list = append(list, candidate{c, true, s.rank(child, c, true)})
 	}
-	for _, c := range s.intermediates {
-		if c.Subject.Equal(child.Issuer) && !slices.ContainsFunc(anchors, c.Equal) {
+	for _, c := range a.intermediates {
+		if !slices.ContainsFunc(a.anchors, c.Equal) {
 			list = append(list, candidate{c, false, s.rank(child, c, false)})
 		}
 	}

@@ -119,7 +119,13 @@ type AnchorStore interface {
 // tells most: when there is a path with a single fault, that fault. Where every
 // valid path was refused by Options.Accept, err is what it said of the first.
 func Verify(leaf *cert.Certificate, o *Options) (chain []*cert.Certificate, err error) {
-	chain, err = newSearch(o).run(leaf)
+	if chain = o.recall(leaf); chain != nil {
+		return chain, nil
+	}
+	s := newSearch(o)
+	if chain, err = s.run(leaf); err == nil {
+		s.remember(leaf, chain)
+	}
 	if o.Issuers == nil {
 		return chain, err
 	}
@@ -141,7 +147,7 @@ func Verify(leaf *cert.Certificate, o *Options) (chain []*cert.Certificate, err 
 
 func newSearch(o *Options) *search {
 	s := &search{
-		o: o, budget: o.Budget, intermediates: distinct(o.Intermediates), anchors: map[string][]*cert.Certificate{},
+		o: o, budget: o.Budget, intermediates: distinct(o.Intermediates), namesakes: map[string]*namesake{},
 		signatures: map[edge]*Error{}, candidates: map[*cert.Certificate][]candidate{},
 	}
 	if s.budget == 0 {

@@ -68,15 +68,27 @@ func processed(id oid.OID) bool {
 	return false
 }
 
-// checkValidity: RFC 5280 §6.1.3 (a) (2); both ends belong to the period.
+// checkValidity: RFC 5280 §6.1.3 (a) (2).
 func checkValidity(c *cert.Certificate, at time.Time) *Error {
-	switch {
-	case at.Before(c.NotBefore):
+	switch stageOf(c, at) {
+	case NotYetValid:
 		return fault(NotYetValid, c, "begins %s", c.NotBefore.Format(time.RFC3339))
-	case at.After(c.NotAfter.Add(time.Second - 1)): // the last second is whole
+	case Expired:
 		return fault(Expired, c, "ended %s", c.NotAfter.Format(time.RFC3339))
 	}
 	return nil
+}
+
+// stageOf tells where at lies to the period of a certificate, to which both ends
+// belong; 0 is inside.
+func stageOf(c *cert.Certificate, at time.Time) Reason {
+	switch {
+	case at.Before(c.NotBefore):
+		return NotYetValid
+	case at.After(c.NotAfter.Add(time.Second - 1)): // the last second is whole
+		return Expired
+	}
+	return 0
 }
 
 // checkAuthority: RFC 5280 §6.1.4 (k), (n), and what package certpath asks of
@@ -113,12 +125,12 @@ func checkPathLen(path []*cert.Certificate, c *cert.Certificate) *Error {
 
 // checkDistrust holds a path to the date after which its anchor issues nothing
 // that is believed.
-func (s *search) checkDistrust(path []*cert.Certificate) *Error {
-	if s.o.Store == nil {
+func checkDistrust(path []*cert.Certificate, store AnchorStore) *Error {
+	if store == nil {
 		return nil
 	}
 	leaf, anchor := path[0], path[len(path)-1]
-	if date := s.o.Store.DistrustAfter(anchor); !date.IsZero() && leaf.NotBefore.After(date) {
+	if date := store.DistrustAfter(anchor); !date.IsZero() && leaf.NotBefore.After(date) {
 		return fault(Distrusted, leaf, "begins %s; %s is not believed after %s", leaf.NotBefore.Format(time.RFC3339), label(anchor), date.Format(time.RFC3339))
 	}
 	return nil
