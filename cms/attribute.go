@@ -27,7 +27,11 @@ type Attributes []Attribute
 func (a Attributes) Values(t OID) [][]byte {
 	var out [][]byte
 	for _, attr := range a {
-		if attr.Type == t {
+		switch {
+		case attr.Type != t:
+		case out == nil:
+			out = slices.Clip(attr.Values)
+		default:
 			out = append(out, attr.Values...)
 		}
 	}
@@ -62,6 +66,9 @@ func parseAttributes(content []byte) (Attributes, bool) {
 	for !s.Empty() {
 		var seq, values cryptobyte.String
 		var attr Attribute
+		if out == nil {
+			out = make(Attributes, 0, 8) // as many as most signers write
+		}
 		if !s.ReadASN1(&seq, asn1.SEQUENCE) || !oid.Read(&seq, &attr.Type) || !seq.ReadASN1(&values, asn1.SET) || !seq.Empty() {
 			return nil, false
 		}
@@ -134,6 +141,20 @@ func sortedSet(elements [][]byte) [][]byte {
 	out := slices.Clone(elements)
 	slices.SortFunc(out, bytes.Compare)
 	return out
+}
+
+// isSorted tells whether the content of a SET OF is well-formed and in the order of DER.
+func isSorted(content []byte) bool {
+	s := cryptobyte.String(content)
+	var before, e cryptobyte.String
+	var tag asn1.Tag
+	for !s.Empty() {
+		if !s.ReadAnyASN1Element(&e, &tag) || bytes.Compare(before, e) > 0 {
+			return false
+		}
+		before = e
+	}
+	return true
 }
 
 // setElements splits the content of a SET into its elements.

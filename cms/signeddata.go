@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -160,14 +161,13 @@ func (s *SignedReader) readTail() error {
 }
 
 func (s *SignedReader) addSignerInfo(raw []byte) error {
-	place := fmt.Sprintf("signer %d", len(s.infos)+1)
 	der, err := ber.DER(raw)
 	if err != nil {
-		return malformed(place, err)
+		return malformed(fmt.Sprintf("signer %d", len(s.infos)+1), err)
 	}
 	si, err := parseSignerInfo(der)
 	if err != nil {
-		return fmt.Errorf("%s: %w", place, err)
+		return fmt.Errorf("signer %d: %w", len(s.infos)+1, err)
 	}
 	si.raw = raw
 	s.infos = append(s.infos, si)
@@ -289,7 +289,7 @@ func (s *SignedReader) finish() error {
 	if s.nested {
 		c.work.Store(maxStampWork)
 	}
-	c.certificates = append(append(c.certificates, s.certificates...), s.extra...)
+	c.certificates = slices.Concat(s.certificates, s.extra)
 	for algorithm, h := range s.digests {
 		c.digests[algorithm] = h.Sum(nil)
 	}

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"sync"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -38,8 +38,9 @@ func (id Identifier) matcher() func(c *cert.Certificate) bool {
 			return len(id.SubjectKeyID) > 0 && bytes.Equal(id.SubjectKeyID, c.SubjectKeyID)
 		}
 	}
-	// Some clients write the name anew, with other string types (RFC 5280 §7.1).
-	parsed := sync.OnceValues(func() (cert.Name, error) { return cert.ParseName(id.RawIssuer) })
+	var parsed bool
+	var name cert.Name
+	var err error
 	return func(c *cert.Certificate) bool {
 		if id.Serial.Cmp(c.Serial) != 0 {
 			return false
@@ -47,7 +48,11 @@ func (id Identifier) matcher() func(c *cert.Certificate) bool {
 		if bytes.Equal(id.RawIssuer, c.RawIssuer) {
 			return true
 		}
-		name, err := parsed()
+		// Some clients write the name anew, with other string types (RFC 5280 §7.1).
+		if !parsed {
+			name, err = cert.ParseName(id.RawIssuer)
+			parsed = true
+		}
 		return err == nil && name.Equal(c.Issuer)
 	}
 }
@@ -371,17 +376,17 @@ const MaxCandidates = 4
 
 // verifyWithCandidates tries the certificates that the signer identifier fits.
 func (c *checker) verifyWithCandidates(r *SignerResult, scheme signature.Scheme, content []byte) error {
-	result := fmt.Errorf("%w: %s", ErrNoCertificate, r.SID)
+	var result error
 	matches := r.SID.matcher()
-	tried := map[string]bool{}
+	tried := make([]*cert.Certificate, 0, MaxCandidates)
 	for _, candidate := range c.certificates {
-		if tried[string(candidate.Raw)] || !matches(candidate) {
+		if !matches(candidate) || slices.ContainsFunc(tried, candidate.Equal) {
 			continue
 		}
 		if len(tried) == MaxCandidates {
 			break
 		}
-		tried[string(candidate.Raw)] = true
+		tried = append(tried, candidate)
 		if !c.spend(candidate.PublicKey) {
 			if r.Certificate == nil {
 				result = fmt.Errorf("%w: more work for signatures than a message may make", ErrUnsupported)
@@ -401,6 +406,9 @@ func (c *checker) verifyWithCandidates(r *SignerResult, scheme signature.Scheme,
 		if err == nil {
 			return nil
 		}
+	}
+	if result == nil {
+		result = fmt.Errorf("%w: %s", ErrNoCertificate, r.SID)
 	}
 	return result
 }
@@ -431,6 +439,9 @@ func sortedAttributes(set []byte) ([]byte, error) {
 	var content cryptobyte.String
 	if !s.ReadASN1(&content, asn1.SET) {
 		return nil, malformed("signed attributes", nil)
+	}
+	if s.Empty() && isSorted(content) {
+		return set, nil
 	}
 	elements, ok := setElements(content)
 	if !ok {

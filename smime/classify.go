@@ -31,16 +31,16 @@ type classification struct {
 
 // classify reads the header of an entity. A header that two readers could understand differently makes the entity a plain one: its
 // signature would be shown by one of them and not by the other.
-func classify(h entity.Header) classification {
-	typ, err := h.ContentType()
+func classify(e *entity.Entity) classification {
+	typ, err := e.ContentType()
 	if err != nil {
 		return classification{ambiguous: words(err)}
 	}
 	c := classification{typ: typ}
-	if c.encoding, err = h.TransferEncoding(); err != nil {
+	if c.encoding, err = e.TransferEncoding(); err != nil {
 		return classification{typ: typ, ambiguous: words(err)}
 	}
-	c.form = formOf(typ, h)
+	c.form = formOf(typ, e.Header)
 	return c
 }
 
@@ -111,9 +111,9 @@ func cmsBody(e *entity.Entity, enc entity.Encoding) io.Reader {
 
 // isBase64Text tells whether the first bytes are base64: a CMS object begins with a SEQUENCE, so its base64 begins with M.
 func isBase64Text(r io.Reader) bool {
-	head := make([]byte, 64)
-	n, _ := io.ReadFull(r, head)
-	head = bytes.TrimLeft(head[:n], " \t\r\n")
+	var room [64]byte
+	n, _ := io.ReadFull(r, room[:])
+	head := bytes.TrimLeft(room[:n], " \t\r\n")
 	if len(head) == 0 || head[0] != 'M' {
 		return false
 	}

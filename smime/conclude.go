@@ -174,7 +174,7 @@ func (s *scanned) scan(e *entity.Entity, depth int) {
 	if s.parts++; s.parts > maxScanned || depth > maxScanDepth {
 		return
 	}
-	c := classify(e.Header)
+	c := classify(e)
 	if depth > 0 {
 		s.note(e, c)
 	}

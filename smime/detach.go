@@ -24,7 +24,7 @@ func Detach(content, signature io.Writer, src io.ReaderAt, size int64, spool fun
 	if err != nil {
 		return &MalformedError{"message header", err}
 	}
-	c := classify(e.Header)
+	c := classify(e)
 	switch {
 	case c.ambiguous != "":
 		return fmt.Errorf("%w: %s", ErrNotSigned, c.ambiguous)
@@ -80,7 +80,7 @@ func detachMultipart(content, signature io.Writer, e *entity.Entity) error {
 	if err != nil {
 		return &MalformedError{"layer 1", err}
 	}
-	c := classify(sig.Header)
+	c := classify(sig)
 	if c.ambiguous != "" || !isSignatureType(c.typ.Type) && c.form != formNamed {
 		return fmt.Errorf("%w: its second part is %q", ErrNotSigned, c.typ.Type)
 	}

@@ -51,7 +51,7 @@ func (d *draft) protect(p HeaderPolicy, encrypted bool, decode func(string) stri
 	if err := p.check(); err != nil || p == HeadersUnprotected {
 		return err
 	}
-	c := classify(entity.Header{Fields: d.inner})
+	c := classify(&entity.Entity{Header: entity.Header{Fields: d.inner}})
 	if c.form == formMultipartSigned || c.form == formPKCS7 || c.form == formNamed && contentTypeOf(d.body, c) != "" {
 		return errors.New("smime: the message is signed or encrypted already: its header is protected inside of that or not at all (RFC 9788 §4.1)")
 	}

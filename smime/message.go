@@ -2,10 +2,10 @@ package smime
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mailseal/mailseal/cms"
@@ -152,6 +152,6 @@ func headerDate(h entity.Header) time.Time {
 
 // stripComment removes the comment that many programs put behind the zone: "+0900 (JST)".
 func stripComment(v string) string {
-	b, _, _ := bytes.Cut([]byte(v), []byte("("))
-	return string(bytes.TrimSpace(b))
+	v, _, _ = strings.Cut(v, "(")
+	return strings.TrimSpace(v)
 }

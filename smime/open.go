@@ -154,7 +154,7 @@ func (op *opener) descend(e *entity.Entity) error {
 
 // takeOff opens the layer that e carries and returns what is inside, or nil if e is content.
 func (op *opener) takeOff(e *entity.Entity, depth int) (*entity.Entity, error) {
-	c := classify(e.Header)
+	c := classify(e)
 	if depth > 0 && c.form != formPlain && len(e.Header.Defects) > 0 {
 		// In the message's own header a defect already costs the sender the verdict; see bindSender.
 		c = classification{ambiguous: e.Header.Defects[0].String()}

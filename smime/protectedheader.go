@@ -60,7 +60,7 @@ func (op *opener) findHeader() protectedHeader {
 	if content == nil {
 		return none
 	}
-	typ, err := content.Header.ContentType()
+	typ, err := content.ContentType()
 	if err != nil {
 		return none
 	}

@@ -21,7 +21,7 @@ func (op *opener) multipartSigned(e *entity.Entity, c classification) (*entity.E
 		return nil, nil
 	}
 	op.warnAround(e, m)
-	sc := classify(signature.Header)
+	sc := classify(signature)
 	if sc.ambiguous != "" || !carriesSignature(sc, protocol(c.typ)) {
 		if protocol(c.typ) == "" {
 			return nil, nil // nothing says that it is S/MIME
@@ -64,8 +64,10 @@ func signedParts(e *entity.Entity) (m *entity.Multipart, content, signature *ent
 
 // warnAround warns of what a reader without MIME would see, or see differently, around the signed part.
 func (op *opener) warnAround(e *entity.Entity, m *entity.Multipart) {
-	if blank, err := entity.IsBlank(e.Section(m.Epilogue)); err != nil || !blank {
-		op.warn("there is text behind the signed part; it is not signed and not shown")
+	if m.Epilogue.Len() > 0 {
+		if blank, err := entity.IsBlank(e.Section(m.Epilogue)); err != nil || !blank {
+			op.warn("there is text behind the signed part; it is not signed and not shown")
+		}
 	}
 	if !m.Closed {
 		op.warn("the end of the signed message is missing")

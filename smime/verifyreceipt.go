@@ -70,7 +70,7 @@ func openReceipt(src io.ReaderAt, size int64, o *OpenOptions) (*opener, *cms.Sig
 		return op, signed, content, err
 	}
 	for depth := 0; depth < MaxLayers; depth++ {
-		c := classify(e.Header)
+		c := classify(e)
 		if c.form != formPKCS7 && c.form != formNamed {
 			break
 		}

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"slices"
+	"sync"
 )
 
 // bufferSize is how much of the stream is held at a time. Reads of content that
@@ -21,6 +23,7 @@ type Reader struct {
 	src    *bufio.Reader
 	pos    int64
 	stack  []frame
+	room   [8]frame // for the stack of most messages
 	peeked bool   // whether header is set
 	header Header // the next element's, already consumed from src
 	err    error
@@ -37,8 +40,14 @@ type frame struct {
 
 // NewReader returns a Reader of src.
 func NewReader(src io.Reader) *Reader {
-	return &Reader{src: bufio.NewReaderSize(src, bufferSize), stack: []frame{{end: -1}}}
+	r := &Reader{src: buffers.Get().(*bufio.Reader)}
+	r.src.Reset(src)
+	r.stack = append(r.room[:0], frame{end: -1})
+	return r
 }
+
+// buffers are those of Readers that have come to their end.
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, bufferSize) }}
 
 // Offset returns how many octets have been consumed, the header of a peeked
 // element included.
@@ -152,6 +161,7 @@ func (r *Reader) Leave() error {
 }
 
 // End returns nil when the stream is at its end after the outermost element.
+// The Reader is of no more use then.
 func (r *Reader) End() error {
 	if r.err != nil {
 		return r.err
@@ -161,8 +171,14 @@ func (r *Reader) End() error {
 	} else if !errors.Is(err, io.EOF) {
 		return err
 	}
+	r.err = errEnded
+	r.src.Reset(nil)
+	buffers.Put(r.src)
+	r.src = nil
 	return nil
 }
+
+var errEnded = errors.New("ber: read on behind the end of the message")
 
 // Element consumes the next element and returns it whole, header included, in
 // the form of [DER]. Elements above max octets are refused.
@@ -202,6 +218,9 @@ func (r *Reader) raw(dst []byte, h Header, max, depth int) ([]byte, error) {
 	if h.Length > int64(max-len(dst)) {
 		return nil, r.fail(r.pos, "element is larger than is sensible here")
 	}
+	if dst == nil && h.Length != Indefinite {
+		dst = make([]byte, 0, h.size+int(min(h.Length, bufferSize)))
+	}
 	dst = append(dst, h.octets[:h.size]...)
 	if h.Length != Indefinite {
 		return r.content(dst, h.Length)
@@ -234,7 +253,7 @@ func (r *Reader) content(dst []byte, n int64) ([]byte, error) {
 	for n > 0 {
 		step := int(min(n, bufferSize))
 		old := len(dst)
-		dst = append(dst, make([]byte, step)...)
+		dst = slices.Grow(dst, step)[:old+step]
 		got, err := io.ReadFull(r.src, dst[old:])
 		r.pos += int64(got)
 		if err != nil {
@@ -314,7 +333,7 @@ func (o *OctetReader) Length() int64 { return o.length }
 // Read implements io.Reader. io.EOF comes after the last octet of a complete
 // string, io.ErrUnexpectedEOF or a *SyntaxError where it is not complete.
 func (o *OctetReader) Read(p []byte) (int, error) {
-	if len(p) == 0 {
+	if len(p) == 0 || o.r.err != nil {
 		return 0, o.r.err
 	}
 	for o.left == 0 {

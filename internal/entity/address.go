@@ -32,12 +32,17 @@ type Address struct {
 // An error wraps [ErrAmbiguous] or [ErrLimit] and no address is returned with it.
 func (h Header) Addresses(name string) ([]Address, error) {
 	var all []Address
-	for _, f := range h.All(name) {
+	for _, f := range h.Fields {
+		if !f.Is(name) {
+			continue
+		}
 		list, err := ParseAddressList(f.Value())
 		if err != nil {
 			return nil, fmt.Errorf("parse %s: %w", name, err)
 		}
-		if all = append(all, list...); len(all) > MaxAddresses {
+		if all == nil {
+			all = list
+		} else if all = append(all, list...); len(all) > MaxAddresses {
 			return nil, fmt.Errorf("parse %s: %w: more than %d addresses", name, ErrLimit, MaxAddresses)
 		}
 	}
@@ -47,9 +52,12 @@ func (h Header) Addresses(name string) ([]Address, error) {
 // NamesGroup tells whether any field of this name has the syntax of a group, which may be one of nobody: its name is shown like an
 // address, and Addresses knows only of its members.
 func (h Header) NamesGroup(name string) bool {
-	for _, f := range h.All(name) {
+	for _, f := range h.Fields {
+		if !f.Is(name) {
+			continue
+		}
 		p := addressParser{scanner: scanner{s: f.Value()}}
-		if p.parse() != nil || p.groups > 0 {
+		if strings.Contains(p.s, ":") && (p.parse() != nil || p.groups > 0) {
 			return true
 		}
 	}
@@ -67,8 +75,10 @@ func (h Header) NamesGroup(name string) bool {
 // addresses without angle brackets beside a display name, anything behind the closing bracket, encoded words in an address
 // (RFC 2047 §5 forbids them), backslashes in an address, control characters.
 func ParseAddressList(v string) ([]Address, error) {
-	if i := strings.IndexFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }); i >= 0 {
-		return nil, fmt.Errorf("%w: control character %#02x in an address list", ErrAmbiguous, v[i])
+	for i := range len(v) {
+		if c := v[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return nil, fmt.Errorf("%w: control character %#02x in an address list", ErrAmbiguous, c)
+		}
 	}
 	p := &addressParser{scanner: scanner{s: v}}
 	if err := p.parse(); err != nil {
@@ -323,6 +333,9 @@ func phrase(words []word) string {
 // display gives a phrase for people, and with every encoded word as bytes.
 func display(words []word) (shown, raw string) {
 	written := phrase(words)
+	if !strings.Contains(written, "=?") { // no encoded words
+		return strings.ToValidUTF8(written, string(utf8.RuneError)), written
+	}
 	known := mime.WordDecoder{}
 	asBytes := mime.WordDecoder{CharsetReader: func(_ string, r io.Reader) (io.Reader, error) { return r, nil }}
 	raw, err := asBytes.DecodeHeader(written)
@@ -340,6 +353,9 @@ func display(words []word) (shown, raw string) {
 // only the name make a reader believe them. decode turns a field's value with encoded words into text, in more character sets than
 // this package knows; nil does without.
 func (a Address) DisplayedAddresses(decode func(string) string) []mailbox.Mailbox {
+	if a.written == "" {
+		return nil
+	}
 	texts := []string{a.Display, a.raw, strings.ReplaceAll(a.raw, "\x00", "")} // UTF-16 has NULs between its letters
 	if decode != nil {
 		texts = append(texts, decode(a.written))

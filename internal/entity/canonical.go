@@ -70,23 +70,35 @@ func (c *CanonicalReader) fill() {
 	c.in, c.err = c.buf[:n], err
 }
 
-// convert copies from c.in to p, line by line, until either is used up.
+// canonicalLength is how much of b, behind a byte, is in canonical form: up to a bare LF, or all of it.
+func canonicalLength(b []byte, last byte) int {
+	for at := 0; ; {
+		i := bytes.IndexByte(b[at:], '\n')
+		if i < 0 {
+			return len(b)
+		}
+		at += i
+		if at > 0 {
+			last = b[at-1]
+		}
+		if last != '\r' {
+			return at
+		}
+		at++
+	}
+}
+
+// convert copies from c.in to p until either is used up.
 func (c *CanonicalReader) convert(p []byte) int {
 	n := 0
 	for n < len(p) && len(c.in) > 0 {
-		window := c.in[:min(len(c.in), len(p)-n)]
-		i := bytes.IndexByte(window, '\n')
-		if i < 0 {
-			n += c.give(p[n:], window)
+		if good := canonicalLength(c.in[:min(len(c.in), len(p)-n)], c.last); good > 0 {
+			n += c.give(p[n:], c.in[:good])
 			continue
 		}
-		n += c.give(p[n:], window[:i])
-		if c.last == '\r' {
-			n += c.give(p[n:], c.in[:1])
-			continue
-		}
+		// A bare LF.
 		if len(p)-n < 2 {
-			// A bare LF as the last byte that fits: its CR goes now, the LF next time.
+			// It is the last byte that fits: its CR goes now, the LF next time.
 			p[n], c.last, c.changed = '\r', '\r', true
 			return n + 1
 		}

@@ -2,6 +2,7 @@ package entity
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,11 +15,26 @@ type MediaType struct {
 	// Type in lower case: "multipart/signed", or "attachment" of a Content-Disposition.
 	Type string
 
-	params map[string]string
+	params []parameter
 }
 
+// parameter has its name in lower case.
+type parameter struct{ name, value string }
+
 // Parameter returns the value of a parameter, "" if it is absent. The name is in lower case.
-func (m MediaType) Parameter(name string) string { return m.params[name] }
+func (m MediaType) Parameter(name string) string {
+	v, _ := find(m.params, name)
+	return v
+}
+
+func find(list []parameter, name string) (value string, found bool) {
+	for _, p := range list {
+		if p.name == name {
+			return p.value, true
+		}
+	}
+	return "", false
+}
 
 // IsMultipart tells whether the body has parts.
 func (m MediaType) IsMultipart() bool { return strings.HasPrefix(m.Type, "multipart/") }
@@ -30,7 +46,7 @@ func (h Header) ContentType() (MediaType, error) {
 	if err != nil {
 		return MediaType{}, err
 	}
-	if !h.Has("Content-Type") {
+	if v == "" && !h.Has("Content-Type") {
 		return MediaType{Type: "text/plain"}, nil
 	}
 	m, err := parseMediaType(v, true)
@@ -82,6 +98,7 @@ func parseTypeName(s *scanner, slash bool) (string, error) {
 	if err := s.skip(); err != nil {
 		return "", err
 	}
+	start := s.i
 	typ := s.run(isToken)
 	if slash {
 		if err := s.skip(); err != nil {
@@ -97,7 +114,11 @@ func parseTypeName(s *scanner, slash bool) (string, error) {
 		if sub == "" {
 			return "", fmt.Errorf("%w: no subtype in %q", ErrAmbiguous, clip(s.s))
 		}
-		typ += "/" + sub
+		if whole := s.s[start:s.i]; len(whole) == len(typ)+1+len(sub) {
+			typ = whole // nothing stands in between
+		} else {
+			typ += "/" + sub
+		}
 	}
 	if typ == "" || typ[0] == '/' {
 		return "", fmt.Errorf("%w: no type in %q", ErrAmbiguous, clip(s.s))
@@ -143,7 +164,7 @@ func isUnquoted(c byte) bool { return c > ' ' && c != ';' && c != '"' && c != '(
 // parameterSet gathers parameters with the continuations and character sets of RFC 2231.
 type parameterSet struct {
 	n        int
-	plain    map[string]string
+	plain    []parameter
 	extended map[string]map[int]segment
 }
 
@@ -158,13 +179,13 @@ func (p *parameterSet) add(name, value string) error {
 	}
 	base, suffix, star := strings.Cut(name, "*")
 	if !star {
-		if _, twice := p.plain[name]; twice {
+		if _, twice := find(p.plain, name); twice {
 			return fmt.Errorf("%w: parameter %s given twice", ErrAmbiguous, clip(name))
 		}
 		if p.plain == nil {
-			p.plain = map[string]string{}
+			p.plain = make([]parameter, 0, 4)
 		}
-		p.plain[name] = value
+		p.plain = append(p.plain, parameter{name, value})
 		return nil
 	}
 	index, encoded, err := parseSuffix(suffix)
@@ -197,20 +218,21 @@ func parseSuffix(suffix string) (index int, encoded bool, err error) {
 	return int(n), star, nil
 }
 
-func (p *parameterSet) join() (map[string]string, error) {
-	if p.plain == nil {
-		p.plain = map[string]string{}
-	}
+func (p *parameterSet) join() ([]parameter, error) {
 	for name, segments := range p.extended {
 		// RFC 6266 §4.3's habit of a plain name for old readers beside an extended one is known for file names only.
-		if _, both := p.plain[name]; both && name != "filename" && name != "name" {
+		_, both := find(p.plain, name)
+		if both && name != "filename" && name != "name" {
 			return nil, fmt.Errorf("%w: parameter %s given twice", ErrAmbiguous, clip(name))
 		}
 		v, err := joinSegments(segments)
 		if err != nil {
 			return nil, fmt.Errorf("parameter %s: %w", clip(name), err)
 		}
-		p.plain[name] = v
+		if both {
+			p.plain = slices.DeleteFunc(p.plain, func(o parameter) bool { return o.name == name })
+		}
+		p.plain = append(p.plain, parameter{name, v})
 	}
 	return p.plain, nil
 }

@@ -39,6 +39,35 @@ type Entity struct {
 
 	src              io.ReaderAt
 	start, body, end int64
+
+	about *about // nil before it is asked for
+}
+
+// about is what the header says about the body.
+type about struct {
+	typ         MediaType
+	typErr      error
+	encoding    Encoding
+	encodingErr error
+}
+
+// describe reads the header once: it is asked for several times on the way of a message.
+func (e *Entity) describe() *about {
+	if e.about == nil {
+		a := &about{}
+		a.typ, a.typErr = e.Header.ContentType()
+		a.encoding, a.encodingErr = e.Header.TransferEncoding()
+		e.about = a
+	}
+	return e.about
+}
+
+// ContentType is [Header.ContentType] of an entity whose header is no longer changed.
+func (e *Entity) ContentType() (MediaType, error) { return e.describe().typ, e.describe().typErr }
+
+// TransferEncoding is [Header.TransferEncoding] of an entity whose header is no longer changed.
+func (e *Entity) TransferEncoding() (Encoding, error) {
+	return e.describe().encoding, e.describe().encodingErr
 }
 
 // Read reads the header of the entity that is the first size bytes of src. Only the header is read.

@@ -48,10 +48,22 @@ func (f Field) Value() string {
 		v = bytes.TrimSuffix(end, []byte("\r"))
 	}
 	if bytes.IndexByte(v, '\n') >= 0 {
-		v = bytes.ReplaceAll(v, []byte("\r\n"), nil)
-		v = bytes.ReplaceAll(v, []byte("\n"), nil)
+		v = unfold(v)
 	}
 	return string(bytes.Trim(v, " \t"))
+}
+
+// unfold takes every line break out.
+func unfold(v []byte) []byte {
+	out := make([]byte, 0, len(v))
+	for len(v) > 0 {
+		line, rest, folded := bytes.Cut(v, []byte("\n"))
+		if folded {
+			line = bytes.TrimSuffix(line, []byte("\r"))
+		}
+		out, v = append(out, line...), rest
+	}
+	return out
 }
 
 // Is tells whether the field has this name; case is ignored, as RFC 5322 §1.2.2 wants it.
@@ -107,7 +119,10 @@ func readHeader(src io.ReaderAt, s Span) (Header, int64, error) {
 	if err != nil {
 		return Header{}, 0, err
 	}
-	p := headerParser{block: block}
+	p := headerParser{block: block, text: string(block)}
+	if lines := bytes.Count(block, []byte("\n")); lines > 0 {
+		p.header.Fields = make([]Field, 0, min(lines, 64))
+	}
 	n, err := p.parse()
 	if err != nil {
 		return Header{}, 0, err
@@ -165,12 +180,12 @@ func notHeader(b []byte) bool {
 	if len(line) == 0 || line[0] == '\r' || isEnvelope(line) {
 		return false
 	}
-	_, ok := fieldName(line)
-	return !ok
+	return nameLength(line) == 0
 }
 
 type headerParser struct {
 	block  []byte
+	text   string // the same, of which the names are parts
 	header Header
 	line   int
 }
@@ -217,14 +232,14 @@ func (p *headerParser) finish(start, end int) error {
 	}
 	raw := p.block[start:end:end]
 	line, _, _ := bytes.Cut(raw, []byte("\n"))
-	name, ok := fieldName(line)
-	if !ok {
+	name := nameLength(line)
+	if name == 0 {
 		p.defect(p.line-1, "not a header field")
-	} else if line[len(name)] != ':' {
+	} else if line[name] != ':' {
 		// RFC 5322 §4.5 still reads white space in front of the colon; many programs do not.
 		p.defect(p.line-1, "white space before the colon")
 	}
-	p.header.Fields = append(p.header.Fields, Field{Name: name, Raw: raw})
+	p.header.Fields = append(p.header.Fields, Field{Name: p.text[start : start+name], Raw: raw})
 	return nil
 }
 
@@ -239,16 +254,12 @@ func (p *headerParser) checkContinuation(line []byte, start int) {
 }
 
 func (p *headerParser) checkBytes(line []byte) {
-	for _, c := range line {
-		switch {
-		case c == '\r':
-			p.defect(p.line, "a bare CR")
-		case c == 0:
-			p.defect(p.line, "a NUL")
-		default:
-			continue
-		}
-		return
+	cr, nul := bytes.IndexByte(line, '\r'), bytes.IndexByte(line, 0)
+	switch {
+	case cr >= 0 && (nul < 0 || cr < nul):
+		p.defect(p.line, "a bare CR")
+	case nul >= 0:
+		p.defect(p.line, "a NUL")
 	}
 }
 
@@ -259,24 +270,27 @@ func (p *headerParser) defect(line int, what string) {
 	}
 }
 
-// fieldName returns the name in front of the colon: visible ASCII (RFC 5322 §3.6.8), perhaps with white space behind it.
-func fieldName(line []byte) (string, bool) {
+// nameLength is how long the name in front of the colon is: visible ASCII (RFC 5322 §3.6.8), perhaps with white space behind it. It
+// is 0 where there is none.
+func nameLength(line []byte) int {
 	colon := bytes.IndexByte(line, ':')
 	if colon <= 0 {
-		return "", false
+		return 0
 	}
-	name := bytes.TrimRight(line[:colon], " \t")
-	for _, c := range name {
+	for colon > 0 && (line[colon-1] == ' ' || line[colon-1] == '\t') {
+		colon--
+	}
+	for _, c := range line[:colon] {
 		if c <= ' ' || c > '~' {
-			return "", false
+			return 0
 		}
 	}
-	return string(name), len(name) > 0
+	return colon
 }
 
 // isEnvelope tells whether the line is mbox's "From alice@example.com Mon Nov 23 10:00:00 2026", and not "From : ...".
 func isEnvelope(line []byte) bool {
-	if _, field := fieldName(line); field {
+	if nameLength(line) > 0 {
 		return false
 	}
 	return bytes.HasPrefix(line, []byte("From ")) || bytes.HasPrefix(line, []byte(">From "))

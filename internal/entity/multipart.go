@@ -37,14 +37,14 @@ type Multipart struct {
 // Multipart finds the parts of the entity. Delimiters of an outer multipart have already bounded this one, as RFC 2046 §5.1.2
 // asks, because e ends where its own part ends.
 func (e *Entity) Multipart() (*Multipart, error) {
-	ct, err := e.Header.ContentType()
+	ct, err := e.ContentType()
 	if err != nil {
 		return nil, err
 	}
 	if !ct.IsMultipart() {
 		return nil, fmt.Errorf("%s is not a multipart", ct.Type)
 	}
-	enc, err := e.Header.TransferEncoding()
+	enc, err := e.TransferEncoding()
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +87,7 @@ type multipartScan struct {
 	delimiter []byte
 	start     int64 // of the part under way
 	seen      bool  // a first delimiter
+	small     [maxPadding + 4]byte
 }
 
 var scanBuffers = sync.Pool{New: func() any { return new([scanBuffer]byte) }}
@@ -132,7 +133,7 @@ func (m *multipartScan) candidate(off int64) (int64, error) {
 	if err != nil || before < 0 {
 		return after, err
 	}
-	tail := make([]byte, min(maxPadding+4, m.body.End-after))
+	tail := m.small[:min(int64(len(m.small)), m.body.End-after)]
 	if _, err := readFullAt(m.src, tail, after); err != nil {
 		return 0, err
 	}
@@ -152,12 +153,12 @@ func (m *multipartScan) lineBreakBefore(off int64) (int64, error) {
 	if off == m.body.Start {
 		return off, nil
 	}
-	var b [2]byte
 	from := max(off-2, m.body.Start)
-	if _, err := readFullAt(m.src, b[:off-from], from); err != nil {
+	got := m.small[:off-from]
+	if _, err := readFullAt(m.src, got, from); err != nil {
 		return 0, err
 	}
-	switch got := b[:off-from]; {
+	switch {
 	case bytes.Equal(got, []byte("\r\n")):
 		return off - 2, nil
 	case got[len(got)-1] == '\n':

@@ -75,8 +75,14 @@ func (s *scanner) comment() error {
 
 // quoted reads a quoted-string (RFC 5322 §3.2.4) and returns what it stands for.
 func (s *scanner) quoted() (string, error) {
+	s.i++
+	if end := strings.IndexAny(s.rest(), `"\\`); end >= 0 && s.s[s.i+end] == '"' { // nothing to take out
+		text := s.s[s.i : s.i+end]
+		s.i += end + 1
+		return text, nil
+	}
 	var b strings.Builder
-	for s.i++; !s.eof(); s.i++ {
+	for ; !s.eof(); s.i++ {
 		switch c := s.peek(); c {
 		case '"':
 			s.i++
@@ -104,10 +110,18 @@ func (s *scanner) run(ok func(byte) bool) string {
 
 // isToken is RFC 2045 §5.1's token character.
 func isToken(c byte) bool {
-	return c > ' ' && c < 0x7f && !strings.ContainsRune(`()<>@,;:\"/[]?=`, rune(c))
+	switch c {
+	case '(', ')', '<', '>', '@', ',', ';', ':', '\\', '"', '/', '[', ']', '?', '=':
+		return false
+	}
+	return c > ' ' && c < 0x7f
 }
 
 // isAtom is RFC 5322 §3.2.3's atext, with the UTF-8 of RFC 6532 §3.2.
 func isAtom(c byte) bool {
-	return c > ' ' && c != 0x7f && !strings.ContainsRune(`()<>[]:;@\,."`, rune(c))
+	switch c {
+	case '(', ')', '<', '>', '[', ']', ':', ';', '@', '\\', ',', '.', '"':
+		return false
+	}
+	return c > ' ' && c != 0x7f
 }

@@ -105,13 +105,13 @@ func FuzzSevenBit(f *testing.F) {
 		if err != nil || again.Type != typ.Type || len(again.params) != len(typ.params) {
 			t.Fatalf("%q became %q: %v", before.Fields[0].Raw, after.Fields[0].Raw, err)
 		}
-		for k, v := range typ.params {
-			if again.params[k] != v {
-				t.Fatalf("%s=%q became %q", k, v, again.params[k])
+		for _, p := range typ.params {
+			if v := again.Parameter(p.name); v != p.value {
+				t.Fatalf("%s=%q became %q", p.name, p.value, v)
 			}
 		}
 		dropped := Header{Fields: []Field{before.Fields[0].WithoutParameters("hp")}}
-		if again, err := dropped.ContentType(); err != nil || again.Type != typ.Type || again.params["hp"] != "" {
+		if again, err := dropped.ContentType(); err != nil || again.Type != typ.Type || again.Parameter("hp") != "" {
 			t.Fatalf("%q without hp is %q: %v", before.Fields[0].Raw, dropped.Fields[0].Raw, err)
 		}
 	})

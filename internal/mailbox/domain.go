@@ -28,18 +28,22 @@ func ParseDomain(s string) (string, error) {
 	if strings.HasPrefix(s, "[") {
 		return "", syntax("address literals are not taken, name a domain")
 	}
-	labels := strings.Split(s, ".")
-	for i, l := range labels {
+	var room [8]string
+	labels, same := room[:0], true
+	for l := range strings.SplitSeq(s, ".") {
 		a, err := parseLabel(l)
 		if err != nil {
 			return "", err
 		}
-		labels[i] = a
+		labels, same = append(labels, a), same && a == l
 	}
 	if isNumeric(labels[len(labels)-1]) {
 		return "", syntax("the domain ends in a number, as an IP address does")
 	}
-	d := strings.Join(labels, ".")
+	d := s
+	if !same {
+		d = strings.Join(labels, ".")
+	}
 	if len(d) > MaxDomainLength {
 		return "", syntax("domain longer than %d octets", MaxDomainLength)
 	}

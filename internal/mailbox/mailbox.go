@@ -63,7 +63,7 @@ func Parse(s string) (Mailbox, error) {
 	m := Mailbox{local: value, domain: d}
 	// A U-label may grow on its way to an A-label, and quotes may be dropped:
 	// the limit holds for what String gives.
-	if len(m.String()) > MaxLength {
+	if m.length() > MaxLength {
 		return Mailbox{}, syntax("longer than %d octets", MaxLength)
 	}
 	return m, nil
@@ -118,6 +118,15 @@ func (m Mailbox) String() string {
 	return local + "@" + m.domain
 }
 
+// length is that of String.
+func (m Mailbox) length() int {
+	n := len(m.local) + len("@") + len(m.domain)
+	if !isDotString(m.local) {
+		n += len(`""`)
+	}
+	return n
+}
+
 // Local returns the value of the local part: without quotes, case kept.
 func (m Mailbox) Local() string { return m.local }
 
@@ -137,7 +146,7 @@ func (m Mailbox) IsZero() bool { return m == Mailbox{} }
 // (RFC 9598 §5), tags and dots are not folded, and no address equals the zero
 // Mailbox.
 func (m Mailbox) Equal(o Mailbox) bool {
-	return !m.IsZero() && m.Key() == o.Key()
+	return !m.IsZero() && m.domain == o.domain && lowerASCII(m.local) == lowerASCII(o.local)
 }
 
 // Key returns a string that two mailboxes share exactly when they are Equal.
