@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -25,7 +26,15 @@ type Name struct {
 	Raw  []byte // DER of the Name
 	RDNs []RDN  // in the order of the certificate: the broadest first
 
-	key string // see foldName
+	key  string // see foldName
+	text *text  // of String; nil when not made by a reader
+}
+
+// text is made when it is first asked for, and once: the same name is shown
+// with every mail of its holder.
+type text struct {
+	once sync.Once
+	line string
 }
 
 // RDN is a relative distinguished name: a set of attributes, most often one.
@@ -64,7 +73,7 @@ func readName(s *cryptobyte.String) (raw []byte, n Name, err error) {
 	if n.RDNs, err = readRDNs(seq); err != nil {
 		return nil, Name{}, err
 	}
-	n.key = foldName(n.RDNs)
+	n.key, n.text = foldName(n.RDNs), new(text)
 	return n.Raw, n, nil
 }
 
@@ -249,6 +258,14 @@ func attributeName(id oid.OID) string {
 // inside values) is escaped, so that one line of visible text comes out and
 // equal strings mean equal values.
 func (n Name) String() string {
+	if n.text == nil {
+		return n.line()
+	}
+	n.text.once.Do(func() { n.text.line = n.line() })
+	return n.text.line
+}
+
+func (n Name) line() string {
 	var b strings.Builder
 	for i := len(n.RDNs) - 1; i >= 0; i-- {
 		if b.Len() > 0 {

@@ -81,7 +81,9 @@ func (j *judge) signer(r cms.SignerResult, s *cms.SignedReader) (Signer, Learned
 	}
 	out := Signer{Status: f.status, Reason: strings.Join(f.reasons, "; "), Algorithm: r.Algorithm, SigningTime: r.SigningTime, Timestamped: stamped, Emails: []string{}}
 	if c := r.Certificate; c != nil {
-		out.Emails = append(out.Emails, c.Emails()...)
+		if emails := c.Emails(); emails != nil {
+			out.Emails = emails
+		}
 		out.Subject, out.Issuer = c.Subject.String(), c.Issuer.String()
 		out.Serial, out.SHA256 = c.SerialHex(), c.SHA256()
 	}
@@ -135,7 +137,7 @@ func (j *judge) addPath(f *finding, c *cert.Certificate, s *cms.SignedReader, pr
 	o := &certpath.Options{
 		Anchors:       j.o.Anchors,
 		Store:         j.o.Store,
-		Intermediates: append(append([]*cert.Certificate{}, j.o.Intermediates...), s.Certificates()...),
+		Intermediates: slices.Concat(j.o.Intermediates, s.Certificates()),
 		At:            j.o.At,
 		KeyUsage:      cert.KeyUsageDigitalSignature | cert.KeyUsageContentCommitment,
 		Budget:        j.budget(),

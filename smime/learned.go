@@ -63,7 +63,7 @@ func (j *judge) encryptionCertificate(r cms.SignerResult, s *cms.SignedReader, c
 	}
 	tried := 0
 	for _, c := range append([]*cert.Certificate{r.Certificate}, s.Certificates()...) {
-		if !fits(c) || !c.CanEncrypt() || c.BasicConstraints.CA || !certpath.Names(c, j.sender.address) {
+		if !c.CanEncrypt() || c.BasicConstraints.CA || !fits(c) || !certpath.Names(c, j.sender.address) {
 			continue
 		}
 		if c.Equal(r.Certificate) {

@@ -40,7 +40,8 @@ type Entity struct {
 	src              io.ReaderAt
 	start, body, end int64
 
-	about *about // nil before it is asked for
+	about     about
+	described bool
 }
 
 // about is what the header says about the body.
@@ -53,13 +54,12 @@ type about struct {
 
 // describe reads the header once: it is asked for several times on the way of a message.
 func (e *Entity) describe() *about {
-	if e.about == nil {
-		a := &about{}
+	if a := &e.about; !e.described {
 		a.typ, a.typErr = e.Header.ContentType()
 		a.encoding, a.encodingErr = e.Header.TransferEncoding()
-		e.about = a
+		e.described = true
 	}
-	return e.about
+	return &e.about
 }
 
 // ContentType is [Header.ContentType] of an entity whose header is no longer changed.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 )
 
 const (
@@ -132,10 +134,12 @@ func readHeader(src io.ReaderAt, s Span) (Header, int64, error) {
 
 // readHeaderBlock returns the bytes of s up to and with the first empty line, or all of s if there is none.
 func readHeaderBlock(src io.ReaderAt, s Span) ([]byte, error) {
-	var block []byte
-	for want := int64(1 << 10); ; want *= 4 {
+	first := headerBlocks.Get().(*[headerBlock]byte)
+	defer headerBlocks.Put(first)
+	block := first[:0]
+	for want := int64(headerBlock); ; want *= 4 {
 		have := int64(len(block))
-		block = append(block, make([]byte, min(want, s.Len())-have)...)
+		block = slices.Grow(block, int(min(want, s.Len())-have))[:min(want, s.Len())]
 		if _, err := readFullAt(src, block[have:], s.Start+have); err != nil {
 			return nil, err
 		}
@@ -153,8 +157,13 @@ func readHeaderBlock(src io.ReaderAt, s Span) ([]byte, error) {
 	if len(block) > MaxHeader && !notHeader(block) {
 		return nil, fmt.Errorf("%w: the header is larger than %d bytes", ErrLimit, MaxHeader)
 	}
-	return block, nil
+	return bytes.Clone(block), nil
 }
+
+// headerBlock is what most headers are shorter than; of the block, only the header itself is kept.
+const headerBlock = 1 << 10
+
+var headerBlocks = sync.Pool{New: func() any { return new([headerBlock]byte) }}
 
 // headerEnd is the offset behind the first empty line, or -1.
 func headerEnd(b []byte) int {

@@ -74,7 +74,7 @@ func Parse(s string) (Mailbox, error) {
 // reads them alike. The Mailbox is the same as that of the quoted form.
 func ParseUnquoted(s string) (Mailbox, error) {
 	local, domain, err := split(s)
-	if err != nil || local[0] == '"' || strings.Trim(local, ".") == "" {
+	if err != nil || local[0] == '"' || strings.Trim(local, ".") == "" || isDotString(local) {
 		return Parse(s)
 	}
 	for i := range len(local) {

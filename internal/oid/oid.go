@@ -83,6 +83,9 @@ func Parse(text string) (OID, error) {
 // FromContent decodes the content octets of an OBJECT IDENTIFIER. Arcs may be
 // of any size that fits [MaxLength]: UUID arcs (X.667) have 128 bits.
 func FromContent(content []byte) (OID, error) {
+	if o, ok := common(content); ok {
+		return o, nil
+	}
 	if len(content) == 0 || len(content) > MaxLength || content[len(content)-1]&0x80 != 0 {
 		return "", errMalformed
 	}

@@ -101,3 +101,20 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
+
+// TestCommon: what is known by its octets is what they say.
+func TestCommon(t *testing.T) {
+	for _, o := range []OID{
+		Data, SignedData, EnvelopedData, AttrContentType, AttrMessageDigest, AttrSigningTime, AttrSMIMECapabilities, AttrAlgorithmProtection,
+		AttrEncryptionKeyPreference, AttrSigningCertificateV2, SHA256, SHA384, SHA512, RSAEncryption, SHA256WithRSA, ECDSAWithSHA256,
+		AES128CBC, AES192CBC, AES256CBC, AES128GCM, AES256GCM,
+	} {
+		content, err := o.appendContent(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, known := common(content); !known || got != o {
+			t.Errorf("the octets of %s are taken for %q", o, got)
+		}
+	}
+}
