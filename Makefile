@@ -26,7 +26,7 @@ KILLS ?= 1000
 IMAGES ?= 10000
 FAULTS ?= 150
 
-.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-authority cover fuzz fuzz-long mutants kills images timing metrics nodes testkit clean
+.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-rate bench-authority cover fuzz fuzz-long mutants kills images timing metrics nodes testkit clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -74,6 +74,9 @@ bench: build ## measure beside other software, print the ratios, write docs/benc
 
 bench-full: build ## the same with 1 GiB and many recipients everywhere; goes on where it was stopped
 	$(GO) -C bench run . -full -rounds 9 -results results.json -report ../docs/benchmarks.md
+
+bench-rate: ## only: how fast one process opens 10,000 mails, beside their digests and public-key operations alone
+	$(GO) -C bench run . -rate
 
 # Debian's PostgreSQL, and a peer that is built where it is missing.
 POSTGRES ?= $(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
