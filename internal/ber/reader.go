@@ -24,8 +24,8 @@ type Reader struct {
 	pos    int64
 	stack  []frame
 	room   [8]frame // for the stack of most messages
-	peeked bool   // whether header is set
-	header Header // the next element's, already consumed from src
+	peeked bool     // whether header is set
+	header Header   // the next element's, already consumed from src
 	err    error
 }
 
