@@ -1,34 +1,37 @@
-// Package api is the JSON door to registration over HTTP, for programs:
-// `mailseal id request` and whoever else wants a certificate without a browser.
+// Package api is the JSON door over HTTP, for programs: everything that the portal
+// does, by the same functions.
 //
-//	POST /api/v1/orders                   {"email", "name", "language"} -> 201 {"id", "token", "email", "expires", "state", "mail"}
-//	GET  /api/v1/orders/{id}              -> 200 {"id", "state", "email", "expires", "reason", "mail", "mail_reason"}
-//	POST /api/v1/orders/{id}/mail         -> 200, a new code is mailed, the old one is void
-//	POST /api/v1/orders/{id}/code         {"code"} -> 200 {"state": "proven", ...}
-//	POST /api/v1/orders/{id}/certificate  PKCS #10, DER or PEM -> 201 {"certificate", "chain", "root"} in PEM
+// One table of routes serves, and is what the OpenAPI document and the page at
+// /api/ are written from, so that they say what is so; [New] puts it together from
+// the files of this package, one for each kind of thing. What the types of inputs
+// say is enforced (schema.go): members and parameters that are not known are
+// refused, and so is a value that is none of those named.
 //
-//	POST /api/v1/problem-reports          {"problem", "serial", "email", "text", "proof", "language"} -> 201 {"id", "received", "answer_by", "decide_by", "revoked"}
-//	GET  /api/v1/key-compromise           -> 200 {"statement"}, what a compromised key signs as a proof
-//
-// All other orders need `Authorization: Bearer TOKEN` (RFC 6750) with the
-// token that the first one returned; cookies are never looked at, so no other
-// site can make a browser act here. Refusals are problem+json (RFC 9457) with
-// a member "code" for programs. Start at [New].
+// Programs show a bearer token (RFC 6750) of an account, which has roles; whoever
+// opens an order for themselves needs none, and goes on with the token that opening
+// it returned. Cookies are never looked at, so no other site can make a browser act
+// here. Refusals are problem+json (RFC 9457) with a member "code" for programs.
+// Lists come in pages, with a cursor for the next one. A POST with an
+// Idempotency-Key is done once.
 package api
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
+	"slices"
+	"sort"
 	"strings"
 	"time"
 
-	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/registration"
+	"github.com/mailseal/mailseal/internal/store"
 )
 
 // Limits on request bodies, in bytes. An RSA-8192 request with a handful of
@@ -38,40 +41,74 @@ const (
 	maxRequest = 64 << 10
 )
 
-// handler answers for one registration.
+// Tokens knows who a program is; auth.Service does.
+type Tokens interface {
+	Authenticate(ctx context.Context, token string) (auth.Actor, error)
+}
+
+// Options are what the API needs.
+type Options struct {
+	Registration *registration.Service
+	Reports      Reports
+	Tokens       Tokens
+	Store        *store.DB // for Idempotency-Keys
+	Clock        func() time.Time
+	Log          *slog.Logger
+}
+
+// handler answers by the table.
 type handler struct {
-	service *registration.Service
-	reports Reports
-	log     *slog.Logger
+	Options
+	table  []*route
+	limits limits
 }
 
 // New returns the handler of everything below /api/.
-func New(service *registration.Service, reports Reports, log *slog.Logger) http.Handler {
-	h := &handler{service, reports, log}
-	mux := http.NewServeMux()
-	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"POST /api/v1/orders":                  h.apply,
-		"GET /api/v1/orders/{id}":              h.order,
-		"POST /api/v1/orders/{id}/mail":        h.resend,
-		"POST /api/v1/orders/{id}/code":        h.prove,
-		"POST /api/v1/orders/{id}/certificate": h.enroll,
-		"POST /api/v1/problem-reports":         h.report,
-		"GET /api/v1/key-compromise":           h.statement,
-		"/":                                    func(http.ResponseWriter, *http.Request) error { return errNoSuchPage },
-	} {
-		mux.Handle(pattern, h.rendered(serve))
-		if method, path, found := strings.Cut(pattern, " "); found {
-			mux.Handle(path, h.rendered(onlyBy(method)))
-		}
+func New(o Options) (http.Handler, error) {
+	h := &handler{Options: o, limits: newLimits(o.Clock)}
+	h.table = slices.Concat(h.orders(), h.problemReports())
+	text, err := document(h.table)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
 	}
-	return mux
+	page, err := browse(h.table)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	mux := http.NewServeMux()
+	methods := map[string][]string{"/api/openapi.json": {"GET"}, "/api/{$}": {"GET"}}
+	for _, r := range h.table {
+		mux.Handle(r.pattern(), h.served(r))
+		methods[r.path] = append(methods[r.path], r.method)
+	}
+	mux.Handle("GET /api/openapi.json", static("application/json", text))
+	mux.Handle("GET /api/{$}", static("text/html; charset=utf-8", page))
+	for path, list := range methods {
+		sort.Strings(list)
+		mux.Handle(path, h.rendered(onlyBy(strings.Join(list, ", "))))
+	}
+	mux.Handle("/", h.rendered(func(http.ResponseWriter, *http.Request) error { return errNoSuchPage }))
+	return mux, nil
 }
 
-// onlyBy refuses every other method than the one that a path has (RFC 9110
+// static serves what is the same for everybody.
+func static(media string, body []byte) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		head := w.Header()
+		head.Set("Content-Type", media)
+		head.Set("X-Content-Type-Options", "nosniff")
+		head.Set("Content-Security-Policy", "default-src 'none'; style-src 'sha256-"+styleHash+"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		head.Set("Referrer-Policy", "no-referrer")
+		head.Set("Cache-Control", "max-age=300")
+		_, _ = w.Write(body) // whoever asked may have gone
+	})
+}
+
+// onlyBy refuses every other method than those that a path has (RFC 9110
 // §15.5.6).
-func onlyBy(method string) func(http.ResponseWriter, *http.Request) error {
+func onlyBy(methods string) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, _ *http.Request) error {
-		w.Header().Set("Allow", method)
+		w.Header().Set("Allow", methods)
 		return errMethod
 	}
 }
@@ -87,117 +124,97 @@ func (h *handler) rendered(serve func(http.ResponseWriter, *http.Request) error)
 	})
 }
 
-// orderJSON is an order as programs see it; Token is only in the answer to the
-// application.
-type orderJSON struct {
-	ID      string `json:"id"`
-	Token   string `json:"token,omitempty"`
-	State   string `json:"state"`
-	Email   string `json:"email"`
-	Expires string `json:"expires"` // RFC 3339
-	Reason  string `json:"reason,omitempty"`
-	// Mail is what became of the last mail with a code: waiting, sent, refused,
-	// bounced. MailReason is what the mail server said of the last two.
-	Mail       string `json:"mail,omitempty"`
-	MailReason string `json:"mail_reason,omitempty"`
-}
-
-func toJSON(o registration.Order, token string) orderJSON {
-	return orderJSON{
-		ID: o.ID, Token: token, State: string(o.State), Email: o.Email,
-		Expires: o.Expires.UTC().Format(time.RFC3339), Reason: o.Reason,
-		Mail: string(o.Mail.State), MailReason: o.Mail.Reason,
-	}
-}
-
-func (h *handler) apply(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		Email    string `json:"email"`
-		Name     string `json:"name"`
-		Language string `json:"language"`
-	}
-	if err := readJSON(w, r, &in); err != nil {
-		return err
-	}
-	order, token, err := h.service.Apply(r.Context(), registration.Application{
-		Email: in.Email, Name: in.Name, Language: in.Language, Client: registration.Client(r.RemoteAddr),
+// served answers by a route: who is it, may they, what do they ask, has it been
+// answered before.
+func (h *handler) served(r *route) http.Handler {
+	return h.rendered(func(w http.ResponseWriter, request *http.Request) error {
+		c := &call{w: w, r: request, ctx: request.Context()}
+		if err := h.identify(r, c); err != nil {
+			return err
+		}
+		if err := readBody(r, c); err != nil {
+			return err
+		}
+		a, err := h.once(r, c)
+		if err != nil {
+			return err
+		}
+		return a.write(w)
 	})
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Location", "/api/v1/orders/"+order.ID)
-	return writeJSON(w, http.StatusCreated, toJSON(order, token))
 }
 
-func (h *handler) order(w http.ResponseWriter, r *http.Request) error {
-	token, err := bearer(r)
+// identify finds out who asks, and refuses whoever may not.
+func (h *handler) identify(r *route, c *call) error {
+	if r.access.kind == byAnybody {
+		return nil
+	}
+	token, err := bearer(c.r)
 	if err != nil {
 		return err
 	}
-	order, err := h.service.Order(r.Context(), r.PathValue("id"), token)
-	if err != nil {
+	if r.access.kind == byOrderToken {
+		c.token = token
+		return nil
+	}
+	if c.actor, err = h.Tokens.Authenticate(c.ctx, token); err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, toJSON(order, ""))
+	if err := h.limits.take(c.actor.String()); err != nil {
+		return err
+	}
+	if !r.access.admits(c.actor, c.org()) {
+		return auth.ErrForbidden
+	}
+	return nil
 }
 
-func (h *handler) resend(w http.ResponseWriter, r *http.Request) error {
-	token, err := bearer(r)
-	if err != nil {
-		return err
-	}
-	order, err := h.service.Resend(r.Context(), r.PathValue("id"), token)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, toJSON(order, ""))
+// answer is what goes back.
+type answer struct {
+	status   int
+	media    string
+	name     string // of a file
+	body     []byte
+	replayed bool
 }
 
-func (h *handler) prove(w http.ResponseWriter, r *http.Request) error {
-	token, err := bearer(r)
-	if err != nil {
-		return err
+func (a *answer) write(w http.ResponseWriter) error {
+	if a.media != "" {
+		w.Header().Set("Content-Type", a.media)
 	}
-	var in struct {
-		Code string `json:"code"`
+	if a.name != "" {
+		w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": a.name}))
 	}
-	if err := readJSON(w, r, &in); err != nil {
-		return err
+	if a.replayed {
+		w.Header().Set("Idempotency-Replayed", "true")
 	}
-	order, err := h.service.Prove(r.Context(), r.PathValue("id"), token, in.Code)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, toJSON(order, ""))
+	w.WriteHeader(a.status)
+	// The status is out; whoever asked may have gone, and may ask again.
+	_, _ = w.Write(a.body)
+	return nil
 }
 
-func (h *handler) enroll(w http.ResponseWriter, r *http.Request) error {
-	token, err := bearer(r)
+// run does what a route is for.
+func (h *handler) run(r *route, c *call) (*answer, error) {
+	out, err := r.serve(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	request, err := readBody(w, r, maxRequest, "application/pkcs10", "application/x-pem-file", "text/plain", "application/octet-stream")
-	if err != nil {
-		return err
+	a := &answer{status: r.status}
+	if c.status != 0 {
+		a.status = c.status
 	}
-	issued, err := h.service.Enroll(r.Context(), r.PathValue("id"), token, request)
-	if err != nil {
-		return err
+	switch out := out.(type) {
+	case none:
+	case file:
+		a.media, a.name, a.body = out.media, out.name, out.body
+	default:
+		a.media = "application/json"
+		if a.body, err = json.Marshal(out); err != nil {
+			return nil, err
+		}
+		a.body = append(a.body, '\n')
 	}
-	out := struct {
-		Certificate string   `json:"certificate"`
-		Chain       []string `json:"chain"`
-		Root        string   `json:"root"`
-	}{string(issued.Certificate.PEM()), pems(issued.Chain), string(issued.Root.PEM())}
-	return writeJSON(w, http.StatusCreated, out)
-}
-
-func pems(chain []*cert.Certificate) []string {
-	list := []string{}
-	for _, c := range chain {
-		list = append(list, string(c.PEM()))
-	}
-	return list
+	return a, nil
 }
 
 // bearer reads the token of RFC 6750 §2.1. Tokens in the query or the body
@@ -211,49 +228,27 @@ func bearer(r *http.Request) (string, error) {
 	return token, nil
 }
 
-func readBody(w http.ResponseWriter, r *http.Request, limit int64, types ...string) ([]byte, error) {
-	given, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil {
-		given = ""
+// readBody reads the body that a route has, and refuses one where it has none.
+func readBody(r *route, c *call) error {
+	types := r.media
+	if r.in != nil {
+		types = []string{"application/json"}
 	}
-	for _, t := range types {
-		if given == t {
-			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-			if _, large := errors.AsType[*http.MaxBytesError](err); err != nil && !large {
-				err = fmt.Errorf("%w: %w", errBody, err)
-			}
-			return body, err
+	if len(types) == 0 {
+		var one [1]byte
+		if n, _ := io.ReadFull(c.r.Body, one[:]); n > 0 {
+			return fmt.Errorf("%w: there must be no body", errJSON)
 		}
+		return nil
 	}
-	return nil, fmt.Errorf("%w: Content-Type must be %s", errMediaType, types[0])
+	given, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	if err != nil || !slices.Contains(types, given) {
+		return fmt.Errorf("%w: Content-Type must be %s", errMediaType, strings.Join(types, ", or "))
+	}
+	if c.body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, r.limit)); err != nil && !tooLarge(err) {
+		err = fmt.Errorf("%w: %w", errBody, err)
+	}
+	return err
 }
 
-// readJSON takes one object with known members only: an option that is not
-// understood is refused, not ignored.
-func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
-	body, err := readBody(w, r, maxJSON, "application/json")
-	if err != nil {
-		return err
-	}
-	d := json.NewDecoder(strings.NewReader(string(body)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("%w: %w", errJSON, err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: more than one value", errJSON)
-	}
-	return nil
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	// The status is out; whoever asked may have gone, and may ask again.
-	_, _ = w.Write(append(body, '\n'))
-	return nil
-}
+func parseValues(query string) (url.Values, error) { return url.ParseQuery(query) }

@@ -8,6 +8,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"io"
@@ -115,7 +117,11 @@ func serve(t *testing.T) *server {
 	reports := problemreport.New(problemreport.Options{
 		Store: db, Authority: s.authority, Mails: mails, Site: "http://ca.example.org", Clock: s.clock, Log: log,
 	})
-	mux.Handle("/api/", api.New(orders, reports, log))
+	door, err := api.New(api.Options{Registration: orders, Reports: reports, Store: db, Clock: s.clock, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux.Handle("/api/", door)
 	s.Server = httptest.NewServer(repository.New(s.authority, s.clock, log, mux))
 	t.Cleanup(s.Close)
 	return s
@@ -277,7 +283,7 @@ func TestRefusals(t *testing.T) {
 		{"no JSON", "POST", "/api/v1/orders", `email`, []string{asJSON}, 400, "json"},
 		{"two values", "POST", "/api/v1/orders", `{"email":"a@example.org"}{}`, []string{asJSON}, 400, "json"},
 		{"unknown member", "POST", "/api/v1/orders", `{"email":"a@example.org","profile":"ca"}`, []string{asJSON}, 400, "json"},
-		{"wrong type", "POST", "/api/v1/orders", `{"email":["a@example.org"]}`, []string{asJSON}, 400, "json"},
+		{"wrong type", "POST", "/api/v1/orders", `{"email":["a@example.org"]}`, []string{asJSON}, 400, "field"},
 		{"too large", "POST", "/api/v1/orders", `{"email":"` + strings.Repeat("a", 20000) + `"}`, []string{asJSON}, 413, "too-large"},
 		{"no address", "POST", "/api/v1/orders", `{}`, []string{asJSON}, 400, "address"},
 		{"two addresses", "POST", "/api/v1/orders", `{"email":"a@example.org,b@example.org"}`, []string{asJSON}, 400, "address"},
@@ -476,5 +482,64 @@ func TestRepository(t *testing.T) {
 	after := s.send("GET", "/crl/issuing.crl", "", "If-None-Match: "+before.Header.Get("ETag"))
 	if after.StatusCode != 200 || bytes.Equal(before.body, after.body) {
 		t.Errorf("a day later: %d, the same list: %v", after.StatusCode, bytes.Equal(before.body, after.body))
+	}
+}
+
+// The document and the page say of every route what the table does, and nothing
+// of the page is from elsewhere.
+func TestDocument(t *testing.T) {
+	s := serve(t)
+	r := s.send("GET", "/api/openapi.json", "")
+	var doc struct {
+		OpenAPI string `json:"openapi"`
+		Paths   map[string]map[string]struct {
+			OperationID string `json:"operationId"`
+			Parameters  []struct {
+				Name string `json:"name"`
+				In   string `json:"in"`
+			} `json:"parameters"`
+			Responses map[string]any `json:"responses"`
+		} `json:"paths"`
+	}
+	if err := json.Unmarshal(r.body, &doc); err != nil || !strings.HasPrefix(doc.OpenAPI, "3.1.") {
+		t.Fatalf("%v: %.80s", err, r.body)
+	}
+	page := s.send("GET", "/api/", "")
+	if page.Header.Get("Content-Type") != "text/html; charset=utf-8" || strings.Contains(string(page.body), "<script") || strings.Contains(string(page.body), "http://") || strings.Contains(string(page.body), "https://") {
+		t.Errorf("%v %.200s", page.Header, page.body)
+	}
+	sum := sha256.Sum256([]byte(regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(string(page.body))[1]))
+	if !strings.Contains(page.Header.Get("Content-Security-Policy"), base64.StdEncoding.EncodeToString(sum[:])) {
+		t.Error("the page's style does not pass its policy")
+	}
+	seen, ids := 0, map[string]bool{}
+	for path, methods := range doc.Paths {
+		for method, o := range methods {
+			seen++
+			if ids[o.OperationID] || o.OperationID == "" {
+				t.Errorf("%s %s: operationId %q", method, path, o.OperationID)
+			}
+			ids[o.OperationID] = true
+			inPath := 0
+			for _, p := range o.Parameters {
+				if p.In == "path" {
+					inPath++
+				}
+			}
+			if inPath != strings.Count(path, "{") {
+				t.Errorf("%s %s: %v", method, path, o.Parameters)
+			}
+			if !strings.Contains(string(page.body), strings.ToUpper(method)+" "+path) {
+				t.Errorf("the page lacks %s %s", method, path)
+			}
+			// What is documented is served: nothing answers that it is not there.
+			answer := s.send(strings.ToUpper(method), strings.NewReplacer("{", "", "}", "").Replace(path), "")
+			if answer.StatusCode == http.StatusMethodNotAllowed || strings.Contains(string(answer.body), "There is nothing here.") || answer.StatusCode >= 500 {
+				t.Errorf("%s %s: %d %s", method, path, answer.StatusCode, answer.body)
+			}
+		}
+	}
+	if seen < 7 {
+		t.Errorf("%d routes", seen)
 	}
 }

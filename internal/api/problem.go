@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
@@ -29,6 +30,7 @@ type problem struct {
 	Status int    `json:"status"`
 	Code   string `json:"code"`             // stable, for programs
 	Detail string `json:"detail,omitempty"` // for people
+	Field  string `json:"field,omitempty"`  // the member or parameter that is meant
 }
 
 // problems translates errors, the first match counts. Only where shown is true
@@ -38,62 +40,80 @@ var problems = []struct {
 	shown bool
 	problem
 }{
-	{errNoSuchPage, false, problem{"There is nothing here.", http.StatusNotFound, "not-found", ""}},
-	{errMethod, false, problem{"The method is not allowed here.", http.StatusMethodNotAllowed, "method", "The Allow field names the one that is."}},
-	{errNoToken, false, problem{"The order's token is missing.", http.StatusUnauthorized, "no-token", "Send `Authorization: Bearer TOKEN` with the token that opening the order returned."}},
-	{errMediaType, true, problem{"The media type is not accepted.", http.StatusUnsupportedMediaType, "media-type", ""}},
-	{errBody, false, problem{"The request did not arrive whole.", http.StatusBadRequest, "incomplete", "Send it again."}},
-	{errJSON, true, problem{"The request is not the JSON object that is expected.", http.StatusBadRequest, "json", ""}},
-	{problemreport.ErrProblem, true, problem{"There is no such problem.", http.StatusBadRequest, "problem", ""}},
-	{problemreport.ErrSerial, false, problem{"That is not a serial number.", http.StatusBadRequest, "serial", "Hexadecimal, with or without colons."}},
-	{problemreport.ErrUnknown, false, problem{"No certificate of ours has that serial number.", http.StatusUnprocessableEntity, "unknown-certificate", ""}},
-	{problemreport.ErrReporter, false, problem{"The address is not accepted.", http.StatusBadRequest, "address", ""}},
-	{problemreport.ErrText, false, problem{"The text is missing or too long.", http.StatusBadRequest, "text", "At most 8000 characters, and none only beside a proof."}},
-	{problemreport.ErrProof, true, problem{"The proof cannot be used.", http.StatusUnprocessableEntity, "proof", ""}},
-	{problemreport.ErrOtherKey, false, problem{"No valid certificate of ours has that key.", http.StatusUnprocessableEntity, "unknown-key", ""}},
-	{registration.ErrAddress, true, problem{"The address is not accepted.", http.StatusBadRequest, "address", ""}},
-	{registration.ErrName, true, problem{"The name is not accepted.", http.StatusBadRequest, "name", ""}},
-	{registration.ErrNotFound, false, problem{"There is no such order for this token.", http.StatusNotFound, "not-found", ""}},
-	{registration.ErrNotACode, false, problem{"That is not a code.", http.StatusBadRequest, "not-a-code", "Copy the whole line from the mail: six groups of five letters and digits."}},
-	{registration.ErrWrongCode, false, problem{"That is not the code of this order.", http.StatusForbidden, "wrong-code", "Only the last mail counts, and after five wrong codes the order is over."}},
-	{registration.ErrState, true, problem{"The order does not allow this now.", http.StatusConflict, "state", ""}},
-	{registration.ErrOtherKey, false, problem{"The order belongs to another key.", http.StatusConflict, "other-key", "Send the request with the key that was sent first, or open a new order."}},
-	{registration.ErrRequest, true, problem{"The certification request is not accepted.", http.StatusBadRequest, "request", ""}},
+	{errNoSuchPage, false, problem{Title: "There is nothing here.", Status: http.StatusNotFound, Code: "not-found"}},
+	{errMethod, false, problem{Title: "The method is not allowed here.", Status: http.StatusMethodNotAllowed, Code: "method", Detail: "The Allow field names the one that is."}},
+	{errNoToken, false, problem{Title: "The order's token is missing.", Status: http.StatusUnauthorized, Code: "no-token", Detail: "Send `Authorization: Bearer TOKEN` with the token that opening the order returned."}},
+	{errMediaType, true, problem{Title: "The media type is not accepted.", Status: http.StatusUnsupportedMediaType, Code: "media-type"}},
+	{errKey, true, problem{Title: "The Idempotency-Key cannot be used.", Status: http.StatusBadRequest, Code: "idempotency-key"}},
+	{errKeyReused, false, problem{Title: "The Idempotency-Key was used for another request.", Status: http.StatusUnprocessableEntity, Code: "idempotency-reused", Detail: "Make a new key for each request; send the same one only to repeat a request as it was."}},
+	{errUnderWay, false, problem{Title: "The request with this Idempotency-Key has not ended.", Status: http.StatusConflict, Code: "idempotency-under-way", Detail: "Ask again later. After an hour, the server may have been stopped in the middle: look what it did, and use a new key."}},
+	{errOnce, false, problem{Title: "It was done, and its answer is shown only once.", Status: http.StatusConflict, Code: "idempotency-once", Detail: "Undo it, and ask again with a new key."}},
+	{auth.ErrForbidden, false, problem{Title: "Not allowed, or not there.", Status: http.StatusForbidden, Code: "forbidden", Detail: "The token lacks the role, or there is no such thing."}},
+	{errBody, false, problem{Title: "The request did not arrive whole.", Status: http.StatusBadRequest, Code: "incomplete", Detail: "Send it again."}},
+	{errJSON, true, problem{Title: "The request is not the JSON object that is expected.", Status: http.StatusBadRequest, Code: "json"}},
+	{problemreport.ErrProblem, true, problem{Title: "There is no such problem.", Status: http.StatusBadRequest, Code: "problem"}},
+	{problemreport.ErrSerial, false, problem{Title: "That is not a serial number.", Status: http.StatusBadRequest, Code: "serial", Detail: "Hexadecimal, with or without colons."}},
+	{problemreport.ErrUnknown, false, problem{Title: "No certificate of ours has that serial number.", Status: http.StatusUnprocessableEntity, Code: "unknown-certificate"}},
+	{problemreport.ErrReporter, false, problem{Title: "The address is not accepted.", Status: http.StatusBadRequest, Code: "address"}},
+	{problemreport.ErrText, false, problem{Title: "The text is missing or too long.", Status: http.StatusBadRequest, Code: "text", Detail: "At most 8000 characters, and none only beside a proof."}},
+	{problemreport.ErrProof, true, problem{Title: "The proof cannot be used.", Status: http.StatusUnprocessableEntity, Code: "proof"}},
+	{problemreport.ErrOtherKey, false, problem{Title: "No valid certificate of ours has that key.", Status: http.StatusUnprocessableEntity, Code: "unknown-key"}},
+	{registration.ErrAddress, true, problem{Title: "The address is not accepted.", Status: http.StatusBadRequest, Code: "address"}},
+	{registration.ErrName, true, problem{Title: "The name is not accepted.", Status: http.StatusBadRequest, Code: "name"}},
+	{registration.ErrNotFound, false, problem{Title: "There is no such order for this token.", Status: http.StatusNotFound, Code: "not-found"}},
+	{registration.ErrNotACode, false, problem{Title: "That is not a code.", Status: http.StatusBadRequest, Code: "not-a-code", Detail: "Copy the whole line from the mail: six groups of five letters and digits."}},
+	{registration.ErrWrongCode, false, problem{Title: "That is not the code of this order.", Status: http.StatusForbidden, Code: "wrong-code", Detail: "Only the last mail counts, and after five wrong codes the order is over."}},
+	{registration.ErrState, true, problem{Title: "The order does not allow this now.", Status: http.StatusConflict, Code: "state"}},
+	{registration.ErrOtherKey, false, problem{Title: "The order belongs to another key.", Status: http.StatusConflict, Code: "other-key", Detail: "Send the request with the key that was sent first, or open a new order."}},
+	{registration.ErrRequest, true, problem{Title: "The certification request is not accepted.", Status: http.StatusBadRequest, Code: "request"}},
 }
 
 // refuse answers with the problem that err is.
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	p := h.problem(w, r, err)
+	_ = h.problemAnswer(&call{w: w, r: r, ctx: r.Context()}, err).write(w) // it says nothing itself
+}
+
+// problemAnswer is a refusal as an answer.
+func (h *handler) problemAnswer(c *call, err error) *answer {
+	p := h.problem(c.w, c.r, err)
 	body, err := json.Marshal(p)
 	if err != nil {
-		h.log.Error("problem not encoded", "error", err)
+		h.Log.Error("problem not encoded", "error", err)
 	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	_, _ = w.Write(append(body, '\n')) // whoever asked may have gone
+	return &answer{status: p.Status, media: "application/problem+json", body: append(body, '\n')}
+}
+
+func tooLarge(err error) bool {
+	_, large := errors.AsType[*http.MaxBytesError](err)
+	return large
 }
 
 func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) problem {
 	if many, ok := errors.AsType[*registration.TooManyError](err); ok {
 		w.Header().Set("Retry-After", strconv.Itoa(int(many.Retry.Seconds())+1))
-		return problem{"Too many mails were asked for.", http.StatusTooManyRequests, "too-many", ""}
+		return problem{Title: "Too many mails were asked for.", Status: http.StatusTooManyRequests, Code: "too-many"}
 	}
 	if many, ok := errors.AsType[*problemreport.TooManyError](err); ok {
 		w.Header().Set("Retry-After", strconv.Itoa(int(many.Retry.Seconds())+1))
-		return problem{"Too many reports came.", http.StatusTooManyRequests, "too-many", ""}
+		return problem{Title: "Too many reports came.", Status: http.StatusTooManyRequests, Code: "too-many"}
+	}
+	if many, ok := errors.AsType[*limitError](err); ok {
+		w.Header().Set("Retry-After", strconv.Itoa(int(many.retry.Seconds())))
+		return problem{Title: "Too many requests.", Status: http.StatusTooManyRequests, Code: "too-many", Detail: "There is a request that takes many at a time."}
+	}
+	if field, ok := errors.AsType[*fieldError](err); ok {
+		return problem{Title: "A member or parameter is not accepted.", Status: http.StatusBadRequest, Code: "field", Detail: field.Error(), Field: field.field}
 	}
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return problem{"The request is too large.", http.StatusRequestEntityTooLarge, "too-large",
-			"At most " + strconv.FormatInt(large.Limit, 10) + " bytes are read."}
+		return problem{Title: "The request is too large.", Status: http.StatusRequestEntityTooLarge, Code: "too-large", Detail: "At most " + strconv.FormatInt(large.Limit, 10) + " bytes are read."}
 	}
 	if undeliverable, ok := errors.AsType[*registration.UndeliverableError](err); ok {
-		return problem{"No mail reaches the address.", http.StatusUnprocessableEntity, "undeliverable",
-			"The mail server says: " + undeliverable.Reason + ". Check the spelling, or use another address."}
+		return problem{Title: "No mail reaches the address.", Status: http.StatusUnprocessableEntity, Code: "undeliverable", Detail: "The mail server says: " + undeliverable.Reason + ". Check the spelling, or use another address."}
 	}
 	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
-		h.log.ErrorContext(r.Context(), "database not available", "error", err)
+		h.Log.ErrorContext(r.Context(), "database not available", "error", err)
 		w.Header().Set("Retry-After", "30")
-		return problem{"The database does not answer.", http.StatusServiceUnavailable, "unavailable", "Nothing is lost. Try again in a minute."}
+		return problem{Title: "The database does not answer.", Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: "Nothing is lost. Try again in a minute."}
 	}
 	for _, known := range problems {
 		if !errors.Is(err, known.err) {
@@ -109,8 +129,8 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) pro
 		return p
 	}
 	if errors.Is(err, context.Canceled) {
-		return problem{"The request was given up.", 499, "canceled", ""}
+		return problem{Title: "The request was given up.", Status: 499, Code: "canceled"}
 	}
-	h.log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
-	return problem{"Something went wrong here.", http.StatusInternalServerError, "internal", "The server's log has more."}
+	h.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	return problem{Title: "Something went wrong here.", Status: http.StatusInternalServerError, Code: "internal", Detail: "The server's log has more."}
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/mailseal/mailseal/internal/problemreport"
@@ -15,43 +14,51 @@ type Reports interface {
 	File(ctx context.Context, r problemreport.Report) (problemreport.Filed, error)
 }
 
-// report takes a report from anybody (S/MIME BR §4.9.3): no token is asked for.
-func (h *handler) report(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		Problem  string `json:"problem"`
-		Serial   string `json:"serial"`
-		Email    string `json:"email"`
-		Text     string `json:"text"`
-		Proof    string `json:"proof"` // PEM
-		Language string `json:"language"`
+// problemReports are those that anybody sends (S/MIME BR §4.9.3).
+func (h *handler) problemReports() []*route {
+	return []*route{
+		post("/api/v1/problem-reports", "reportProblem", "Report a problem with a certificate", anybody, h.report),
+		get("/api/v1/key-compromise", "keyCompromiseStatement", "What a compromised key signs as a proof", anybody, h.statement),
 	}
-	if err := readJSON(w, r, &in); err != nil {
-		return err
-	}
+}
+
+type reportIn struct {
+	Problem  string `json:"problem,omitempty"`
+	Serial   string `json:"serial,omitempty" doc:"Hexadecimal."`
+	Email    string `json:"email,omitempty" doc:"Where the answer goes."`
+	Text     string `json:"text,omitempty"`
+	Proof    string `json:"proof,omitempty" doc:"PEM: the compromised key, or what it signed."`
+	Language string `json:"language,omitempty"`
+}
+
+type filedOut struct {
+	ID       string    `json:"id"`
+	Received time.Time `json:"received"`
+	AnswerBy time.Time `json:"answer_by"`
+	DecideBy time.Time `json:"decide_by"`
+	Revoked  []string  `json:"revoked" doc:"Serial numbers."`
+}
+
+func (h *handler) report(c *call, in reportIn) (filedOut, error) {
 	report := problemreport.Report{
 		Problem: problemreport.Problem(in.Problem), Serial: in.Serial, Reporter: in.Email, Text: in.Text,
-		Language: in.Language, Client: registration.Client(r.RemoteAddr),
+		Language: in.Language, Client: registration.Client(c.r.RemoteAddr),
 	}
 	if in.Proof != "" {
 		report.Proof = []byte(in.Proof)
 	}
-	filed, err := h.reports.File(r.Context(), report)
+	filed, err := h.Reports.File(c.ctx, report)
 	if err != nil {
-		return err
+		return filedOut{}, err
 	}
-	out := struct {
-		ID       string   `json:"id"`
-		Received string   `json:"received"` // RFC 3339
-		AnswerBy string   `json:"answer_by"`
-		DecideBy string   `json:"decide_by"`
-		Revoked  []string `json:"revoked"`
-	}{filed.ID, stamp(filed.Received), stamp(filed.AnswerBy), stamp(filed.DecideBy), append([]string{}, filed.Revoked...)}
-	return writeJSON(w, http.StatusCreated, out)
+	return filedOut{filed.ID, filed.Received.UTC(), filed.AnswerBy.UTC(), filed.DecideBy.UTC(), append([]string{}, filed.Revoked...)}, nil
 }
 
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+type statementOut struct {
+	Statement string `json:"statement"`
+}
 
 // statement is what a compromised key has to sign today.
-func (h *handler) statement(w http.ResponseWriter, _ *http.Request) error {
-	return writeJSON(w, http.StatusOK, map[string]string{"statement": h.reports.Statement()})
+func (h *handler) statement(*call, none) (statementOut, error) {
+	return statementOut{h.Reports.Statement()}, nil
 }

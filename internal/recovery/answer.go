@@ -336,7 +336,7 @@ func (s *Service) contribute(ctx context.Context, tx *store.Tx, actor auth.Actor
 			return ErrProof
 		}
 		if err := addressed(a.Keys[i].Envelopes[0], to); err != nil {
-			return &InputError{Field: "keys", Key: "recovery-answer", Err: err}
+			return input("keys", "input.recovery.answer", err)
 		}
 		if err := tx.InsertRecoveryContribution(row.ID, k.ID, o.Position, a.Keys[i].Envelopes[0]); err != nil {
 			return err
@@ -419,7 +419,7 @@ func (s *Service) reshareKey(tx *store.Tx, me string, next *Quorum, k AnswerKey)
 	}
 	for i, o := range next.Officers {
 		if err := addressed(k.Envelopes[i], o.Certificate); err != nil {
-			return false, false, &InputError{Field: "keys", Key: "recovery-answer", Err: err}
+			return false, false, input("keys", "input.recovery.answer", err)
 		}
 		err := tx.InsertRecoveryReshare(store.RecoveryShare{EscrowID: e.ID, QuorumID: next.ID, Origin: position, Position: o.Position, Envelope: k.Envelopes[i]})
 		if errors.Is(err, store.ErrConflict) {

@@ -1,10 +1,13 @@
 package recovery
 
 import (
+	"bytes"
 	"context"
+	"crypto"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/audit"
@@ -31,7 +34,7 @@ func (s *Service) Escrow(ctx context.Context, tx *store.Tx, organization, person
 		if errors.Is(err, ErrState) {
 			return err
 		}
-		return &InputError{Field: "escrow", Key: "recovery-sealed", Err: err}
+		return input("escrow", "input.recovery.sealed", err)
 	}
 	hash := sha256.Sum256(sealed.SPKI)
 	if _, err := encryptsOnly(tx, hash[:]); err != nil {
@@ -59,6 +62,29 @@ func (s *Service) Escrow(ctx context.Context, tx *store.Tx, organization, person
 	return audit.Append(ctx, tx, audit.Entry{At: s.now(), Act: store.ActEscrowed, Object: id, Details: map[string]string{
 		"organization": organization, "person": person, "key": keyName(hash[:]), "officers": q.ID,
 	}})
+}
+
+// Prepare seals a key that was made here; keep is [Service.Escrow] of it.
+func (s *Service) Prepare(ctx context.Context, organization, person string, key crypto.PrivateKey) (keep func(tx *store.Tx) error, err error) {
+	q, err := s.Quorum(ctx, organization)
+	if err != nil {
+		return nil, err
+	}
+	if q == nil {
+		return nil, ErrOfficersChanged
+	}
+	sealed, err := q.Seal(s.o.Rand, key)
+	if err != nil {
+		return nil, err
+	}
+	return func(tx *store.Tx) error { return s.Escrow(ctx, tx, organization, person, sealed) }, nil
+}
+
+// Escrowed tells whether a person's key, by the SHA-256 of its
+// SubjectPublicKeyInfo, is kept for an organization.
+func (s *Service) Escrowed(tx *store.Tx, organization, person string, keyHash []byte) (bool, error) {
+	rows, err := tx.RecoveryEscrowsOf(organization, person)
+	return slices.ContainsFunc(rows, func(e store.RecoveryEscrow) bool { return bytes.Equal(e.KeyHash, keyHash) }), err
 }
 
 // encryptsOnly returns the certificates of a key, and refuses one that signs

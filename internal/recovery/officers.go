@@ -48,7 +48,7 @@ func (s *Service) SetOfficers(ctx context.Context, actor auth.Actor, organizatio
 				return err
 			}
 			if !is {
-				return input("officers", "recovery-role", o.Position)
+				return input("officers", "input.recovery.role", o.Position)
 			}
 		}
 		if err := tx.InsertRecoveryQuorum(row, officers); err != nil {
@@ -77,24 +77,24 @@ func officerDetails(q *Quorum) map[string]string {
 func (s *Service) choose(threshold int, choices []Choice) ([]store.RecoveryOfficer, error) {
 	switch n := len(choices); {
 	case threshold < MinThreshold:
-		return nil, input("threshold", "recovery-threshold", MinThreshold)
+		return nil, input("threshold", "input.recovery.threshold", MinThreshold)
 	case n <= threshold || n > MaxOfficers:
 		// With as many as it takes, one who is ill or leaves takes all keys along.
-		return nil, input("officers", "recovery-officers", threshold+1, MaxOfficers)
+		return nil, input("officers", "input.recovery.officers", threshold+1, MaxOfficers)
 	}
 	var officers []store.RecoveryOfficer
 	var keys [][]byte
 	var accounts []string
 	for i, c := range choices {
 		if c.Account == "" || slices.Contains(accounts, c.Account) {
-			return nil, input("officers", "recovery-twice", i+1)
+			return nil, input("officers", "input.recovery.twice", i+1)
 		}
 		parsed, err := s.usable(c.Certificate)
 		if err != nil {
-			return nil, &InputError{Field: "officers", Key: "recovery-certificate", Args: []any{i + 1}, Err: err}
+			return nil, input("officers", "input.recovery.certificate", i+1, err)
 		}
 		if slices.ContainsFunc(keys, func(k []byte) bool { return bytes.Equal(k, parsed.RawSPKI) }) {
-			return nil, input("officers", "recovery-same-key", i+1)
+			return nil, input("officers", "input.recovery.same-key", i+1)
 		}
 		keys, accounts = append(keys, parsed.RawSPKI), append(accounts, c.Account)
 		officers = append(officers, store.RecoveryOfficer{Position: i + 1, AccountID: c.Account, Certificate: parsed.Raw})

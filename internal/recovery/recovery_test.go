@@ -26,6 +26,7 @@ import (
 	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/outbox"
 	"github.com/mailseal/mailseal/internal/recovery"
+	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/store/storetest"
 	"github.com/mailseal/mailseal/internal/testca"
@@ -614,7 +615,7 @@ func TestSealedNonsense(t *testing.T) {
 		s := good()
 		spoil(s)
 		err := o.db.Update(t.Context(), func(tx *store.Tx) error { return o.Escrow(t.Context(), tx, org, "p-alice", s) })
-		if _, is := errors.AsType[*recovery.InputError](err); !is && !errors.Is(err, recovery.ErrState) {
+		if _, is := errors.AsType[*registration.InputError](err); !is && !errors.Is(err, recovery.ErrState) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -1005,12 +1006,12 @@ func TestTooFewOfficers(t *testing.T) {
 	// ben gets what ana asks for: two of four are out.
 	o.keys["both"] = o.ca.Leaf("ana@example.org", testca.P256, testca.Emails("ana@example.org", "ben@example.org"))
 	err := o.try(t, o.actor(t, "ana"), "both")
-	if e, is := errors.AsType[*recovery.InputError](err); !is || e.Key != "recovery-too-few" {
+	if e, is := errors.AsType[*registration.InputError](err); !is || e.Key != "input.recovery.few" {
 		t.Error(err)
 	}
 	for _, text := range []string{"", "short", strings.Repeat("x", 501), "with\x00nul characters", "turned \u202e around"} {
 		_, err := o.Request(t.Context(), o.actor(t, "dan"), org, recovery.Asking{Person: "p-alice", Recipient: o.keys["dan"].Certificate.Raw, Reason: text})
-		if e, is := errors.AsType[*recovery.InputError](err); !is || e.Field != "reason" {
+		if e, is := errors.AsType[*registration.InputError](err); !is || e.Field != "reason" {
 			t.Errorf("reason %q: %v", text, err)
 		}
 	}

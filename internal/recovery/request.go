@@ -79,11 +79,11 @@ func (s *Service) Request(ctx context.Context, actor auth.Actor, organization st
 	if n := utf8.RuneCountInString(ask.Reason); n < MinReason || n > MaxReason || strings.ContainsFunc(ask.Reason, func(r rune) bool {
 		return !unicode.IsPrint(r) && r != '\n' || unicode.In(r, unicode.Bidi_Control)
 	}) {
-		return nil, input("reason", "recovery-reason", MinReason, MaxReason)
+		return nil, input("reason", "input.recovery.reason", MinReason, MaxReason)
 	}
 	to, err := s.usable(ask.Recipient)
 	if err != nil {
-		return nil, &InputError{Field: "recipient", Key: "recovery-recipient", Err: err}
+		return nil, input("recipient", "input.recovery.recipient", err)
 	}
 	id, err := s.newID()
 	if err != nil {
@@ -142,9 +142,9 @@ func (s *Service) asked(tx *store.Tx, organization string, ask Asking) ([]store.
 	}
 	switch {
 	case len(all) == 0 || ask.Keys != nil && len(keys) != len(ask.Keys) || len(keys) == 0:
-		return nil, nil, input("keys", "recovery-no-keys")
+		return nil, nil, input("keys", "input.recovery.keys")
 	case len(keys) > MaxKeysPerRequest:
-		return nil, nil, input("keys", "recovery-many-keys", MaxKeysPerRequest)
+		return nil, nil, input("keys", "input.recovery.keys.many", MaxKeysPerRequest)
 	}
 	id := keys[0].QuorumID
 	if ask.Former != "" {
@@ -165,14 +165,14 @@ func (s *Service) asked(tx *store.Tx, organization string, ask Asking) ([]store.
 		if certificates, err := encryptsOnly(tx, e.KeyHash); err != nil {
 			return nil, nil, err
 		} else if len(certificates) == 0 {
-			return nil, nil, input("keys", "recovery-no-certificate")
+			return nil, nil, input("keys", "input.recovery.keys.certificate")
 		}
 		parts, err := tx.RecoveryShares(e.ID, q.ID, q.Officers[0].Position)
 		if err != nil {
 			return nil, nil, err
 		}
 		if len(parts) == 0 {
-			return nil, nil, input("keys", "recovery-other-officers")
+			return nil, nil, input("keys", "input.recovery.keys.officers")
 		}
 	}
 	return keys, q, nil
@@ -190,7 +190,7 @@ func (s *Service) admit(tx *store.Tx, row store.RecoveryRequest, to *cert.Certif
 		return err
 	}
 	if !overlap(addresses(to), append(asking, owner...)) {
-		return input("recipient", "recovery-recipient-whose")
+		return input("recipient", "input.recovery.recipient.whose")
 	}
 	able := 0
 	for _, o := range q.Officers {
@@ -203,7 +203,7 @@ func (s *Service) admit(tx *store.Tx, row store.RecoveryRequest, to *cert.Certif
 		}
 	}
 	if able < q.Threshold {
-		return input("requester", "recovery-too-few", able, q.Threshold)
+		return input("requester", "input.recovery.few", able, q.Threshold)
 	}
 	return nil
 }

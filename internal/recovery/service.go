@@ -14,10 +14,11 @@ import (
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/mailqueue"
+	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 )
 
-// What a caller branches on. Who may not do something, and what is not there,
+// What a caller branches on, beside *registration.InputError. Who may not do something, and what is not there,
 // are both [auth.ErrForbidden].
 var (
 	// ErrState: it is not, or no longer, in a state in which this can be done.
@@ -30,32 +31,9 @@ var (
 	ErrProof = errors.New("recovery: the answer does not fit the task: fetch the task again and answer that")
 )
 
-// InputError tells what of an input cannot be taken. Key names the sentence for
-// people in internal/portal and internal/api, Args what is filled in.
-type InputError struct {
-	Field string
-	Key   string
-	Args  []any
-	Err   error // of the room that reads it; may be nil
-}
-
-// Error implements error.
-func (e *InputError) Error() string {
-	text := fmt.Sprintf("recovery: %s: %s", e.Field, e.Key)
-	if len(e.Args) > 0 {
-		text += fmt.Sprint(" ", e.Args)
-	}
-	if e.Err != nil {
-		text += ": " + e.Err.Error()
-	}
-	return text
-}
-
-// Unwrap implements errors.
-func (e *InputError) Unwrap() error { return e.Err }
-
+// input makes an error about a field.
 func input(field, key string, args ...any) error {
-	return &InputError{Field: field, Key: key, Args: args}
+	return &registration.InputError{Field: field, Key: key, Args: args}
 }
 
 // Limits of a request.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mailseal/mailseal/internal/api"
 	"github.com/mailseal/mailseal/internal/config"
 	"github.com/mailseal/mailseal/internal/repository"
 )
@@ -19,7 +18,7 @@ func (s *system) site(pages http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", health)
 	mux.HandleFunc("GET /readyz", s.readyForAnybody)
-	mux.Handle("/api/", api.New(s.orders, s.reports, s.Log))
+	mux.Handle("/api/", s.api)
 	mux.Handle("/", pages)
 	return repository.New(s.authority, s.Clock, s.Log, mux)
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/api"
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/authority"
@@ -50,6 +51,7 @@ type system struct {
 	log            *audit.Log
 	reports        *problemreport.Service
 	recovery       *recovery.Service
+	api            http.Handler
 	administrators *auth.Service
 	catcher        *catcher.Catcher // of --dev
 	doors          []door
@@ -107,15 +109,21 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 	if err := s.openQueues(sender); err != nil {
 		return err
 	}
+	s.recovery = recovery.New(recovery.Options{Store: s.store, Mails: s.mails, Clock: s.Clock, Rand: s.Rand, Log: s.Log})
 	s.orders = registration.New(registration.Options{
 		Store: s.store, Validation: proofs, Issuer: countingIssuer{s.authority, s.metrics}, Mails: s.mails,
-		Clock: s.Clock, Rand: s.Rand, Log: s.Log,
+		Escrow: s.recovery, Clock: s.Clock, Rand: s.Rand, Log: s.Log,
 	})
 	s.reports = problemreport.New(problemreport.Options{
 		Store: s.store, Authority: s.authority, Mails: s.mails, Site: s.url, Clock: s.Clock, Rand: s.Rand, Log: s.Log,
 	})
-	s.recovery = recovery.New(recovery.Options{Store: s.store, Mails: s.mails, Clock: s.Clock, Rand: s.Rand, Log: s.Log})
 	s.administrators = auth.New(auth.Options{Store: s.store, Clock: s.Clock, Rand: s.Rand})
+	s.api, err = api.New(api.Options{
+		Registration: s.orders, Reports: s.reports, Store: s.store, Clock: s.Clock, Log: s.Log,
+	})
+	if err != nil {
+		return err
+	}
 	s.metrics.registry.MustRegister(newStateMetrics(s))
 	return s.openDoors(ports)
 }

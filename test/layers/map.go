@@ -61,11 +61,11 @@ internal/validation     proofs of control, evidence of names, and the warrant to
 
 internal/mailqueue      mails that are to leave, and what became of them: jobs of the outbox
 
-internal/recovery       escrowed encryption keys: what a quorum opens, and nobody else
-
 internal/authority      authorities and their state
 
 internal/registration   the one way to a certificate
+
+internal/recovery       escrowed encryption keys: what a quorum opens, and nobody else
 internal/problemreport  what anybody reports about a certificate, and by when it is decided
 internal/directory      where a recipient's certificate is found
 

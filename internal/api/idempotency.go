@@ -1,0 +1,123 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mailseal/mailseal/internal/store"
+)
+
+const (
+	idempotencyHeader = "Idempotency-Key"
+	maxIdempotencyKey = 255
+	idempotencyLife   = 24 * time.Hour
+	forgetAtOnce      = 100
+)
+
+// What keeps a request with a key from being answered.
+var (
+	errKey       = errors.New("the Idempotency-Key cannot be used")
+	errKeyReused = errors.New("the Idempotency-Key was used for another request")
+	errUnderWay  = errors.New("the request with this Idempotency-Key has not ended")
+	errOnce      = errors.New("the request with this Idempotency-Key was done, and its answer is shown only once")
+)
+
+// once does a request that has an Idempotency-Key one time. Refusals are kept as
+// well: the same request is refused the same way, unless it failed here.
+func (h *handler) once(r *route, c *call) (*answer, error) {
+	keys := c.r.Header.Values(idempotencyHeader)
+	if len(keys) == 0 {
+		return h.run(r, c)
+	}
+	if err := checkKey(r, keys); err != nil {
+		return nil, err
+	}
+	row := store.APIRequest{Actor: c.actor.String(), Key: keys[0], Hash: requestHash(c), Asked: h.Clock()}
+	before, err := h.begin(c.ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	if before != nil {
+		return replay(r, row, *before)
+	}
+	a, err := h.run(r, c)
+	if err != nil {
+		a = h.problemAnswer(c, err)
+	}
+	// From here on it is done, whether or not the connection lasts.
+	ctx := context.WithoutCancel(c.ctx)
+	if a.status >= 500 || a.status == 499 {
+		err := h.Store.Update(ctx, func(tx *store.Tx) error { return tx.DropAPIRequest(row.Actor, row.Key) })
+		return a, err
+	}
+	row.Status, row.MediaType, row.Answer = a.status, a.media, a.body
+	if r.secret && a.status < 300 {
+		row.Answer = nil
+	}
+	return a, h.Store.Update(ctx, func(tx *store.Tx) error { return tx.AnswerAPIRequest(row) })
+}
+
+func checkKey(r *route, keys []string) error {
+	switch key := keys[0]; {
+	case !r.replayable():
+		return fmt.Errorf("%w here: it is for POST with an account's token", errKey)
+	case len(keys) > 1 || len(key) == 0 || len(key) > maxIdempotencyKey:
+		return fmt.Errorf("%w: it is one line of 1 to %d characters", errKey, maxIdempotencyKey)
+	default:
+		for _, b := range []byte(key) {
+			if b <= ' ' || b >= 0x7f {
+				return fmt.Errorf("%w: it has other characters than visible ones of ASCII", errKey)
+			}
+		}
+	}
+	return nil
+}
+
+// begin takes the key, or returns the request that has it.
+func (h *handler) begin(ctx context.Context, row store.APIRequest) (before *store.APIRequest, err error) {
+	err = h.Store.Update(ctx, func(tx *store.Tx) error {
+		before = nil
+		if err := tx.ForgetAPIRequests(row.Asked.Add(-idempotencyLife), forgetAtOnce); err != nil {
+			return err
+		}
+		found, err := tx.APIRequest(row.Actor, row.Key)
+		if err == nil {
+			before = &found
+			return nil
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		return tx.BeginAPIRequest(row)
+	})
+	return before, err
+}
+
+// replay answers as before.
+func replay(r *route, row, before store.APIRequest) (*answer, error) {
+	switch {
+	case string(before.Hash) != string(row.Hash):
+		return nil, errKeyReused
+	case before.Status == 0:
+		return nil, errUnderWay
+	case r.secret && before.Status < 300:
+		return nil, errOnce
+	}
+	return &answer{status: before.Status, media: before.MediaType, body: before.Answer, replayed: true}, nil
+}
+
+// requestHash is of all that makes a request what it is.
+func requestHash(c *call) []byte {
+	h := sha256.New()
+	for _, part := range []string{c.r.Method, c.r.URL.Path, c.r.URL.RawQuery, c.r.Header.Get("Content-Type"), string(c.body)} {
+		var length [8]byte
+		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
+		h.Write(length[:])
+		h.Write([]byte(part))
+	}
+	return h.Sum(nil)
+}

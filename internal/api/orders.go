@@ -1,0 +1,112 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/registration"
+)
+
+// orders is how people get a certificate for themselves: `mailseal id request`
+// and whoever else wants one without a browser.
+func (h *handler) orders() []*route {
+	return []*route{
+		post("/api/v1/orders", "openOrder", "Ask for a certificate for a mailbox; a code is mailed to it", anybody, h.apply),
+		get("/api/v1/orders/{id}", "getOrder", "Look at an order", orderToken, h.order),
+		do("/api/v1/orders/{id}/mail", "mailAgain", "Have a new code mailed; the old one is void", orderToken, h.resend),
+		do("/api/v1/orders/{id}/code", "proveMailbox", "Prove the mailbox with the mailed code", orderToken, h.prove),
+		upload("/api/v1/orders/{id}/certificate", "enroll", "Send a certification request (PKCS #10, DER or PEM) and get the certificate", orderToken,
+			maxRequest, []string{"application/pkcs10", "application/x-pem-file", "text/plain", "application/octet-stream"}, h.enroll).answers(http.StatusCreated),
+	}
+}
+
+// orderOut is an order as whoever opened it sees it; Token is only in the answer
+// that opened it.
+type orderOut struct {
+	ID      string    `json:"id"`
+	Token   string    `json:"token,omitempty" doc:"Goes on with the order. Shown once."`
+	State   string    `json:"state" enum:"applied,proven,issued,refused,expired"`
+	Email   string    `json:"email"`
+	Expires time.Time `json:"expires"`
+	Reason  string    `json:"reason,omitempty"`
+	// Mail is what became of the last mail with a code: waiting, sent, refused,
+	// bounced. MailReason is what the mail server said of the last two.
+	Mail       string `json:"mail,omitempty" doc:"What became of the last mail with a code: waiting, sent, refused, bounced, void."`
+	MailReason string `json:"mail_reason,omitempty" doc:"What the mail server said."`
+}
+
+func orderOf(o registration.Order, token string) orderOut {
+	return orderOut{
+		ID: o.ID, Token: token, State: string(o.State), Email: o.Email,
+		Expires: o.Expires.UTC(), Reason: o.Reason,
+		Mail: string(o.Mail.State), MailReason: o.Mail.Reason,
+	}
+}
+
+type application struct {
+	Email    string `json:"email,omitempty"`
+	Name     string `json:"name,omitempty" doc:"For the account, never for the certificate."`
+	Language string `json:"language,omitempty" doc:"Of the mail: en or ja; anything else is English."`
+}
+
+func (h *handler) apply(c *call, in application) (orderOut, error) {
+	order, token, err := h.Registration.Apply(c.ctx, registration.Application{
+		Email: in.Email, Name: in.Name, Language: in.Language, Client: registration.Client(c.r.RemoteAddr),
+	})
+	if err != nil {
+		return orderOut{}, err
+	}
+	c.w.Header().Set("Location", "/api/v1/orders/"+order.ID)
+	return orderOf(order, token), nil
+}
+
+func (h *handler) order(c *call, _ none) (orderOut, error) {
+	order, err := h.Registration.Order(c.ctx, c.path("id"), c.token)
+	return orderOf(order, ""), err
+}
+
+func (h *handler) resend(c *call, _ none) (orderOut, error) {
+	order, err := h.Registration.Resend(c.ctx, c.path("id"), c.token)
+	return orderOf(order, ""), err
+}
+
+type code struct {
+	Code string `json:"code,omitempty"`
+}
+
+func (h *handler) prove(c *call, in code) (orderOut, error) {
+	order, err := h.Registration.Prove(c.ctx, c.path("id"), c.token, in.Code)
+	return orderOf(order, ""), err
+}
+
+// issuedOut is a certificate with those above it, in PEM.
+type issuedOut struct {
+	Certificate string   `json:"certificate" doc:"PEM"`
+	Chain       []string `json:"chain" doc:"PEM: the authorities above it, without the root."`
+	Root        string   `json:"root" doc:"PEM"`
+}
+
+func (h *handler) enroll(c *call, _ none) (issuedOut, error) {
+	issued, err := h.Registration.Enroll(c.ctx, c.path("id"), c.token, c.body)
+	if err != nil {
+		return issuedOut{}, err
+	}
+	return issuedOf(issued), nil
+}
+
+func issuedOf(i registration.Issued) issuedOut {
+	out := issuedOut{Certificate: string(i.Certificate.PEM()), Chain: pems(i.Chain)}
+	if i.Root != nil {
+		out.Root = string(i.Root.PEM())
+	}
+	return out
+}
+
+func pems(chain []*cert.Certificate) []string {
+	list := []string{}
+	for _, c := range chain {
+		list = append(list, string(c.PEM()))
+	}
+	return list
+}
