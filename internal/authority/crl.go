@@ -1,7 +1,6 @@
 package authority
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -97,6 +96,13 @@ func (p *partition) idle() bool {
 	return free
 }
 
+// keep has a list at hand that was just stored.
+func (p *partition) keep(row store.CRL) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.last = CRL{row.DER, row.Number, row.ThisUpdate, row.NextUpdate}
+}
+
 // lastCRL reads the row of the newest list and the last change that concerns it.
 func (a *Authority) lastCRL(ctx context.Context, m *Member, n int) (row store.CRL, changed int64, err error) {
 	err = a.o.Store.View(ctx, func(tx *store.Tx) (err error) {
@@ -151,6 +157,9 @@ func (a *Authority) publish(ctx context.Context, m *Member, n int, enough func(s
 			return store.CRL{}, err
 		}
 		err = a.o.Store.Update(ctx, func(tx *store.Tx) error { return a.storeCRL(ctx, tx, row) })
+		if err == nil {
+			m.partitions[n].keep(row)
+		}
 		if err == nil || !errors.Is(err, store.ErrConflict) {
 			return row, err
 		}
@@ -162,6 +171,9 @@ func (a *Authority) publish(ctx context.Context, m *Member, n int, enough func(s
 		}
 		return a.storeCRL(ctx, tx, row)
 	})
+	if err == nil {
+		m.partitions[n].keep(row)
+	}
 	return row, err
 }
 
@@ -201,9 +213,12 @@ func (a *Authority) signCRL(tx *store.Tx, m *Member, n int) (row store.CRL, err 
 	if row.Covers, err = tx.LastStatusChangeIn(m.id, n); err != nil {
 		return row, err
 	}
-	var der bytes.Buffer
-	err = m.issuer.WriteCRL(&der, issuance.RevocationList{
-		Number: row.Number, Partition: n, ThisUpdate: row.ThisUpdate, NextUpdate: row.NextUpdate,
+	size, err := tx.CRLSize(m.id, last.Number)
+	if err != nil {
+		return row, err
+	}
+	row.DER, err = m.issuer.SignCRL(issuance.RevocationList{
+		Number: row.Number, Partition: n, ThisUpdate: row.ThisUpdate, NextUpdate: row.NextUpdate, Size: size,
 		Revoked: func(yield func(issuance.Revoked, error) bool) {
 			stopped := errors.New("enough")
 			err := tx.EachRevocation(m.id, n, last.ThisUpdate, func(r store.Revocation) error {
@@ -217,6 +232,5 @@ func (a *Authority) signCRL(tx *store.Tx, m *Member, n int) (row store.CRL, err 
 			}
 		},
 	})
-	row.DER = der.Bytes()
 	return row, err
 }

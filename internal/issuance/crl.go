@@ -1,11 +1,9 @@
 package issuance
 
 import (
-	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"math/big"
 	"strconv"
@@ -29,7 +27,7 @@ func ReasonAllowed(r cert.Reason) bool {
 }
 
 // Partitions of an authority's CRL: at most this many (RFC 5280 §5.2.5 has no
-// limit; one list of a million entries is 40 MB).
+// limit; one list of a million entries is 45 MB).
 const MaxPartitions = 1024
 
 // Revoked is one entry of a CRL.
@@ -44,6 +42,7 @@ type RevocationList struct {
 	Number                 int64 // higher than any before
 	ThisUpdate, NextUpdate time.Time
 	Partition              int // which one, see [Issuer.Partition]; 0 where there is one
+	Size                   int // octets that the list will have, as far as is known; saves copies
 	Revoked                iter.Seq2[Revoked, error]
 }
 
@@ -78,52 +77,38 @@ func (is *Issuer) PartitionURL(partition int) string {
 	return strings.TrimSuffix(is.crlURL, ".crl") + "/" + strconv.Itoa(partition) + ".crl"
 }
 
-// WriteCRL signs a CRL, version 2 (RFC 5280 §5), and writes it. The entries
-// are read once and kept in their encoded form, some 40 octets each, because
-// their length stands before them; the signature is made from the digest of the
-// pieces. Nothing is written before the list is signed and that was checked.
-func (is *Issuer) WriteCRL(w io.Writer, l RevocationList) error {
+// SignCRL signs a CRL, version 2 (RFC 5280 §5). The entries are read once and
+// encoded where they stay, some 45 octets each: what stands before them and
+// depends on their length goes into room that was left for it.
+func (is *Issuer) SignCRL(l RevocationList) ([]byte, error) {
 	switch {
 	case l.Number < 1:
-		return errors.New("sign CRL: a number starts at 1")
+		return nil, errors.New("sign CRL: a number starts at 1")
 	case !l.NextUpdate.After(l.ThisUpdate):
-		return errors.New("sign CRL: nextUpdate is not after thisUpdate")
+		return nil, errors.New("sign CRL: nextUpdate is not after thisUpdate")
 	case !is.certificate.Allows(cert.KeyUsageCRLSign):
-		return errors.New("sign CRL: the authority's certificate does not allow it")
+		return nil, errors.New("sign CRL: the authority's certificate does not allow it")
 	case l.Partition < 0 || l.Partition >= is.partitions:
-		return fmt.Errorf("sign CRL: partition %d of %d", l.Partition, is.partitions)
+		return nil, fmt.Errorf("sign CRL: partition %d of %d", l.Partition, is.partitions)
 	}
-	pieces, err := is.tbsCertList(l)
+	der, err := is.tbsCertList(l)
+	if err == nil {
+		err = is.signList(der)
+	}
 	if err != nil {
-		return fmt.Errorf("sign CRL: %w", err)
+		return nil, fmt.Errorf("sign CRL: %w", err)
 	}
-	if pieces, err = is.signPieces(pieces); err != nil {
-		return fmt.Errorf("sign CRL: %w", err)
-	}
-	for _, p := range pieces {
-		if _, err := w.Write(p); err != nil {
-			return fmt.Errorf("write CRL: %w", err)
-		}
-	}
-	return nil
+	return der.bytes(), nil
 }
 
-// tbsCertList returns TBSCertList in pieces: what stands before the entries,
-// the entries, what stands after them.
-func (is *Issuer) tbsCertList(l RevocationList) ([][]byte, error) {
-	entries, err := encodeEntries(l.Revoked)
-	if err != nil {
-		return nil, err
-	}
+// tbsCertList encodes TBSCertList.
+func (is *Issuer) tbsCertList(l RevocationList) (*frontier, error) {
 	var before, after cryptobyte.Builder
 	before.AddASN1Int64(1) // version 2
 	is.scheme.Algorithm.Add(&before)
 	before.AddBytes(is.certificate.RawSubject)
 	addTime(&before, l.ThisUpdate)
 	addTime(&before, l.NextUpdate)
-	if size := sizeOf(entries); size > 0 { // absent when empty (RFC 5280 §5.1.2.6)
-		before.AddBytes(header(asn1.SEQUENCE, size))
-	}
 	list := []extension{authorityKeyID(is.certificate.SubjectKeyID), crlNumber(l.Number)}
 	if is.partitions > 1 {
 		list = append(list, issuingDistributionPoint(is.PartitionURL(l.Partition)))
@@ -137,46 +122,51 @@ func (is *Issuer) tbsCertList(l RevocationList) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wrap(append(append([][]byte{first}, entries...), last)), nil
+	// Headers of the entries, of TBSCertList and of CertificateList.
+	f := newFrontier(len(first)+3*maxHeader, l.Size+listSlack)
+	if f.b, err = appendEntries(f.b, l.Revoked); err != nil {
+		return nil, err
+	}
+	if f.size() > 0 { // absent when empty (RFC 5280 §5.1.2.6)
+		f.wrap()
+	}
+	f.before(first)
+	f.b = append(f.b, last...)
+	f.wrap()
+	return f, nil
 }
 
-// signPieces signs what the pieces are together and wraps them up as SEQUENCE
-// { tbs, algorithm, signature }.
-func (s signer) signPieces(tbs [][]byte) ([][]byte, error) {
-	sig, err := s.signatureOf(tbs)
+// signList signs TBSCertList and makes it SEQUENCE { tbs, algorithm, signature }.
+func (s signer) signList(f *frontier) error {
+	sig, err := s.signatureOver(f.bytes())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var b cryptobyte.Builder
 	s.scheme.Algorithm.Add(&b)
 	b.AddASN1BitString(sig)
 	tail, err := b.Bytes()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return wrap(append(tbs, tail)), nil
+	f.b = append(f.b, tail...)
+	f.wrap()
+	return nil
 }
 
-func (s signer) signatureOf(tbs [][]byte) ([]byte, error) {
-	sig, err := s.signPieced(tbs)
-	if errors.Is(err, signature.ErrWholeMessage) {
-		whole := bytes.Join(tbs, nil)
-		return s.signature(whole)
-	}
-	return sig, err
-}
-
-func (s signer) signPieced(tbs [][]byte) ([]byte, error) {
+// signatureOver is signature for a message so long that it is digested once.
+func (s signer) signatureOver(tbs []byte) ([]byte, error) {
 	if s.scheme.Hash() == 0 {
-		return nil, signature.ErrWholeMessage
+		return s.signature(tbs)
 	}
 	h := s.scheme.Hash().New()
-	for _, p := range tbs {
-		h.Write(p)
-	}
+	h.Write(tbs)
 	sum := h.Sum(nil)
 	sig, err := s.scheme.SignDigest(rand.Reader, s.key, sum)
-	if err != nil {
+	switch {
+	case errors.Is(err, signature.ErrWholeMessage):
+		return s.signature(tbs)
+	case err != nil:
 		return nil, fmt.Errorf("sign: %w", err)
 	}
 	if err := s.scheme.VerifyDigest(s.key.Public(), sum, sig); err != nil {
@@ -185,40 +175,50 @@ func (s signer) signPieced(tbs [][]byte) ([]byte, error) {
 	return sig, nil
 }
 
-// pieceSize is the room of one piece of the encoded entries.
-const pieceSize = 1 << 20
+// frontier is DER that grows at both ends: a length stands before what it is
+// the length of.
+type frontier struct {
+	b     []byte
+	start int // the room before it is free
+}
 
-// encodeEntries encodes SEQUENCE OF SEQUENCE without the outer header.
-func encodeEntries(list iter.Seq2[Revoked, error]) (pieces [][]byte, err error) {
+func newFrontier(room, size int) *frontier {
+	return &frontier{make([]byte, room, room+size), room}
+}
+
+func (f *frontier) bytes() []byte { return f.b[f.start:len(f.b):len(f.b)] }
+func (f *frontier) size() int     { return len(f.b) - f.start }
+
+// before puts octets in front.
+func (f *frontier) before(octets []byte) {
+	f.start -= len(octets)
+	copy(f.b[f.start:], octets)
+}
+
+// wrap makes all that is there a SEQUENCE.
+func (f *frontier) wrap() { f.before(header(asn1.SEQUENCE, f.size())) }
+
+// listSlack is room for what a list has beside its entries, and for a few more
+// of them than the last one had.
+const listSlack = 64 << 10
+
+// appendEntries encodes SEQUENCE OF SEQUENCE without the outer header.
+func appendEntries(b []byte, list iter.Seq2[Revoked, error]) ([]byte, error) {
 	if list == nil {
-		return nil, nil
+		return b, nil
 	}
-	var piece []byte
 	for r, err := range list {
+		if err == nil {
+			b, err = appendRevoked(b, r)
+		}
 		if err != nil {
 			return nil, err
 		}
-		if cap(piece)-len(piece) < maxEntry {
-			if piece != nil {
-				pieces = append(pieces, piece)
-			}
-			piece = make([]byte, 0, pieceSize)
-		}
-		if piece, err = appendRevoked(piece, r); err != nil {
-			return nil, err
-		}
 	}
-	if len(piece) > 0 {
-		pieces = append(pieces, piece)
-	}
-	return pieces, nil
+	return b, nil
 }
 
-const (
-	maxSerialOctets = 20 // RFC 5280 §4.1.2.2
-	// maxEntry: header, serial number, GeneralizedTime, extension.
-	maxEntry = 2 + 2 + maxSerialOctets + 17 + 14
-)
+const maxSerialOctets = 20 // RFC 5280 §4.1.2.2
 
 // appendRevoked writes one entry; by hand, because a list may have a million
 // of them. It is never longer than 127 octets.
@@ -248,23 +248,24 @@ func appendRevoked(b []byte, r Revoked) ([]byte, error) {
 // appendTime is addTime for many.
 func appendTime(b []byte, t time.Time) []byte {
 	t = t.UTC()
-	if t.Year() >= 1950 && t.Year() < 2050 {
-		return t.AppendFormat(append(b, byte(asn1.UTCTime), 13), "060102150405Z")
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	if year >= 1950 && year < 2050 {
+		b = append(b, byte(asn1.UTCTime), 13)
+	} else {
+		b = appendTwo(append(b, byte(asn1.GeneralizedTime), 15), year/100)
 	}
-	return t.AppendFormat(append(b, byte(asn1.GeneralizedTime), 15), "20060102150405Z")
+	for _, n := range [...]int{year % 100, int(month), day, hour, minute, second} {
+		b = appendTwo(b, n)
+	}
+	return append(b, 'Z')
 }
 
-func sizeOf(pieces [][]byte) (n int) {
-	for _, p := range pieces {
-		n += len(p)
-	}
-	return n
-}
+// appendTwo writes two decimal digits.
+func appendTwo(b []byte, n int) []byte { return append(b, '0'+byte(n/10), '0'+byte(n%10)) }
 
-// wrap puts the header of a SEQUENCE before the pieces.
-func wrap(pieces [][]byte) [][]byte {
-	return append([][]byte{header(asn1.SEQUENCE, sizeOf(pieces))}, pieces...)
-}
+// maxHeader is the longest header of what fits into memory.
+const maxHeader = 2 + 8
 
 // header is tag and length of DER (X.690 §10.1: the shortest form).
 func header(tag asn1.Tag, size int) []byte {

@@ -18,7 +18,7 @@
 // shown by [ChallengePossession] and its counterparts.
 //
 // [NewRoot] and [Issuer.IssueAuthority] make the authorities' own
-// certificates, [Issuer.WriteCRL] revocation lists.
+// certificates, [Issuer.SignCRL] revocation lists.
 //
 // The package is pure: no clock, no database, no network. Order, durability
 // and serial numbers that never repeat are internal/authority's.

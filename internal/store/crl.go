@@ -1,8 +1,8 @@
 package store
 
 import (
-	"bytes"
 	"crypto/sha256"
+	"database/sql"
 	"fmt"
 	"time"
 )
@@ -77,22 +77,34 @@ func (tx *Tx) LastCRL(authorityID string, partition int) (CRL, error) {
 		FROM crls WHERE authority_id = $1 AND crl_partition = $2 ORDER BY number DESC LIMIT 1`, authorityID, partition)
 }
 
+// CRLSize is how many octets of a list are stored.
+func (tx *Tx) CRLSize(authorityID string, number int64) (int, error) {
+	n, err := one(tx, "size of the CRL", scanInt, `SELECT coalesce(sum(length(octets)), 0) FROM crl_pieces
+		WHERE authority_id = $1 AND number = $2`, authorityID, number)
+	return int(n), err
+}
+
 // CRLOctets reads a list itself.
 func (tx *Tx) CRLOctets(authorityID string, number int64) ([]byte, error) {
-	pieces, err := all(tx, "CRL", func(s scanner) (b []byte, err error) { return b, s.Scan(&b) },
-		`SELECT octets FROM crl_pieces WHERE authority_id = $1 AND number = $2 ORDER BY position`, authorityID, number)
+	size, err := tx.CRLSize(authorityID, number)
 	switch {
 	case err != nil:
 		return nil, err
-	case len(pieces) == 0:
+	case size == 0:
 		return nil, fmt.Errorf("CRL %d: %w", number, ErrNotFound)
 	}
-	return bytes.Join(pieces, nil), nil
+	der := make([]byte, 0, size)
+	err = stream(tx, "CRL", func(s scanner) (b sql.RawBytes, err error) { return b, s.Scan(&b) },
+		func(b sql.RawBytes, err error) error {
+			der = append(der, b...)
+			return err
+		}, `SELECT octets FROM crl_pieces WHERE authority_id = $1 AND number = $2 ORDER BY position`, authorityID, number)
+	return der, err
 }
 
 // Revocation is what a CRL says of one certificate.
 type Revocation struct {
-	Serial []byte
+	Serial []byte // until the next one is read
 	At     time.Time
 	Reason int
 }
@@ -114,13 +126,15 @@ func (tx *Tx) EachRevocation(authorityID string, partition int, since time.Time,
 		ORDER BY serial`, authorityID, unix(since))
 }
 
+// eachRevocation reads all rows into the same memory: there may be a million.
 func (tx *Tx) eachRevocation(each func(Revocation) error, query string, args ...any) error {
-	return stream(tx, "revocations", func(s scanner) (r Revocation, err error) {
-		return r, s.Scan(&r.Serial, seconds{&r.At}, &r.Reason)
-	}, func(r Revocation, err error) error {
-		if err != nil {
-			return err
-		}
-		return each(r)
-	}, query, args...)
+	var r Revocation
+	into := []any{(*sql.RawBytes)(&r.Serial), seconds{&r.At}, number{&r.Reason}}
+	return stream(tx, "revocations", func(s scanner) (struct{}, error) { return struct{}{}, s.Scan(into...) },
+		func(_ struct{}, err error) error {
+			if err != nil {
+				return err
+			}
+			return each(r)
+		}, query, args...)
 }

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite", pure Go
+	"modernc.org/sqlite" // the driver "sqlite", pure Go
 )
 
 // onSQLite is the engine that is embedded. It has one writer at a time: one
@@ -26,6 +26,11 @@ var onSQLite = engine{
 // and brings its tables up to date.
 func openSQLite(ctx context.Context, path string) (*DB, error) {
 	if err := touch(path); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	// fdatasync(2) writes all that is needed to read the data back, and not the
+	// time of the change, for which ext4 would write its journal at each commit.
+	if _, err := sqlite.Fdatasync(true); err != nil && !errors.Is(err, sqlite.ErrFdatasyncUnavailable) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	writer, err := openSQLitePool(dsn(path, "_txlock=immediate"))

@@ -258,3 +258,16 @@ func (s seconds) Scan(v any) error {
 	}
 	return nil
 }
+
+// number reads an INTEGER; database/sql would go by way of its decimal digits.
+type number struct{ n *int }
+
+// Scan implements sql.Scanner.
+func (n number) Scan(v any) error {
+	i, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("a number is stored as %T", v)
+	}
+	*n.n = int(i)
+	return nil
+}
