@@ -126,7 +126,7 @@ write standard output or -o FILE; an output exists only if all is well.`,
 		newSignCommand(p), newEncryptCommand(p), newSealCommand(p),
 		newVerifyCommand(p), newDecryptCommand(p), newOpenCommand(p), newReceiptCommand(p),
 		newCMSCommand(p), newEvidenceCommand(p), newInspectCommand(p), newCertCommand(p), newGitCommand(p), newIDCommand(p), newBookCommand(p), newRecoveryCommand(p),
-		newServeCommand(p), newConfigCommand(p), newDoctorCommand(p), newCACommand(p), newSignerCommand(p), newAuditCommand(p), newBackupCommand(p), newRestoreCommand(p), newDemoCommand(p), newVersionCommand(p),
+		newServeCommand(p), newConfigCommand(p), newDoctorCommand(p), newCACommand(p), newOrgCommand(p), newPersonCommand(p), newOrderCommand(p), newSignerCommand(p), newAuditCommand(p), newBackupCommand(p), newRestoreCommand(p), newDemoCommand(p), newVersionCommand(p),
 	)
 	plainUsage(root)
 	return root

@@ -22,6 +22,7 @@ type serveOptions struct {
 	listen string
 	smtp   string
 	dev    bool
+	dns    string
 
 	checkpointFile    string
 	checkpointProgram string
@@ -58,6 +59,7 @@ the machine, so an address with a password goes into MAILSEAL_DB, or the passwor
 	cmd.Flags().StringVar(&o.db, "db", "", "`URL` of a PostgreSQL database for --dev, postgres://USER@HOST/NAME, in place of the file in DIR (or: MAILSEAL_DB)")
 	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "`ADDR` of portal and API of --dev")
 	cmd.Flags().StringVar(&o.smtp, "smtp", "127.0.0.1:8025", "`ADDR` of the mail catcher of --dev")
+	cmd.Flags().StringVar(&o.dns, "dns", "", "`ADDR` (host:port) of the DNS resolver of --dev, in place of the system's")
 	cmd.Flags().StringVar(&o.checkpointFile, "audit-file", "", "`FILE`, best on another machine, that --dev appends checkpoints of the audit log to")
 	cmd.Flags().StringVar(&o.checkpointProgram, "audit-program", "", "`PROGRAM` that gets each checkpoint of --dev as its input, to take it elsewhere")
 	cmd.Flags().BoolVar(&o.dev, "dev", false, "the whole system on loopback, for a look and for tests")
@@ -77,10 +79,10 @@ func (p *program) runServe(cmd *cobra.Command, o *serveOptions) error {
 		if c.DB, err = p.database(o.db); err != nil {
 			return err
 		}
-		c.Data, c.Listen, c.SMTPListen = o.data, o.listen, o.smtp
+		c.Data, c.Listen, c.SMTPListen, c.DNS = o.data, o.listen, o.smtp, o.dns
 		c.CheckpointFile, c.CheckpointProgram = o.checkpointFile, o.checkpointProgram
 	default:
-		for _, name := range []string{"data", "db", "listen", "smtp", "audit-file", "audit-program"} {
+		for _, name := range []string{"data", "db", "listen", "smtp", "dns", "audit-file", "audit-program"} {
 			if cmd.Flags().Changed(name) {
 				return usage(fmt.Errorf("--%s is for --dev", name), "set it in the file")
 			}

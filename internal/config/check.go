@@ -57,6 +57,7 @@ func (f *File) Check() (warnings []Problem, err error) {
 	c.portal()
 	c.addresses()
 	c.mail()
+	c.dns()
 	c.audit()
 	c.logs()
 	return c.warnings, failed(c.problems)
@@ -113,6 +114,21 @@ func (c *checker) portal() {
 	}
 	if d := p.ClientCertificates; d.Listen != "" || d.URL != "" {
 		c.clientCertificates(d)
+	}
+}
+
+func (c *checker) dns() {
+	d := c.Settings.DNS
+	if d.Server != "" {
+		host, port, err := net.SplitHostPort(d.Server)
+		if _, bad := netip.ParseAddr(host); err != nil || bad != nil || port == "" {
+			c.refuse("dns.server", "not the IP address and port of a resolver", "such as 127.0.0.1:53")
+		}
+	}
+	for _, name := range d.CAA {
+		if domain, err := mailbox.ParseDomain(name); err != nil || domain != name {
+			c.refuse("dns.caa", name+" is no domain name in lower case", "such as ca.example.org, as an issuemail record would have it")
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ type Settings struct {
 	Portal     Portal     `yaml:"portal"`
 	Repository Repository `yaml:"repository"`
 	Mail       Mail       `yaml:"mail"`
+	DNS        DNS        `yaml:"dns"`
 	Audit      Audit      `yaml:"audit"`
 	Metrics    Metrics    `yaml:"metrics"`
 	Log        Log        `yaml:"log"`
@@ -78,6 +79,13 @@ type Mail struct {
 type Bounces struct {
 	Domain string `yaml:"domain"`
 	Listen string `yaml:"listen"`
+}
+
+// DNS says who is asked whether an organization's domains are its own, and
+// whether CAA records let us certify a mailbox (RFC 9495).
+type DNS struct {
+	Server string   `yaml:"server"` // host:port of a resolver that validates; empty: the system's
+	CAA    []string `yaml:"caa"`    // what stands for this authority in them; none: they are not asked for
 }
 
 // Audit says where checkpoints of the audit log go, to be kept elsewhere.

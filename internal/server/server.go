@@ -35,6 +35,7 @@ type Config struct {
 	Dev        bool
 	Data       string // folder of everything that must survive; made if it is not there
 	DB         string // postgres://... for a database that several nodes share; empty: SQLite in Data
+	DNS        string // host:port of the resolver that is asked about domains; empty: the system's
 	Listen     string // loopback address of the portal and the API, host:port; port 0 takes a free one
 	SMTPListen string // loopback address of the mail catcher, likewise
 	// Where checkpoints of the audit log go, so that they are kept elsewhere:
@@ -171,7 +172,7 @@ func (s *system) serve(ctx context.Context) error {
 // work starts what goes on beside the doors; the channel is closed when all of
 // it has ended.
 func (s *system) work(ctx context.Context) <-chan struct{} {
-	tasks := []func(context.Context){s.authority.Maintain, s.outbox.Run, s.reports.Maintain}
+	tasks := []func(context.Context){s.authority.Maintain, s.outbox.Run, s.reports.Maintain, s.keepDomains}
 	if s.certificates != nil {
 		tasks = append(tasks, s.certificates.watch)
 	}

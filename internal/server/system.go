@@ -88,7 +88,7 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 	if s.store, err = store.Open(ctx, source); err != nil {
 		return err
 	}
-	proofs := &validation.Validator{Clock: s.Clock, Rand: s.Rand, Site: s.url}
+	proofs := s.validator()
 	if err := s.openLog(ctx); err != nil {
 		return err
 	}
@@ -141,6 +141,32 @@ func (s *system) openQueues(sender validation.Mailer) (err error) {
 		Tried: func(outcome string) { s.metrics.mails.WithLabelValues(outcome).Inc() },
 	})
 	return nil
+}
+
+// validator asks the DNS that the settings name.
+func (s *system) validator() *validation.Validator {
+	v := &validation.Validator{Clock: s.Clock, Rand: s.Rand, Site: s.url, Resolver: validation.DNS{Server: s.DNS}}
+	if !s.Dev {
+		v.Resolver, v.CAANames = validation.DNS{Server: s.Settings.DNS.Server}, s.Settings.DNS.CAA
+	}
+	return v
+}
+
+// domainsEvery is how often it is looked whether a domain's proof is to be renewed.
+const domainsEvery = time.Hour
+
+// keepDomains renews proofs of domains until ctx ends.
+func (s *system) keepDomains(ctx context.Context) {
+	for {
+		if err := s.orders.MaintainDomains(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("proofs of domains not renewed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(domainsEvery):
+		}
+	}
 }
 
 // openLog opens the audit log and enters the start, whose time is that of the
