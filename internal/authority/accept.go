@@ -192,7 +192,7 @@ func (t *taking) install(w record, r store.AuthorityRequest, request *cert.Reque
 	}
 	row := store.Authority{
 		ID: r.ID, Name: r.Name, Line: r.Line, Generation: r.Generation, Kind: kindIssuing, ParentID: root.id, KeyURI: r.KeyURI,
-		Certificate: c.Raw, Domains: r.Domains, Types: r.Types, Created: t.k.now,
+		Certificate: c.Raw, Domains: r.Domains, Types: r.Types, Partitions: r.Partitions, Created: t.k.now,
 	}
 	certified, err := t.k.certified(root.id, certifiedAuthority, c)
 	if err != nil {

@@ -28,6 +28,8 @@ type Founding struct {
 	PolicyArc    string   // under which the operator's policies are; empty: a new one of its own
 	Domains      []string // of mail that all authorities are limited to; none: any
 
+	Partitions int // of the issuing authority's CRL; 0: one
+
 	// Root is the certificate of a root whose key stays elsewhere. The issuing
 	// authority then waits for its certificate from there: see [Requests], [Accept].
 	Root *cert.Certificate
@@ -96,6 +98,9 @@ func (f *Founding) check() (err error) {
 		if err := f.checkRoot(); err != nil {
 			return err
 		}
+	}
+	if f.Partitions, err = partitions(f.Partitions); err != nil {
+		return err
 	}
 	if f.PolicyArc != "" {
 		if err := issuance.CheckArc(oid.OID(f.PolicyArc)); err != nil {
@@ -210,7 +215,7 @@ func (f *Founding) makeBoth(k maker, made *founded) error {
 	if err != nil {
 		return err
 	}
-	row.Domains = f.Domains
+	row.Domains, row.Partitions = f.Domains, f.Partitions
 	if row.KeyURI, err = k.keep(row.Name, row.ID, issuingKey, f.IssuingKey); err != nil {
 		return err
 	}
@@ -256,7 +261,7 @@ func (f *Founding) makeBelow(k maker, made *founded) error {
 	if err != nil {
 		return err
 	}
-	request, err := k.request(generation{line: kindIssuing, number: 1}, key, s, NewIssuing{Domains: f.Domains, KeyURI: f.IssuingKey})
+	request, err := k.request(generation{line: kindIssuing, number: 1}, key, s, NewIssuing{Domains: f.Domains, Partitions: f.Partitions, KeyURI: f.IssuingKey})
 	made.requests = append(made.requests, request)
 	return err
 }

@@ -108,7 +108,7 @@ func (k maker) request(g generation, key crypto.Signer, s issuance.Subject, n Ne
 	uri, err := k.keep(g.name(), id, key, n.KeyURI)
 	return store.AuthorityRequest{
 		ID: id, Name: g.name(), Line: g.line, Generation: g.number, Domains: n.Domains, Types: n.types(),
-		KeyURI: uri, Request: der, Created: k.now,
+		Partitions: n.Partitions, KeyURI: uri, Request: der, Created: k.now,
 	}, err
 }
 
@@ -149,6 +149,14 @@ func checkStrength(key crypto.PublicKey) error {
 		return fmt.Errorf("an authority's RSA key has at least %d bits, not %d", minRSABits, k.N.BitLen())
 	}
 	return nil
+}
+
+// partitions checks in how many partitions a CRL is to be published.
+func partitions(n int) (int, error) {
+	if n < 0 || n > issuance.MaxPartitions {
+		return n, fmt.Errorf("a CRL has 1 to %d partitions, not %d", issuance.MaxPartitions, n)
+	}
+	return max(n, 1), nil
 }
 
 // nameOf returns country, organization and common name of an authority.

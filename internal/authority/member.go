@@ -60,6 +60,9 @@ func (m *Member) KeyURI() string { return m.row.KeyURI }
 // LastCRL returns the number of its last list.
 func (m *Member) LastCRL() int64 { return m.row.CRLNumber }
 
+// Partitions returns in how many lists what it revokes is published.
+func (m *Member) Partitions() int { return len(m.partitions) }
+
 // Certificate returns its certificate.
 func (m *Member) Certificate() *cert.Certificate { return m.certificate }
 

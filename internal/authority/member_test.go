@@ -1,7 +1,9 @@
 package authority_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"math/big"
 	"slices"
 	"testing"
@@ -147,5 +149,58 @@ func TestRolloverOfIssuing(t *testing.T) {
 	}
 	if _, err := authority.Rollover(t.Context(), w.options(), "nobody", ""); !errors.Is(err, authority.ErrUnknown) {
 		t.Errorf("rollover of nobody: %v", err)
+	}
+}
+
+// An authority's revocations are divided into lists when it is made; so are those
+// of its later keys, and of one that waits for its certificate.
+func TestPartitions(t *testing.T) {
+	w := foundAs(t, authority.Founding{BaseURL: "http://ca.example.org", Dev: true, Partitions: 3})
+	key := newKey(t)
+	c, err := w.issue(w.order(key), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	its := int(new(big.Int).Mod(c.Serial, big.NewInt(3)).Int64())
+	if want := []string{fmt.Sprintf("http://ca.example.org/crl/issuing/%d.crl", its)}; !slices.Equal(c.CRLDistributionPoints, want) {
+		t.Errorf("its list is at %q, want %q", c.CRLDistributionPoints, want)
+	}
+	if err := w.Revoke(t.Context(), c.Serial, cert.KeyCompromise); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		list, err := w.CRL(t.Context(), "issuing", n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if has := bytes.Contains(list.DER, c.Serial.Bytes()); has != (n == its) {
+			t.Errorf("list %d has it: %v", n, has)
+		}
+	}
+	if _, err := authority.Rollover(t.Context(), w.options(), "issuing", ""); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	if n, err := w.Partitions("issuing-2"); n != 3 || err != nil {
+		t.Errorf("its next key has %d, %v", n, err)
+	}
+
+	o := separated(t)
+	if err := o.accept(t, []*cert.Certificate{o.certify(t)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := authority.AddIssuing(t.Context(), o.site.options(), authority.NewIssuing{Line: "acme", CommonName: "Acme", Partitions: 5}); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.accept(t, []*cert.Certificate{o.certify(t)}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := o.site.Partitions("acme"); n != 5 || err != nil {
+		t.Errorf("the one that waited has %d, %v", n, err)
+	}
+	for _, n := range []int{-1, issuance.MaxPartitions + 1} {
+		if _, err := authority.AddIssuing(t.Context(), w.options(), authority.NewIssuing{Line: "many", CommonName: "Many", Partitions: n}); err == nil {
+			t.Errorf("%d partitions were taken", n)
+		}
 	}
 }

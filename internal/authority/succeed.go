@@ -23,6 +23,7 @@ type NewIssuing struct {
 	CommonName string          // in its certificate
 	Domains    []string        // of mail that it may certify; none: any that the root may
 	Types      []issuance.Type // of certificates that it issues; none: any
+	Partitions int             // of its CRL, fixed for the life of the key; 0: one
 	KeyURI     string          // of a key that exists; empty: a new one is made
 }
 
@@ -82,6 +83,9 @@ func (n *NewIssuing) check() (err error) {
 			return fmt.Errorf("%q is not a type of certificates", t)
 		}
 	}
+	if n.Partitions, err = partitions(n.Partitions); err != nil {
+		return err
+	}
 	n.Domains, err = issuance.ParseDomains(n.Domains)
 	return err
 }
@@ -104,7 +108,7 @@ func Rollover(ctx context.Context, o Options, line, keyURI string) (*Made, error
 	} else {
 		made, err = a.succeed(ctx, g, NewIssuing{
 			Line: line, CommonName: nextCommonName(old.certificate, g.number),
-			Domains: old.row.Domains, Types: old.Types(), KeyURI: keyURI,
+			Domains: old.row.Domains, Types: old.Types(), Partitions: old.row.Partitions, KeyURI: keyURI,
 		})
 	}
 	if errors.Is(err, store.ErrConflict) {
@@ -155,7 +159,7 @@ func (a *Authority) succeed(ctx context.Context, g generation, n NewIssuing) (*M
 	if err != nil {
 		return nil, err
 	}
-	row.Domains, row.Types = n.Domains, n.types()
+	row.Domains, row.Types, row.Partitions = n.Domains, n.types(), n.Partitions
 	if row.KeyURI, err = k.keep(row.Name, row.ID, key, n.KeyURI); err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type foundingOptions struct {
 	baseURL    string
 	arc        string
 	domains    []string
+	partitions int
 	rootKey    string
 	issuingKey string
 	root       string // file of an offline root's certificate
@@ -63,6 +64,7 @@ Keys are made in files that a passphrase protects, or are named by a URI. Withou
 	}
 	o.addFlags(cmd)
 	cmd.Flags().StringVar(&o.issuingKey, "issuing-key", "", "pkcs11: or signer: `URI` of a key that is made already (default a new key in an encrypted file)")
+	addPartitions(cmd.Flags(), &o.partitions)
 	cmd.Flags().StringVar(&o.root, "offline-root", "", "certificate `FILE` of a root whose key is elsewhere")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "`FILE` for the certification request, with --offline-root")
 	return cmd
@@ -80,7 +82,7 @@ func (p *program) runCAInit(cmd *cobra.Command, o *foundingOptions) error {
 	if err != nil {
 		return err
 	}
-	f.IssuingKey = o.issuingKey
+	f.IssuingKey, f.Partitions = o.issuingKey, o.partitions
 	if o.root != "" {
 		certificates, err := p.readCertificates(o.root)
 		if err != nil {

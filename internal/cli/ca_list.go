@@ -43,7 +43,8 @@ type authorityFacts struct {
 	Serial   string   `json:"serial"`
 	SHA256   string   `json:"sha256"`
 	NotAfter string   `json:"not_after"` // RFC 3339
-	CRL      string   `json:"crl"`
+	CRL      string   `json:"crl"`       // the first of them
+	CRLs     int      `json:"crl_partitions"`
 	LastCRL  int64    `json:"last_crl"`
 }
 
@@ -52,7 +53,10 @@ func factsOfMember(a *authority.Authority, m *authority.Member) authorityFacts {
 	f := authorityFacts{
 		Name: m.Name(), Line: m.Line(), Kind: "issuing", State: "retired", Offline: m.KeyURI() == "", Key: m.KeyURI(),
 		Domains: append([]string{}, m.Domains()...), Types: []string{}, Subject: c.Subject.String(), Serial: c.SerialHex(), SHA256: c.SHA256(),
-		NotAfter: c.NotAfter.UTC().Format(time.RFC3339), CRL: a.BaseURL() + "/crl/" + m.Name() + ".crl", LastCRL: m.LastCRL(),
+		NotAfter: c.NotAfter.UTC().Format(time.RFC3339), CRL: a.BaseURL() + "/crl/" + m.Name() + ".crl", CRLs: m.Partitions(), LastCRL: m.LastCRL(),
+	}
+	if f.CRLs > 1 {
+		f.CRL = a.BaseURL() + "/crl/" + m.Name() + "/0.crl"
 	}
 	for _, t := range m.Types() {
 		f.Types = append(f.Types, string(t))

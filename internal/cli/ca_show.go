@@ -41,7 +41,7 @@ func (p *program) showCA(ctx context.Context, room *caRoom, name string, asJSON 
 	for _, row := range [][2]string{
 		{"name", f.Name}, {"kind", f.Kind}, {"state", f.State}, {"key", f.Key}, {"domains", strings.Join(f.Domains, " ")},
 		{"types", strings.Join(f.Types, " ")}, {"subject", f.Subject}, {"serial", f.Serial}, {"SHA-256", f.SHA256},
-		{"until", f.NotAfter}, {"list at", f.CRL}, {"last list", strconv.FormatInt(f.LastCRL, 10)},
+		{"until", f.NotAfter}, {"list at", f.CRL}, {"lists", strconv.Itoa(f.CRLs)}, {"last list", strconv.FormatInt(f.LastCRL, 10)},
 	} {
 		s.row(row[0], row[1])
 	}

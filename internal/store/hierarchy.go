@@ -14,6 +14,7 @@ type AuthorityRequest struct {
 	Generation int64
 	Domains    []string
 	Types      []string
+	Partitions int // of its CRL; 0: one
 	KeyURI     string
 	Request    []byte // DER
 	Created    time.Time
@@ -23,19 +24,20 @@ type AuthorityRequest struct {
 // generation waits already.
 func (tx *Tx) InsertAuthorityRequest(r AuthorityRequest) error {
 	return tx.owe(ActAuthorityRequested, tx.exec("request of an authority", `INSERT INTO authority_requests
-		(id, name, line, generation, domains, types, key_uri, request, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-		r.ID, r.Name, r.Line, r.Generation, strings.Join(r.Domains, " "), strings.Join(r.Types, " "), r.KeyURI, r.Request, unix(r.Created)))
+		(id, name, line, generation, domains, types, crl_partitions, key_uri, request, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
+		r.ID, r.Name, r.Line, r.Generation, strings.Join(r.Domains, " "), strings.Join(r.Types, " "), max(r.Partitions, 1),
+		r.KeyURI, r.Request, unix(r.Created)))
 }
 
 // AuthorityRequests lists those that wait.
 func (tx *Tx) AuthorityRequests() ([]AuthorityRequest, error) {
 	return all(tx, "requests of authorities", func(s scanner) (r AuthorityRequest, err error) {
 		var domains, types string
-		err = s.Scan(&r.ID, &r.Name, &r.Line, &r.Generation, &domains, &types, &r.KeyURI, &r.Request, seconds{&r.Created})
+		err = s.Scan(&r.ID, &r.Name, &r.Line, &r.Generation, &domains, &types, &r.Partitions, &r.KeyURI, &r.Request, seconds{&r.Created})
 		r.Domains, r.Types = strings.Fields(domains), strings.Fields(types)
 		return r, err
-	}, `SELECT id, name, line, generation, domains, types, key_uri, request, created_at
+	}, `SELECT id, name, line, generation, domains, types, crl_partitions, key_uri, request, created_at
 		FROM authority_requests ORDER BY created_at, line, generation`)
 }
 
