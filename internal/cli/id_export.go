@@ -128,7 +128,7 @@ func (p *program) inUse(entries []*identity.Entry) []*identity.Entry {
 	return used
 }
 
-func (p *program) export(entries []*identity.Entry, form *exportForm, o *exportOptions) error {
+func (p *program) export(entries []*identity.Entry, form *identity.PKCS12Form, o *exportOptions) error {
 	secret, err := o.pass.read(entries[0].Address.String())
 	if err != nil {
 		return err
@@ -147,7 +147,7 @@ func (p *program) export(entries []*identity.Entry, form *exportForm, o *exportO
 		}
 		ids = append(ids, id)
 	}
-	options := form.options
+	options := form.Options
 	if o.generate {
 		secret, options.Iterations = newPassphrase(), identity.GeneratedIterations
 	}
