@@ -68,7 +68,7 @@ func (p *program) runRecoveryOpen(path string, o *recoveryOpenOptions) error {
 		return no(err, "is --as the key of the certificate that you asked with?")
 	}
 	secret := newPassphrase()
-	options := form.options
+	options := form.Options
 	options.Iterations = identity.GeneratedIterations
 	p12, err := identity.EncodePKCS12(ids, secret, &options)
 	if err != nil {
