@@ -33,7 +33,8 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	if _, err := sqlite.Fdatasync(true); err != nil && !errors.Is(err, sqlite.ErrFdatasyncUnavailable) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	writer, err := openSQLitePool(dsn(path, "_txlock=immediate"))
+	// secure_delete: what is erased is overwritten, and not left in free pages.
+	writer, err := openSQLitePool(dsn(path, "_txlock=immediate&_pragma=secure_delete(1)"))
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}

@@ -23,8 +23,8 @@ const (
 // ErrNotACode tells that what was entered does not have the form of a code.
 var ErrNotACode = errors.New("validation: not a code")
 
-// newCode draws a code, XXXXX-XXXXX-XXXXX-XXXXX-XXXXX-XXXXX.
-func newCode(random io.Reader) (string, error) {
+// NewCode draws a code, XXXXX-XXXXX-XXXXX-XXXXX-XXXXX-XXXXX, with 142 random bits.
+func NewCode(random io.Reader) (string, error) {
 	// Bytes from the last incomplete run of 27 are thrown away, so that each
 	// letter is equally likely.
 	const limit = 256 - 256%len(alphabet)
@@ -46,8 +46,9 @@ func newCode(random io.Reader) (string, error) {
 	return code.String(), nil
 }
 
-// canonical strips what pasting adds (spaces, line ends, hyphens, case).
-func canonical(entered string) (string, error) {
+// CanonicalCode strips what pasting adds (spaces, line ends, hyphens, case). The
+// error is [ErrNotACode].
+func CanonicalCode(entered string) (string, error) {
 	if len(entered) > 4*codeSize {
 		return "", ErrNotACode
 	}

@@ -57,6 +57,7 @@ type Mail struct {
 	Subject  string
 	Text     string // plain text, lines end in LF
 	Language string // "en" or "ja"
+	Signed   bool   // is to carry the installation's signature, where it has one
 
 	// ID names the mail, for whoever gets it back.
 	ID string
@@ -154,11 +155,11 @@ func (v *Validator) Admit(tx *store.Tx, o store.Order, address mailbox.Mailbox, 
 // that carries its code. An earlier open one becomes void.
 func (v *Validator) Challenge(tx *store.Tx, o store.Order, address mailbox.Mailbox) (Mail, error) {
 	now := v.Clock()
-	code, err := newCode(v.random())
+	code, err := NewCode(v.random())
 	if err != nil {
 		return Mail{}, err
 	}
-	letters, err := canonical(code)
+	letters, err := CanonicalCode(code)
 	if err != nil {
 		return Mail{}, err
 	}
@@ -211,7 +212,7 @@ const (
 // that asked, and commits the transaction whatever the outcome, because wrong
 // tries count. [ErrNotACode]: it cannot have been a code, nothing was counted.
 func (v *Validator) Answer(tx *store.Tx, o store.Order, entered string) (Outcome, error) {
-	letters, err := canonical(entered)
+	letters, err := CanonicalCode(entered)
 	if err != nil {
 		return Wrong, err
 	}

@@ -36,7 +36,7 @@ func TestCode(t *testing.T) {
 	counts := map[rune]int{}
 	const codes = 100_000
 	for range codes {
-		code, err := newCode(rand.Reader)
+		code, err := NewCode(rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func TestCode(t *testing.T) {
 			t.Fatalf("code %q has the wrong form or came twice", code)
 		}
 		seen[code] = true
-		letters, err := canonical(code)
+		letters, err := CanonicalCode(code)
 		if err != nil || len(letters) != codeSize {
 			t.Fatalf("%q reads as %q, %v", code, letters, err)
 		}
@@ -62,10 +62,10 @@ func TestCode(t *testing.T) {
 }
 
 func TestCodeNeedsRandomness(t *testing.T) {
-	if _, err := newCode(bytes.NewReader([]byte{1, 2, 3})); !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+	if _, err := NewCode(bytes.NewReader([]byte{1, 2, 3})); !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		t.Errorf("%v, want the end of randomness", err)
 	}
-	a, err := newCode(bytes.NewReader(bytes.Repeat([]byte{255, 254, 243, 7}, 100)))
+	a, err := NewCode(bytes.NewReader(bytes.Repeat([]byte{255, 254, 243, 7}, 100)))
 	if err != nil || strings.Trim(a, "-9") != "" {
 		t.Errorf("%q, %v: bytes from 243 on are not thrown away", a, err)
 	}
@@ -77,7 +77,7 @@ func TestCanonical(t *testing.T) {
 		"23456-789BC-DFGHJ-KMNPQ-RSTVW-XZ234", "  23456-789bc-dfghj-kmnpq-rstvw-xz234\r\n",
 		want, "23456 789BC DFGHJ KMNPQ RSTVW XZ234", "23456\u2011789BC\u2010DFGHJ-KMNPQ\u00a0RSTVW\u3000XZ234",
 	} {
-		if got, err := canonical(entered); err != nil || got != want {
+		if got, err := CanonicalCode(entered); err != nil || got != want {
 			t.Errorf("%q: %q, %v", entered, got, err)
 		}
 	}
@@ -85,7 +85,7 @@ func TestCanonical(t *testing.T) {
 		"", "-", want[1:], want + "2", "0" + want[1:], "I" + want[1:], want + "\x00", strings.Repeat("-", 200),
 		"https://example.org/" + want, "\xff" + want,
 	} {
-		if got, err := canonical(entered); !errors.Is(err, ErrNotACode) {
+		if got, err := CanonicalCode(entered); !errors.Is(err, ErrNotACode) {
 			t.Errorf("%q: %q, %v", entered, got, err)
 		}
 	}
@@ -112,11 +112,11 @@ func FuzzCanonical(f *testing.F) {
 	f.Add("23456-789BC-DFGHJ-KMNPQ-RSTVW-XZ234")
 	f.Add("\u0130\u017f\xff")
 	f.Fuzz(func(t *testing.T, entered string) {
-		letters, err := canonical(entered)
+		letters, err := CanonicalCode(entered)
 		if err != nil {
 			return
 		}
-		if again, err := canonical(letters); err != nil || again != letters || len(letters) != codeSize {
+		if again, err := CanonicalCode(letters); err != nil || again != letters || len(letters) != codeSize {
 			t.Errorf("%q reads as %q, then as %q, %v", entered, letters, again, err)
 		}
 	})
