@@ -172,7 +172,7 @@ func (s *system) serve(ctx context.Context) error {
 // work starts what goes on beside the doors; the channel is closed when all of
 // it has ended.
 func (s *system) work(ctx context.Context) <-chan struct{} {
-	tasks := []func(context.Context){s.authority.Maintain, s.outbox.Run, s.reports.Maintain, s.keepDomains}
+	tasks := []func(context.Context){s.authority.Maintain, s.outbox.Run, s.reports.Maintain, s.keepDomains, s.enrollment.Maintain}
 	if s.certificates != nil {
 		tasks = append(tasks, s.certificates.watch)
 	}

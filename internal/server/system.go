@@ -23,6 +23,7 @@ import (
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/config"
+	"github.com/mailseal/mailseal/internal/enrollment"
 	"github.com/mailseal/mailseal/internal/keys"
 	"github.com/mailseal/mailseal/internal/mailout/bounce"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
@@ -48,6 +49,7 @@ type system struct {
 	outbox         *outbox.Outbox
 	mails          *mailqueue.Queue
 	orders         *registration.Service
+	enrollment     *enrollment.Service
 	log            *audit.Log
 	reports        *problemreport.Service
 	recovery       *recovery.Service
@@ -117,6 +119,9 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 	s.reports = problemreport.New(problemreport.Options{
 		Store: s.store, Authority: s.authority, Mails: s.mails, Site: s.url, Clock: s.Clock, Rand: s.Rand, Log: s.Log,
 	})
+	if err := s.openEnrollment(ctx); err != nil {
+		return err
+	}
 	s.administrators = auth.New(auth.Options{Store: s.store, Clock: s.Clock, Rand: s.Rand})
 	s.api, err = api.New(api.Options{
 		Registration: s.orders, Reports: s.reports, Store: s.store, Clock: s.Clock, Log: s.Log,

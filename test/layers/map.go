@@ -69,6 +69,8 @@ internal/recovery       escrowed encryption keys: what a quorum opens, and nobod
 internal/problemreport  what anybody reports about a certificate, and by when it is decided
 internal/directory      where a recipient's certificate is found
 
+internal/enrollment     many people at a time, through registration
+
 internal/portal         a door
 internal/api            a door
 internal/repository     a door: CRL, AIA, later OCSP
