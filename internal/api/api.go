@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 )
@@ -50,6 +51,7 @@ type Tokens interface {
 type Options struct {
 	Registration *registration.Service
 	Reports      Reports
+	Recovery     *recovery.Service
 	Tokens       Tokens
 	Store        *store.DB // for Idempotency-Keys
 	Clock        func() time.Time
@@ -66,7 +68,10 @@ type handler struct {
 // New returns the handler of everything below /api/.
 func New(o Options) (http.Handler, error) {
 	h := &handler{Options: o, limits: newLimits(o.Clock)}
-	h.table = slices.Concat(h.orders(), h.problemReports())
+	h.table = slices.Concat(
+		h.organizations(), h.domains(), h.evidence(), h.people(), h.companyOrders(), h.certificates(), h.keyRecovery(), h.auditLog(),
+		h.orders(), h.problemReports(),
+	)
 	text, err := document(h.table)
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
@@ -85,7 +90,14 @@ func New(o Options) (http.Handler, error) {
 	mux.Handle("GET /api/{$}", static("text/html; charset=utf-8", page))
 	for path, list := range methods {
 		sort.Strings(list)
-		mux.Handle(path, h.rendered(onlyBy(strings.Join(list, ", "))))
+		refused := h.rendered(onlyBy(strings.Join(list, ", ")))
+		// One by one: a pattern without a method would be in the way of another path
+		// that has a name where this one has a word.
+		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+			if !slices.Contains(list, method) {
+				mux.Handle(method+" "+path, refused)
+			}
+		}
 	}
 	mux.Handle("/", h.rendered(func(http.ResponseWriter, *http.Request) error { return errNoSuchPage }))
 	return mux, nil
@@ -155,6 +167,9 @@ func (h *handler) identify(r *route, c *call) error {
 	if r.access.kind == byOrderToken {
 		c.token = token
 		return nil
+	}
+	if h.Tokens == nil {
+		return errToken
 	}
 	if c.actor, err = h.Tokens.Authenticate(c.ctx, token); err != nil {
 		return err

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/problemreport"
+	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 )
@@ -19,10 +21,14 @@ var (
 	errNoSuchPage = errors.New("no such page")
 	errMethod     = errors.New("method not allowed")
 	errNoToken    = errors.New("no bearer token")
+	errToken      = errors.New("no such token")
 	errMediaType  = errors.New("media type not accepted")
 	errBody       = errors.New("the body did not arrive whole")
 	errJSON       = errors.New("not the JSON object that is expected")
 )
+
+// roomPrefix is what sentinels begin with, for logs.
+var roomPrefix = regexp.MustCompile(`^(registration|problemreport|recovery|auth|enrollment): `)
 
 // problem is RFC 9457 §3 with one member of our own.
 type problem struct {
@@ -32,6 +38,9 @@ type problem struct {
 	Detail string `json:"detail,omitempty"` // for people
 	Field  string `json:"field,omitempty"`  // the member or parameter that is meant
 }
+
+// forbidden does not tell what is not there from what is not allowed.
+var forbidden = problem{Title: "Not allowed, or not there.", Status: http.StatusForbidden, Code: "forbidden", Detail: "The token lacks the role, or there is no such thing."}
 
 // problems translates errors, the first match counts. Only where shown is true
 // does the text of the error itself go out.
@@ -48,7 +57,12 @@ var problems = []struct {
 	{errKeyReused, false, problem{Title: "The Idempotency-Key was used for another request.", Status: http.StatusUnprocessableEntity, Code: "idempotency-reused", Detail: "Make a new key for each request; send the same one only to repeat a request as it was."}},
 	{errUnderWay, false, problem{Title: "The request with this Idempotency-Key has not ended.", Status: http.StatusConflict, Code: "idempotency-under-way", Detail: "Ask again later. After an hour, the server may have been stopped in the middle: look what it did, and use a new key."}},
 	{errOnce, false, problem{Title: "It was done, and its answer is shown only once.", Status: http.StatusConflict, Code: "idempotency-once", Detail: "Undo it, and ask again with a new key."}},
-	{auth.ErrForbidden, false, problem{Title: "Not allowed, or not there.", Status: http.StatusForbidden, Code: "forbidden", Detail: "The token lacks the role, or there is no such thing."}},
+	{errToken, false, problem{Title: "The token is not one, or has ended.", Status: http.StatusUnauthorized, Code: "token", Detail: "Make a new one in the portal."}},
+	{registration.ErrForbidden, false, forbidden},
+	{recovery.ErrProof, true, problem{Title: "The answer does not fit the task.", Status: http.StatusConflict, Code: "proof"}},
+	{recovery.ErrSigns, true, problem{Title: "The key signs.", Status: http.StatusConflict, Code: "signing-key"}},
+	{recovery.ErrState, true, problem{Title: "It cannot be done now.", Status: http.StatusConflict, Code: "state"}},
+	{auth.ErrForbidden, false, forbidden},
 	{errBody, false, problem{Title: "The request did not arrive whole.", Status: http.StatusBadRequest, Code: "incomplete", Detail: "Send it again."}},
 	{errJSON, true, problem{Title: "The request is not the JSON object that is expected.", Status: http.StatusBadRequest, Code: "json"}},
 	{problemreport.ErrProblem, true, problem{Title: "There is no such problem.", Status: http.StatusBadRequest, Code: "problem"}},
@@ -83,6 +97,13 @@ func (h *handler) problemAnswer(c *call, err error) *answer {
 	return &answer{status: p.Status, media: "application/problem+json", body: append(body, '\n')}
 }
 
+// setHeader does nothing for the part of an answer, which has none of its own.
+func setHeader(w http.ResponseWriter, name, value string) {
+	if w != nil {
+		w.Header().Set(name, value)
+	}
+}
+
 func tooLarge(err error) bool {
 	_, large := errors.AsType[*http.MaxBytesError](err)
 	return large
@@ -90,16 +111,19 @@ func tooLarge(err error) bool {
 
 func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) problem {
 	if many, ok := errors.AsType[*registration.TooManyError](err); ok {
-		w.Header().Set("Retry-After", strconv.Itoa(int(many.Retry.Seconds())+1))
+		setHeader(w, "Retry-After", strconv.Itoa(int(many.Retry.Seconds())+1))
 		return problem{Title: "Too many mails were asked for.", Status: http.StatusTooManyRequests, Code: "too-many"}
 	}
 	if many, ok := errors.AsType[*problemreport.TooManyError](err); ok {
-		w.Header().Set("Retry-After", strconv.Itoa(int(many.Retry.Seconds())+1))
+		setHeader(w, "Retry-After", strconv.Itoa(int(many.Retry.Seconds())+1))
 		return problem{Title: "Too many reports came.", Status: http.StatusTooManyRequests, Code: "too-many"}
 	}
 	if many, ok := errors.AsType[*limitError](err); ok {
-		w.Header().Set("Retry-After", strconv.Itoa(int(many.retry.Seconds())))
+		setHeader(w, "Retry-After", strconv.Itoa(int(many.retry.Seconds())))
 		return problem{Title: "Too many requests.", Status: http.StatusTooManyRequests, Code: "too-many", Detail: "There is a request that takes many at a time."}
+	}
+	if wrong, ok := errors.AsType[*registration.InputError](err); ok {
+		return problem{Title: "A member is not accepted.", Status: http.StatusUnprocessableEntity, Code: strings.ReplaceAll(wrong.Key, ".", "-"), Detail: wrong.Field + ": " + wrong.Text(language(r)), Field: wrong.Field}
 	}
 	if field, ok := errors.AsType[*fieldError](err); ok {
 		return problem{Title: "A member or parameter is not accepted.", Status: http.StatusBadRequest, Code: "field", Detail: field.Error(), Field: field.field}
@@ -112,7 +136,7 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) pro
 	}
 	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
 		h.Log.ErrorContext(r.Context(), "database not available", "error", err)
-		w.Header().Set("Retry-After", "30")
+		setHeader(w, "Retry-After", "30")
 		return problem{Title: "The database does not answer.", Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: "Nothing is lost. Try again in a minute."}
 	}
 	for _, known := range problems {
@@ -121,10 +145,10 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) pro
 		}
 		p := known.problem
 		if known.shown {
-			p.Detail = strings.TrimPrefix(strings.TrimPrefix(err.Error(), "registration: "), "problemreport: ")
+			p.Detail = roomPrefix.ReplaceAllString(err.Error(), "")
 		}
 		if p.Status == http.StatusUnauthorized {
-			w.Header().Set("WWW-Authenticate", "Bearer")
+			setHeader(w, "WWW-Authenticate", "Bearer")
 		}
 		return p
 	}

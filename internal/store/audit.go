@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -285,4 +286,34 @@ func (tx *Tx) InsertAuditSalt(month string, salt []byte) error {
 func (tx *Tx) ForgetAuditSalts(before string) error {
 	_, err := tx.execCount("forget audit salts", `DELETE FROM audit_salts WHERE month < $1`, before)
 	return err
+}
+
+// AuditSearch says which entries are wanted. What is empty does not narrow.
+type AuditSearch struct {
+	OrganizationID     string // whose orders, certificates and other things they are about
+	Actor, Act, Object string // beginnings
+	From, To           time.Time
+	Before             int64 // seq; 0: from the newest
+	Window             int   // how many entries are looked at
+	Limit              int   // how many are wanted
+}
+
+// SearchAudit looks through a window of the log for entries, the newest first.
+func (tx *Tx) SearchAudit(q AuditSearch) ([]AuditEntry, error) {
+	if q.Before == 0 {
+		q.Before = math.MaxInt64
+	}
+	if q.To.IsZero() {
+		q.To = time.Unix(math.MaxInt64/2, 0)
+	}
+	return all(tx, "search the log", scanAuditEntry, `SELECT `+auditColumns+` FROM (SELECT `+auditColumns+` FROM audit_entries
+			WHERE seq < $1 ORDER BY seq DESC LIMIT $2) e
+		WHERE substr(actor, 1, length($3)) = $3 AND substr(act, 1, length($4)) = $4 AND substr(object, 1, length($5)) = $5
+		AND at >= $6 AND at < $7
+		AND ($8 = '' OR object = $8 OR details LIKE $9
+			OR EXISTS (SELECT 1 FROM orders o WHERE o.id = e.object AND o.organization_id = $8)
+			OR EXISTS (SELECT 1 FROM certificates c WHERE c.id = e.object AND c.organization_id = $8))
+		ORDER BY seq DESC LIMIT $10`,
+		q.Before, q.Window, q.Actor, q.Act, q.Object, max(q.From.Unix(), 0), q.To.Unix(),
+		q.OrganizationID, `%"organization":"`+q.OrganizationID+`"%`, q.Limit)
 }
