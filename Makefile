@@ -78,15 +78,19 @@ bench-full: build ## the same with 1 GiB and many recipients everywhere; goes on
 bench-rate: ## only: how fast one process opens 10,000 mails, beside their digests and public-key operations alone
 	$(GO) -C bench run . -rate
 
-# Debian's PostgreSQL, and a peer that is built where it is missing.
+# Debian's PostgreSQL, and peers that are built where they are missing.
 POSTGRES ?= $(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 STEP_CA ?= bin/peers/step-ca
+CFSSL ?= bin/peers/cfssl
 
 bin/peers/step-ca:
 	CGO_ENABLED=0 GOBIN=$(CURDIR)/bin/peers $(GO) install github.com/smallstep/certificates/cmd/step-ca@v0.30.2
 
-bench-authority: build $(STEP_CA) ## issue beside step-ca, print the ratios, write docs/benchmarks-authority.md
-	cd bench && $(GO) run ./authority -step-ca ../$(STEP_CA) -postgres "$(POSTGRES)" -report ../docs/benchmarks-authority.md
+bin/peers/cfssl:
+	CGO_ENABLED=0 GOBIN=$(CURDIR)/bin/peers $(GO) install github.com/cloudflare/cfssl/cmd/cfssl@v1.7.1
+
+bench-authority: build $(STEP_CA) $(CFSSL) ## issue, revoke and answer OCSP beside other software, write docs/benchmarks-authority.md
+	cd bench && $(GO) run ./authority -step-ca ../$(STEP_CA) -cfssl ../$(CFSSL) -postgres "$(POSTGRES)" -report ../docs/benchmarks-authority.md
 
 cover: ## write the coverage of all packages to cover.out and print it by function
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...

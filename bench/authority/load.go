@@ -24,8 +24,9 @@ import (
 
 // server is one authority that runs, and how it is asked for a certificate.
 type server struct {
-	cmd    *exec.Cmd
-	client func() *http.Client // one for each client: connections are their own
+	cmd     *exec.Cmd
+	address string
+	client  func() *http.Client // one for each client: connections are their own
 	// prepare makes what each of n requests needs and is not measured.
 	prepare func(ctx context.Context, n int) error
 	// request makes the HTTP request for the i-th of those prepared.

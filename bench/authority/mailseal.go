@@ -46,7 +46,7 @@ func startMailseal(ctx context.Context, o options, dir, database string) (*serve
 		return nil, err
 	}
 	m := &mailsealClient{url: "http://" + at, mails: filepath.Join(data, "mail")}
-	s := &server{cmd: cmd, client: m.client, prepare: m.prepare, request: m.request}
+	s := &server{cmd: cmd, address: at, client: m.client, prepare: m.prepare, request: m.request}
 	return s, awaitServing(ctx, m.client(), m.url+"/healthz", filepath.Join(dir, "log"))
 }
 

@@ -1,11 +1,13 @@
-// Command authority measures how fast mailseal issues certificates over HTTP
-// beside step-ca: the same keys, the same issuer's key, the same clients, on the
-// same store, each record on the disk before the answer.
+// Command authority measures mailseal's authority beside its peers, each on this
+// machine in the same run: issuing over HTTP beside step-ca, a large CRL beside
+// Go's and OpenSSL's, and OCSP beside CFSSL's responder.
 //
-// mailseal's figure is that of POST /api/v1/orders/{id}/certificate for orders
-// whose mailboxes are proven: request checked, certificate built from its
-// profile, linted, audited, signed and stored. step-ca's is that of POST
-// /1.0/sign with a one-time token of a JWK provisioner.
+// Issuing: the same keys, the same issuer's key, the same clients, on the same
+// store, each record on the disk before the answer. mailseal's figure is that of
+// POST /api/v1/orders/{id}/certificate for orders whose mailboxes are proven:
+// request checked, certificate built from its profile, linted, audited, signed
+// and stored. step-ca's is that of POST /1.0/sign with a one-time token of a JWK
+// provisioner.
 package main
 
 import (
@@ -16,23 +18,44 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // options are what the command line says.
 type options struct {
-	mailseal, stepCA string
-	postgres         string // folder of PostgreSQL's programs; empty leaves PostgreSQL out
-	certificates     int    // of each round
-	clients          []int
-	rounds           int
-	report           string
+	mailseal, stepCA, cfssl string
+	postgres                string // folder of PostgreSQL's programs; empty leaves PostgreSQL out
+	parts                   string
+	certificates            int // of each round
+	clients                 []int
+	entries                 int           // of the CRL
+	span                    time.Duration // of a run of OCSP requests
+	rounds                  int
+	report                  string
 }
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == goListCommand {
+		entries, err := strconv.Atoi(os.Args[2])
+		if err == nil {
+			err = listByGo(entries)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "authority:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	o := options{clients: []int{1, 8, 32}}
 	flag.StringVar(&o.mailseal, "mailseal", "../bin/mailseal", "the program to measure")
 	flag.StringVar(&o.stepCA, "step-ca", "step-ca", "the peer")
+	flag.StringVar(&o.cfssl, "cfssl", "cfssl", "the peer of OCSP")
+	flag.StringVar(&o.parts, "parts", "issuing,crl,ocsp", "what to measure")
+	flag.IntVar(&o.entries, "entries", 1000000, "entries of the CRL")
+	flag.DurationVar(&o.span, "span", 5*time.Second, "length of a run of OCSP requests")
 	flag.StringVar(&o.postgres, "postgres", "", "`FOLDER` of initdb and postgres; empty leaves PostgreSQL out")
 	flag.IntVar(&o.certificates, "n", 2000, "certificates of each round")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds, in which every server has its turn; the best counts")
@@ -47,7 +70,7 @@ func main() {
 }
 
 func run(ctx context.Context, o options) (err error) {
-	for _, p := range []*string{&o.mailseal, &o.stepCA} {
+	for _, p := range []*string{&o.mailseal, &o.stepCA, &o.cfssl} {
 		if strings.ContainsRune(*p, filepath.Separator) {
 			if *p, err = filepath.Abs(*p); err != nil {
 				return err
@@ -60,15 +83,48 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	var text strings.Builder
+	fmt.Fprintf(&text, heading, time.Now().Format(time.DateOnly), machine())
+	for _, part := range []struct {
+		name    string
+		measure func(context.Context, options, string) (string, error)
+	}{{"issuing", issuing}, {"crl", lists}, {"ocsp", responses}} {
+		if !slices.Contains(strings.Split(o.parts, ","), part.name) {
+			continue
+		}
+		section, err := part.measure(ctx, o, filepath.Join(dir, part.name))
+		if err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+		text.WriteString("\n" + section)
+	}
+	fmt.Print(text.String())
+	if o.report == "" {
+		return nil
+	}
+	return os.WriteFile(o.report, []byte(text.String()), 0o644)
+}
+
+func lists(ctx context.Context, o options, dir string) (string, error) {
+	all, err := measureLists(ctx, o, dir)
+	return listText(o, all), err
+}
+
+func responses(ctx context.Context, o options, dir string) (string, error) {
+	all, err := measureOCSP(ctx, o, dir)
+	return ocspText(all), err
+}
+
+func issuing(ctx context.Context, o options, dir string) (text string, err error) {
 	requests, err := makeRequests(o.certificates)
 	if err != nil {
-		return err
+		return "", err
 	}
 	stores := []string{"embedded"}
 	var database *postgres
 	if o.postgres != "" {
 		if database, err = startPostgres(ctx, o.postgres, filepath.Join(dir, "postgres")); err != nil {
-			return err
+			return "", err
 		}
 		defer func() { err = errors.Join(err, database.stop()) }()
 		stores = append(stores, "PostgreSQL")
@@ -79,17 +135,12 @@ func run(ctx context.Context, o options) (err error) {
 			for _, name := range []string{"mailseal", "step-ca"} {
 				at := filepath.Join(dir, fmt.Sprintf("%s-%s-%d", name, store, round))
 				if err := measure(ctx, o, name, store, at, database, requests, &t); err != nil {
-					return fmt.Errorf("%s on %s: %w", name, store, err)
+					return "", fmt.Errorf("%s on %s: %w", name, store, err)
 				}
 			}
 		}
 	}
-	text := t.markdown(o)
-	fmt.Print(text)
-	if o.report == "" {
-		return nil
-	}
-	return os.WriteFile(o.report, []byte(text), 0o644)
+	return t.markdown(o), nil
 }
 
 // measure runs one server on a fresh store.
@@ -125,40 +176,4 @@ func measure(ctx context.Context, o options, name, store, dir string, database *
 		fmt.Fprintf(os.Stderr, "%-10s %-10s %2d clients: %5.0f/s, %.2f ms of CPU each, p50 %s, p99 %s\n", name, store, clients, m.rate, m.cpu*1000, m.p50, m.p99)
 	}
 	return nil
-}
-
-// table is the best of every round.
-type table map[string]measurement
-
-func (t table) add(name, store string, clients int, m measurement) {
-	key := fmt.Sprint(store, " ", clients, " ", name)
-	if m.rate > t[key].rate {
-		t[key] = m
-	}
-}
-
-func (t table) markdown(o options) string {
-	var s strings.Builder
-	s.WriteString(`# Issuing beside step-ca
-
-Written by ` + "`make bench-authority`" + `; edit bench/authority instead.
-
-Certificates a second over HTTPS on loopback, the clients on the same machine, P-256 keys everywhere. Every certificate is on the
-disk before the answer. mailseal's are linted and audited, which step-ca's are not; step-ca checks a one-time token. CPU is that of
-the server's process for one certificate. A ratio above 1 means that mailseal is faster, or needs less.
-
-| store | clients | mailseal | step-ca | ratio | CPU of mailseal | CPU of step-ca | ratio | p99 of mailseal | p99 of step-ca |
-|---|---|---|---|---|---|---|---|---|---|
-`)
-	for _, store := range []string{"embedded", "PostgreSQL"} {
-		for _, clients := range o.clients {
-			ours, theirs := t[fmt.Sprint(store, " ", clients, " mailseal")], t[fmt.Sprint(store, " ", clients, " step-ca")]
-			if ours.rate == 0 || theirs.rate == 0 {
-				continue
-			}
-			fmt.Fprintf(&s, "| %s | %d | %.0f | %.0f | %.2f | %.2f ms | %.2f ms | %.2f | %s | %s |\n", store, clients, ours.rate, theirs.rate,
-				ours.rate/theirs.rate, ours.cpu*1000, theirs.cpu*1000, theirs.cpu/ours.cpu, ours.p99, theirs.p99)
-		}
-	}
-	return s.String()
 }

@@ -74,7 +74,7 @@ func startStepCA(ctx context.Context, o options, dir, database string) (*server,
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	s := &server{cmd: cmd, client: func() *http.Client { return httpsClient(hierarchy) }}
+	s := &server{cmd: cmd, address: at, client: func() *http.Client { return httpsClient(hierarchy) }}
 	var tokens []string
 	s.prepare = func(_ context.Context, n int) (err error) {
 		tokens = make([]string, n)
