@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -671,5 +672,235 @@ func pauseAt(h *house, n int) func(string) error {
 			_, err = h.Pause(context.Background(), h.boss, runs[0].ID)
 		}
 		return err
+	}
+}
+
+// A pair has two keys in one file, of which only the one that encrypts is in
+// escrow. The old keys come back with the new ones, in the form that was asked
+// for, and OpenSSL reads it; who leaves loses all.
+func TestPair(t *testing.T) {
+	h := newHouse(t, func(s *registration.Settings) { s.Split, s.Escrow = true, true })
+	r := h.start(list(2), enrollment.StartOptions{Client: "thunderbird"})
+	h.work()
+	h.becomes(r.ID, enrollment.RunDone)
+	passphrases := h.sheet(r.ID)
+	id, code := h.letter("p0@example.jp", 1)
+	file, err := h.PickUp(t.Context(), id, code, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := openFile(t, file, passphrases["p0@example.jp"]).Identities
+	if len(ids) != 2 || !ids[0].Certificate.CanSign() || ids[0].Certificate.CanEncrypt() || !ids[1].Certificate.CanEncrypt() || ids[1].Certificate.CanSign() {
+		t.Fatalf("the file has %+v", ids)
+	}
+	member := h.members(r.ID, "done")[0]
+	der, err := os.ReadFile(filepath.Join(h.dir, member.Person))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil || !ids[1].Key.(*ecdsa.PrivateKey).Equal(kept) {
+		t.Errorf("in escrow is not the key that encrypts: %v", err)
+	}
+
+	// The same person again, with the file that they have.
+	again, err := h.StartFor(t.Context(), h.boss, h.org, []string{member.Person}, enrollment.StartOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.becomes(again.ID, enrollment.RunDone)
+	id, code = h.letter("p0@example.jp", 2)
+	passphrase := h.sheet(again.ID)["p0@example.jp"]
+	old := []enrollment.Old{{File: file, Passphrase: []byte("wrong")}}
+	if _, err := h.PickUp(t.Context(), id, code, "", old); !errors.Is(err, enrollment.ErrOld) {
+		t.Errorf("a wrong passphrase of the old file: %v", err)
+	}
+	old[0].Passphrase = []byte(passphrases["p0@example.jp"])
+	file, err = h.PickUp(t.Context(), id, code, "ios", old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ids = openFile(t, file, passphrase).Identities; len(ids) != 4 {
+		t.Errorf("%d keys are in the file with the old ones", len(ids))
+	}
+	if text := openssl(t, file, passphrase, "-legacy"); !strings.Contains(text, "sha1") || !strings.Contains(text, "pbeWithSHA1And3-KeyTripleDES-CBC") {
+		t.Errorf("for iOS: %s", text)
+	}
+	actor := auth.Actor{Kind: auth.KindPerson, ID: member.Person}
+	if shown, err := h.Passphrase(t.Context(), actor, id); err != nil || shown != passphrase {
+		t.Errorf("the person is shown %q: %v", shown, err)
+	}
+	if _, err := h.Passphrase(t.Context(), auth.Actor{Kind: auth.KindPerson, ID: "other"}, id); !errors.Is(err, registration.ErrForbidden) {
+		t.Errorf("somebody else: %v", err)
+	}
+
+	people := []string{member.Person, h.members(r.ID, "done")[1].Person}
+	done, err := h.Leave(t.Context(), h.boss, h.org, people)
+	if err != nil || len(done.Revoked) != 6 {
+		t.Errorf("who left: %+v %v", done, err)
+	}
+	id, code = h.letter("p1@example.jp", 1)
+	if _, err := h.PickUp(t.Context(), id, code, "", nil); !errors.Is(err, enrollment.ErrGone) {
+		t.Errorf("picked up by who has left: %v", err)
+	}
+	for name, content := range storetest.Content(t, h.source) {
+		if strings.Contains(content, passphrases["p1@example.jp"]) {
+			t.Errorf("%s has a passphrase", name)
+		}
+	}
+}
+
+// openssl says what it finds in a file.
+func openssl(t testing.TB, file []byte, passphrase string, more ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file.p12")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "openssl", append([]string{"pkcs12", "-in", path, "-info", "-noout", "-passin", "env:SECRET"}, more...)...)
+	cmd.Env = append(os.Environ(), "SECRET="+passphrase)
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") != "true" {
+		t.Skip("no openssl")
+	}
+	if err != nil {
+		t.Fatalf("openssl: %v: %s", err, out)
+	}
+	return string(out)
+}
+
+// SECURITY.md, row 38: what OpenSSL says of a file as it is handed out.
+func TestFileParameters(t *testing.T) {
+	h := newHouse(t, nil)
+	r := h.start(list(1), enrollment.StartOptions{})
+	h.work()
+	h.becomes(r.ID, enrollment.RunDone)
+	id, code := h.letter("p0@example.jp", 1)
+	file, err := h.PickUp(t.Context(), id, code, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	passphrase := h.sheet(r.ID)["p0@example.jp"]
+	if len(strings.ReplaceAll(passphrase, "-", "")) < 28 { // of 27 letters: 133 bits
+		t.Errorf("the passphrase is %q", passphrase)
+	}
+	text := openssl(t, file, passphrase)
+	for _, want := range []string{"MAC: sha256, Iteration 10000", "PBES2, PBKDF2, AES-256-CBC, Iteration 10000, PRF hmacWithSHA256"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("OpenSSL does not say %q: %s", want, text)
+		}
+	}
+}
+
+// Reminders come at 30, 20 and 10 days and then daily, with the serial number,
+// and end when the certificate is renewed; where the organization wants it, that
+// happens by itself.
+func TestRemindAndRenew(t *testing.T) {
+	h := newHouse(t, func(s *registration.Settings) { s.Validity = 90 })
+	r := h.start(list(2), enrollment.StartOptions{})
+	h.work()
+	h.becomes(r.ID, enrollment.RunDone)
+	h.letter("p0@example.jp", 1)
+	h.letter("p1@example.jp", 1)
+	remind := func(address string, want int) {
+		t.Helper()
+		for range 2 { // the second finds it done
+			if err := h.Remind(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		eventually(t, fmt.Sprintf("%d mails", want), func() bool { return len(h.mailed(address)) >= want })
+		time.Sleep(30 * time.Millisecond)
+		if n := len(h.mailed(address)); n != want {
+			t.Errorf("%d mails to %s, want %d", n, address, want)
+		}
+	}
+	remind("p0@example.jp", 1)
+	h.pass(59 * 24 * time.Hour) // 31 days are left
+	remind("p0@example.jp", 1)
+	h.pass(2 * 24 * time.Hour)
+	remind("p0@example.jp", 2)
+	var serial string
+	err := h.db.View(t.Context(), func(tx *store.Tx) error {
+		list, err := tx.EndingCertificates(h.clock(), h.clock().AddDate(1, 0, 0), "", 10)
+		for _, c := range list {
+			if c.Address == "p1@example.jp" {
+				serial = fmt.Sprintf("%x", c.Serial)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := h.mailed("p1@example.jp")[1]; m.Language != "ja" || serial == "" || !strings.Contains(m.Text, serial) {
+		t.Errorf("reminder in %s without %q:\n%s", m.Language, serial, m.Text)
+	}
+	h.pass(5 * 24 * time.Hour) // 24
+	remind("p0@example.jp", 2)
+	h.pass(5 * 24 * time.Hour) // 19
+	remind("p0@example.jp", 3)
+	h.pass(9 * 24 * time.Hour) // 10
+	remind("p0@example.jp", 4)
+	h.pass(24 * time.Hour)
+	remind("p0@example.jp", 5)
+
+	if err := h.Renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if runs, err := h.Runs(t.Context(), h.boss, h.org, "", 5); err != nil || len(runs) != 1 {
+		t.Errorf("renewed against the settings: %v %v", runs, err)
+	}
+	set := registration.DefaultSettings()
+	set.Algorithm, set.Keys, set.Validity = "p256", registration.KeysServer, 90
+	if _, err := h.registration.SetSettings(t.Context(), h.boss, h.org, set); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := h.Renew(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runs, err := h.Runs(t.Context(), h.boss, h.org, "", 5)
+	if err != nil || len(runs) != 2 || runs[0].Kind != "renewal" || runs[0].Total != 2 {
+		t.Fatal(runs, err)
+	}
+	if renewal := h.becomes(runs[0].ID, enrollment.RunDone); renewal.Done != 2 {
+		t.Errorf("%+v", renewal)
+	}
+	h.letter("p0@example.jp", 6) // the new file
+	h.pass(24 * time.Hour)
+	remind("p0@example.jp", 6)
+	if err := h.Renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if runs, _ = h.Runs(t.Context(), h.boss, h.org, "", 5); len(runs) != 2 {
+		t.Errorf("renewed again: %v", runs)
+	}
+	h.pass(40 * 24 * time.Hour)
+	if err := h.Expire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err = h.db.View(t.Context(), func(tx *store.Tx) error {
+		pickups, err := tx.PickupsOfRun(runs[0].ID, "", 10)
+		for _, p := range pickups {
+			if p.State != enrollment.PickupExpired || len(p.File)+len(p.Passphrase) > 0 {
+				t.Errorf("after its time it is %s with %d octets", p.State, len(p.File))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Every text of ours exists in both languages and says the same things.
+func TestTexts(t *testing.T) {
+	for _, key := range []string{"enrollment.refused", "enrollment.expired", "enrollment.state", "enrollment.proof", "enrollment.profile"} {
+		p := enrollment.Problem{Key: key}
+		if en, ja := p.Text("en"), p.Text("ja"); en == "" || ja == "" || en == ja || en == key {
+			t.Errorf("%s: %q %q", key, en, ja)
+		}
 	}
 }
