@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/enrollment"
 	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
@@ -50,6 +51,7 @@ type Tokens interface {
 // Options are what the API needs.
 type Options struct {
 	Registration *registration.Service
+	Enrollment   *enrollment.Service
 	Reports      Reports
 	Recovery     *recovery.Service
 	Tokens       Tokens
@@ -69,7 +71,7 @@ type handler struct {
 func New(o Options) (http.Handler, error) {
 	h := &handler{Options: o, limits: newLimits(o.Clock)}
 	h.table = slices.Concat(
-		h.organizations(), h.domains(), h.evidence(), h.people(), h.companyOrders(), h.certificates(), h.keyRecovery(), h.auditLog(),
+		h.organizations(), h.domains(), h.evidence(), h.people(), h.companyOrders(), h.certificates(), h.keyRecovery(), h.auditLog(), h.runs(),
 		h.orders(), h.problemReports(),
 	)
 	text, err := document(h.table)

@@ -27,6 +27,7 @@ import (
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/api"
 	"github.com/mailseal/mailseal/internal/authority"
+	"github.com/mailseal/mailseal/internal/enrollment"
 	"github.com/mailseal/mailseal/internal/keys"
 	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/outbox"
@@ -117,7 +118,13 @@ func serve(t *testing.T) *server {
 	reports := problemreport.New(problemreport.Options{
 		Store: db, Authority: s.authority, Mails: mails, Site: "http://ca.example.org", Clock: s.clock, Log: log,
 	})
-	door, err := api.New(api.Options{Registration: orders, Reports: reports, Store: db, Clock: s.clock, Log: log})
+	many, err := enrollment.New(t.Context(), enrollment.Options{
+		Store: db, Outbox: box, Mails: mails, Registration: orders, Keys: &keys.Keys{Dir: dir, Plaintext: true}, Site: "http://ca.example.org", Clock: s.clock, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	door, err := api.New(api.Options{Registration: orders, Enrollment: many, Reports: reports, Store: db, Clock: s.clock, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

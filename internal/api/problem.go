@@ -10,9 +10,11 @@ import (
 	"strings"
 
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/enrollment"
 	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
+	"github.com/mailseal/mailseal/internal/roster"
 	"github.com/mailseal/mailseal/internal/store"
 )
 
@@ -59,6 +61,16 @@ var problems = []struct {
 	{errOnce, false, problem{Title: "It was done, and its answer is shown only once.", Status: http.StatusConflict, Code: "idempotency-once", Detail: "Undo it, and ask again with a new key."}},
 	{errToken, false, problem{Title: "The token is not one, or has ended.", Status: http.StatusUnauthorized, Code: "token", Detail: "Make a new one in the portal."}},
 	{registration.ErrForbidden, false, forbidden},
+	{enrollment.ErrProblems, false, problem{Title: "The list has problems.", Status: http.StatusUnprocessableEntity, Code: "list-problems", Detail: "The preview names them by line. To go on without these lines, say leave_out=problems."}},
+	{enrollment.ErrNobody, false, problem{Title: "Nobody is left to equip.", Status: http.StatusUnprocessableEntity, Code: "nobody"}},
+	{enrollment.ErrUnderWay, false, problem{Title: "A run with this list is under way.", Status: http.StatusConflict, Code: "under-way"}},
+	{enrollment.ErrChanged, false, problem{Title: "The settings were changed meanwhile.", Status: http.StatusConflict, Code: "settings-changed", Detail: "Send the list again."}},
+	{enrollment.ErrNoKeys, false, problem{Title: "The organization's people make their keys themselves.", Status: http.StatusConflict, Code: "browser-keys", Detail: "Its settings say so: use mode invite, or change them."}},
+	{enrollment.ErrNoOfficers, false, problem{Title: "There are no recovery officers yet.", Status: http.StatusConflict, Code: "no-officers", Detail: "The settings want encryption keys to be escrowed: name officers first."}},
+	{enrollment.ErrGone, false, problem{Title: "Nothing is here any more.", Status: http.StatusGone, Code: "gone", Detail: "It was picked up, has expired, was withdrawn, or too many codes were wrong. The administrator can have a new mail sent, or start again."}},
+	{enrollment.ErrWrongCode, false, problem{Title: "That is not the code of this link.", Status: http.StatusForbidden, Code: "wrong-code", Detail: "Only the last mail counts, and after five wrong codes a new mail is needed."}},
+	{enrollment.ErrOptions, true, problem{Title: "The request cannot be taken.", Status: http.StatusBadRequest, Code: "options"}},
+	{roster.ErrSize, true, problem{Title: "The list is too long.", Status: http.StatusRequestEntityTooLarge, Code: "too-large"}},
 	{recovery.ErrProof, true, problem{Title: "The answer does not fit the task.", Status: http.StatusConflict, Code: "proof"}},
 	{recovery.ErrSigns, true, problem{Title: "The key signs.", Status: http.StatusConflict, Code: "signing-key"}},
 	{recovery.ErrState, true, problem{Title: "It cannot be done now.", Status: http.StatusConflict, Code: "state"}},

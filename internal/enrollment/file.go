@@ -27,7 +27,7 @@ func (s *Service) newFile(ids []*identity.Identity, client string) (file, passph
 func (s *Service) encode(ids []*identity.Identity, passphrase []byte, client string) ([]byte, error) {
 	form, known := identity.PKCS12FormFor(client)
 	if !known {
-		return nil, fmt.Errorf("enrollment: no form of PKCS #12 is known for %q", client)
+		return nil, fmt.Errorf("%w: client %q: no form of PKCS #12 is known for it", ErrOptions, client)
 	}
 	o := form.Options
 	o.Rand, o.Iterations = s.o.Rand, identity.GeneratedIterations

@@ -157,7 +157,7 @@ func (s *Service) PickUp(ctx context.Context, id, code, client string, old []Old
 	}
 	if client != "" {
 		if _, known := identity.PKCS12FormFor(client); !known {
-			return nil, fmt.Errorf("enrollment: no form of PKCS #12 is known for %q", client)
+			return nil, fmt.Errorf("%w: client %q: no form of PKCS #12 is known for it", ErrOptions, client)
 		}
 	}
 	var file []byte

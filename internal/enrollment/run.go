@@ -73,7 +73,7 @@ func (s *Service) Preview(ctx context.Context, actor auth.Actor, organization st
 		"": roster.ReadCSV, FormatCSV: roster.ReadCSV, FormatLDIF: roster.ReadLDIF, FormatSCIM: roster.ReadSCIM,
 	}[o.Format]
 	if !known {
-		return nil, fmt.Errorf("enrollment: format %q: csv, ldif or scim", o.Format)
+		return nil, fmt.Errorf("%w: format %q: csv, ldif or scim", ErrOptions, o.Format)
 	}
 	p := &Preview{Organization: organization, Settings: org.Settings}
 	if p.List, err = read(io.TeeReader(list, hash), options); err != nil {
@@ -284,11 +284,11 @@ func (s *Service) newRun(actor auth.Actor, org registration.Organization, o Star
 		o.Client = anyClient
 	}
 	if _, known := identity.PKCS12FormFor(o.Client); !known {
-		return row, fmt.Errorf("enrollment: no form of PKCS #12 is known for %q", o.Client)
+		return row, fmt.Errorf("%w: client %q: no form of PKCS #12 is known for it", ErrOptions, o.Client)
 	}
 	switch {
 	case o.Mode != ModeInvite && o.Mode != ModeServerKeys:
-		return row, fmt.Errorf("enrollment: mode %q: %s or %s", o.Mode, ModeInvite, ModeServerKeys)
+		return row, fmt.Errorf("%w: mode %q: %s or %s", ErrOptions, o.Mode, ModeInvite, ModeServerKeys)
 	case o.Mode == ModeServerKeys && set.Keys != registration.KeysServer:
 		return row, ErrNoKeys
 	}

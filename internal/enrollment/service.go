@@ -73,6 +73,8 @@ var (
 	ErrGone = errors.New("enrollment: nothing is here any more")
 	// ErrWrongCode: a code, but not the one that was mailed.
 	ErrWrongCode = errors.New("enrollment: wrong code")
+	// ErrOptions: a mode, a format or a client is none of those that are known.
+	ErrOptions = errors.New("enrollment: not known")
 	// ErrNoOfficers: keys are to be escrowed, and there is nobody yet to hold them.
 	ErrNoOfficers = errors.New("enrollment: the organization has no recovery officers yet")
 	// ErrNoKeys: the organization's settings let nobody but the people themselves

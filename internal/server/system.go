@@ -124,7 +124,7 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 	}
 	s.administrators = auth.New(auth.Options{Store: s.store, Clock: s.Clock, Rand: s.Rand})
 	s.api, err = api.New(api.Options{
-		Registration: s.orders, Reports: s.reports, Recovery: s.recovery, Store: s.store, Clock: s.Clock, Log: s.Log,
+		Registration: s.orders, Enrollment: s.enrollment, Reports: s.reports, Recovery: s.recovery, Store: s.store, Clock: s.Clock, Log: s.Log,
 	})
 	if err != nil {
 		return err
