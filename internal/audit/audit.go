@@ -48,6 +48,10 @@ const (
 	ActSignedIn         = "administrator.entered"
 	ActCertificateAdded = "administrator.certificate" // may sign the account in
 	ActSignInFailed     = "administrator.failed"
+	ActFactorAdded      = "account.factor"      // a way to sign in was added, or made anew
+	ActFactorRemoved    = "account.factor-gone" // one was taken away
+	ActUninvited        = "account.uninvited"   // an invitation was taken back
+	ActPersonSignedIn   = "person.entered"
 	ActConfiguration    = "server.started" // with these settings
 	ActStopped          = "server.stopped"
 	ActCeremony         = "ceremony.step"

@@ -16,7 +16,11 @@ const (
 	RecoveryOfficer Role = "recovery-officer" // of one organization: holds a share
 )
 
-// Roles lists all of them.
+// Reader looks at what the account of a token may look at, and changes nothing:
+// no account has this role, only a token.
+const Reader Role = "reader"
+
+// Roles lists all that an account may have.
 var Roles = []Role{Operator, Validator, Auditor, Administrator, Approver, RecoveryOfficer}
 
 // OfOrganization tells whether the role is of one organization, and not of the
@@ -24,6 +28,10 @@ var Roles = []Role{Operator, Validator, Auditor, Administrator, Approver, Recove
 func (r Role) OfOrganization() bool {
 	return r == Administrator || r == Approver || r == RecoveryOfficer
 }
+
+// strong tells whether a session has the role only when more than a password
+// opened it.
+func (r Role) strong() bool { return r == Operator || r == Approver || r == RecoveryOfficer }
 
 // Apart tells whether nobody has both roles: who audits does nothing that is
 // audited, and who runs the authority holds no share of an organization's keys.
@@ -73,10 +81,16 @@ func (a Actor) Has(role Role, organization string) bool {
 	})
 }
 
+// Self tells whether the actor is a person: everybody sees what is their own.
+func (a Actor) Self(person string) bool {
+	return a.Kind == KindPerson && a.ID == person && person != ""
+}
+
 // MayRead tells whether the actor may look at an organization and what belongs
 // to it, keys excepted.
 func (a Actor) MayRead(organization string) bool {
-	return a.Has(Operator, "") || a.Has(Auditor, "") || a.Has(Administrator, organization) || a.Has(Approver, organization)
+	return a.Has(Operator, "") || a.Has(Auditor, "") || a.Has(Administrator, organization) || a.Has(Approver, organization) ||
+		a.Has(Reader, organization)
 }
 
 // Organizations lists those in which the actor has a role.

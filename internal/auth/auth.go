@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base32"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +13,9 @@ import (
 
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/internal/outbox"
 	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/webauthn"
 )
 
 // Options are what a [Service] needs.
@@ -25,6 +24,21 @@ type Options struct {
 	Clock func() time.Time
 	Rand  io.Reader // nil: crypto/rand
 	Cost  Cost      // zero: DefaultCost
+
+	// WeakSignIn lets a password alone sign in for every role. Without it those
+	// that [Session.Withheld] names wait for a second factor.
+	WeakSignIn bool
+
+	Site   webauthn.Site // for passkeys; without an ID there are none
+	URL    string        // of the portal, for mails
+	OpenID *OpenID       // nil: there is no provider
+	Queue  Queue         // for mails
+	Mailer Mailer        // likewise
+}
+
+// Queue is what is needed of outbox.Outbox.
+type Queue interface {
+	Enqueue(tx *store.Tx, r outbox.Request) (isNew bool, err error)
 }
 
 // Service lets administrators in.
@@ -33,6 +47,16 @@ type Service struct {
 	clock func() time.Time
 	rand  io.Reader
 	cost  Cost
+
+	weak   bool
+	site   webauthn.Site
+	url    string
+	openID *provider
+	queue  Queue
+	mailer Mailer
+
+	// matches compares a password with a stored hash; a test counts the calls.
+	matches func(stored, password string) (bool, Cost, error)
 
 	// slots bounds how many passwords are hashed at a time, so that a flood of
 	// sign-ins cannot take all memory.
@@ -45,7 +69,10 @@ type Service struct {
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{db: o.Store, clock: o.Clock, rand: o.Rand, cost: o.Cost, slots: make(chan struct{}, 2)}
+	s := &Service{
+		db: o.Store, clock: o.Clock, rand: o.Rand, cost: o.Cost, weak: o.WeakSignIn, site: o.Site, url: o.URL,
+		openID: newProvider(o.OpenID), queue: o.Queue, mailer: o.Mailer, matches: matches, slots: make(chan struct{}, 2),
+	}
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}
@@ -60,7 +87,7 @@ func New(o Options) *Service {
 // the one before it. It is "" when there is an administrator already. The
 // server prints it; only its hash is kept.
 func (s *Service) FirstCode(ctx context.Context) (string, error) {
-	code, err := s.newFirstCode()
+	code, err := s.newCode(codeGroups)
 	if err != nil {
 		return "", err
 	}
@@ -119,7 +146,7 @@ func (s *Service) ClaimFirstAdministrator(ctx context.Context, code, email, name
 		if err := claim(tx, code, a); err != nil {
 			return err
 		}
-		if err := s.record(ctx, tx, a.ID, audit.ActAdministrator); err != nil {
+		if err := s.record(ctx, tx, a.ID, audit.ActAdministrator, ""); err != nil {
 			return err
 		}
 		if err := GiveRole(ctx, tx, Console(), a.ID, Grant{Role: Operator}, s.clock()); err != nil {
@@ -135,8 +162,12 @@ func (s *Service) ClaimFirstAdministrator(ctx context.Context, code, email, name
 }
 
 // record enters an act of an administrator on their own account.
-func (s *Service) record(ctx context.Context, tx *store.Tx, id, act string) error {
-	return audit.Append(ctx, tx, audit.Entry{At: s.clock(), Actor: Actor{Kind: KindAccount, ID: id}.String(), Act: act, Object: id})
+func (s *Service) record(ctx context.Context, tx *store.Tx, id, act, how string) error {
+	e := audit.Entry{At: s.clock(), Actor: Actor{Kind: KindAccount, ID: id}.String(), Act: act, Object: id}
+	if how != "" {
+		e.Details = map[string]string{"how": how}
+	}
+	return audit.Append(ctx, tx, e)
 }
 
 // refuse enters a sign-in that failed. What was typed may be anybody's address:
@@ -189,61 +220,53 @@ func claim(tx *store.Tx, code string, a store.Administrator) error {
 	return tx.InsertAdministrator(a)
 }
 
-// SignIn opens a session for an address and its password. Client is whatever is
-// known of who asks, or empty. Unknown addresses and wrong passwords look and
-// last alike.
-func (s *Service) SignIn(ctx context.Context, client, email, password string) (Session, string, error) {
+// SignIn lets in whoever knows the address and the password of an account, as
+// far as [Service.enter] does. Client is who asks, as the door knows it, such as
+// the address of its network; empty on this machine. Unknown addresses and wrong
+// passwords look and last alike.
+func (s *Service) SignIn(ctx context.Context, client, email, password string) (Entered, error) {
 	// An address that is none gets the empty key, which no account has.
 	m, _ := mailbox.Parse(strings.TrimSpace(email))
 	a, known, err := s.attempt(ctx, client, m.Key())
 	if err != nil {
-		return Session{}, "", err
+		return Entered{}, err
 	}
 	stored := a.Password
-	if !known {
-		stored = s.decoy()
+	if stored == "" { // no account, or one that has no password
+		stored, known = s.decoy(), false
 	}
 	ok, cost, err := s.compare(ctx, stored, password)
 	if err != nil {
-		return Session{}, "", err
+		return Entered{}, err
 	}
 	if !ok || !known {
 		if err := s.refuse(ctx, a, m.Key()); err != nil {
-			return Session{}, "", err
+			return Entered{}, err
 		}
-		return Session{}, "", ErrCredentials
+		return Entered{}, ErrCredentials
 	}
 	if cost != s.cost {
 		if err := s.rehash(ctx, a.ID, password); err != nil {
-			return Session{}, "", err
+			return Entered{}, err
 		}
 	}
-	var session Session
-	var token string
+	var entered Entered
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
-		session, token, err = s.open(ctx, tx, a, byPassword, false)
+		entered, err = s.enter(ctx, tx, a, byPassword, false)
 		return err
 	})
-	if err != nil {
-		return Session{}, "", err
-	}
-	return session, token, nil
+	return entered, err
 }
 
 // attempt counts the try and reads the account, in that order, so that a try
-// costs the same whether the account exists or not. Whoever tries too often is
-// stopped before that counts against the account.
+// costs the same whether the account exists or not.
 func (s *Service) attempt(ctx context.Context, client, key string) (a store.Administrator, known bool, err error) {
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.ForgetEvents(s.clock().Add(-time.Hour)); err != nil {
+		// First the client: one that tries everybody's door locks nobody out.
+		if err := s.admit(tx, "client "+client, time.Minute, clientTries(client)); err != nil {
 			return err
 		}
-		if client != "" {
-			if err := s.count(tx, "sign-in from "+client, TriesPerClient); err != nil {
-				return err
-			}
-		}
-		if err := s.count(tx, "sign-in "+key, TriesPerMinute); err != nil {
+		if err := s.admit(tx, key, time.Minute, TriesPerMinute); err != nil {
 			return err
 		}
 		a, err = tx.AdministratorByEmail(key)
@@ -256,24 +279,6 @@ func (s *Service) attempt(ctx context.Context, client, key string) (a store.Admi
 	return a, known, err
 }
 
-// count adds one event under a name, unless there were most in the last minute.
-func (s *Service) count(tx *store.Tx, name string, most int) error {
-	now := s.clock()
-	key := sha256.Sum256([]byte(name))
-	n, _, err := tx.CountEvents(key[:], now.Add(-time.Minute))
-	if err != nil {
-		return err
-	}
-	if n >= most {
-		return ErrTooMany
-	}
-	id, err := s.newID()
-	if err != nil {
-		return err
-	}
-	return tx.AddEvent(id, key[:], now)
-}
-
 func (s *Service) rehash(ctx context.Context, id, password string) error {
 	hash, err := s.hashPassword(ctx, password)
 	if err != nil {
@@ -283,17 +288,16 @@ func (s *Service) rehash(ctx context.Context, id, password string) error {
 		if err := tx.SetPassword(id, hash); err != nil {
 			return err
 		}
-		return s.record(ctx, tx, id, audit.ActPassword)
+		return s.record(ctx, tx, id, audit.ActPassword, "")
 	})
 }
 
 // open writes a new session; every sign-in gets a token of its own.
 func (s *Service) open(ctx context.Context, tx *store.Tx, a store.Administrator, method string, strong bool) (Session, string, error) {
-	var secret [32]byte
-	if _, err := io.ReadFull(s.rand, secret[:]); err != nil {
-		return Session{}, "", fmt.Errorf("auth: randomness: %w", err)
+	token, err := s.newToken()
+	if err != nil {
+		return Session{}, "", err
 	}
-	token := base64.RawURLEncoding.EncodeToString(secret[:])
 	now := s.clock().UTC().Truncate(time.Second)
 	row := store.AdministratorSession{
 		TokenHash: hashToken(token), AdministratorID: a.ID, Method: method, Strong: strong,
@@ -305,11 +309,11 @@ func (s *Service) open(ctx context.Context, tx *store.Tx, a store.Administrator,
 	if err := tx.InsertAdministratorSession(row); err != nil {
 		return Session{}, "", err
 	}
-	opened, err := session(tx, row, a)
+	opened, err := s.session(tx, row, a)
 	if err != nil {
 		return Session{}, "", err
 	}
-	return opened, token, s.record(ctx, tx, a.ID, audit.ActSignedIn)
+	return opened, token, s.record(ctx, tx, a.ID, audit.ActSignedIn, method)
 }
 
 // touchEvery is how exactly a session remembers its last request: not every
@@ -337,7 +341,7 @@ func (s *Service) Session(ctx context.Context, token string) (Session, error) {
 		}
 		stale := !now.Before(row.Seen.Add(touchEvery))
 		row.Seen = now
-		if found, err = session(tx, row, a); err != nil || !stale {
+		if found, err = s.session(tx, row, a); err != nil || !stale {
 			return err
 		}
 		return tx.TouchAdministratorSession(row.TokenHash, now)
@@ -353,12 +357,20 @@ func (s *Service) SignOut(ctx context.Context, token string) error {
 	return s.db.Update(ctx, func(tx *store.Tx) error { return tx.DeleteAdministratorSession(hashToken(token)) })
 }
 
-func session(tx *store.Tx, row store.AdministratorSession, a store.Administrator) (Session, error) {
+func (s *Service) session(tx *store.Tx, row store.AdministratorSession, a store.Administrator) (Session, error) {
 	has, err := grants(tx, a.ID)
-	return Session{
-		Account: account(a), Grants: has, Method: row.Method, Strong: row.Strong,
+	r := Session{
+		Account: account(a), Method: row.Method, Strong: row.Strong,
 		Created: row.Created, LastSeen: row.Seen, Expires: row.Expires,
-	}, err
+	}
+	for _, g := range has {
+		if g.Role.strong() && !row.Strong && !s.weak {
+			r.Withheld = append(r.Withheld, g)
+		} else {
+			r.Grants = append(r.Grants, g)
+		}
+	}
+	return r, err
 }
 
 func account(a store.Administrator) Account {
@@ -371,7 +383,7 @@ func (s *Service) hashPassword(ctx context.Context, password string) (string, er
 	if _, err := io.ReadFull(s.rand, salt); err != nil {
 		return "", fmt.Errorf("auth: randomness: %w", err)
 	}
-	if err := s.enter(ctx); err != nil {
+	if err := s.wait(ctx); err != nil {
 		return "", err
 	}
 	defer s.leave()
@@ -379,16 +391,21 @@ func (s *Service) hashPassword(ctx context.Context, password string) (string, er
 }
 
 func (s *Service) compare(ctx context.Context, stored, password string) (bool, Cost, error) {
-	if err := s.enter(ctx); err != nil {
+	// No account has so long a password; it is compared as others are, cut, so
+	// that the answer takes as long and says nothing of the account.
+	long := len(password) > MaxPassword
+	if long {
+		password = password[:MaxPassword]
+	}
+	if err := s.wait(ctx); err != nil {
 		return false, Cost{}, err
 	}
 	defer s.leave()
-	// One that is too long is nobody's, and takes as long to be told so.
-	ok, cost, err := matches(stored, password[:min(len(password), MaxPassword)])
-	return ok && len(password) <= MaxPassword, cost, err
+	ok, cost, err := s.matches(stored, password)
+	return ok && !long, cost, err
 }
 
-func (s *Service) enter(ctx context.Context) error {
+func (s *Service) wait(ctx context.Context) error {
 	select {
 	case s.slots <- struct{}{}:
 		return nil
@@ -398,40 +415,3 @@ func (s *Service) enter(ctx context.Context) error {
 }
 
 func (s *Service) leave() { <-s.slots }
-
-// newFirstCode draws 150 random bits, in groups that are easy to copy.
-func (s *Service) newFirstCode() (string, error) {
-	const letters = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ" // 32 letters, no 0, 1, I, O
-	var b [30]byte
-	if _, err := io.ReadFull(s.rand, b[:]); err != nil {
-		return "", fmt.Errorf("auth: randomness: %w", err)
-	}
-	var code strings.Builder
-	for i, c := range b {
-		if i > 0 && i%5 == 0 {
-			code.WriteByte('-')
-		}
-		code.WriteByte(letters[c%32])
-	}
-	return code.String(), nil
-}
-
-func (s *Service) newID() (string, error) {
-	var b [16]byte
-	if _, err := io.ReadFull(s.rand, b[:]); err != nil {
-		return "", fmt.Errorf("auth: randomness: %w", err)
-	}
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:])), nil
-}
-
-// hashCode forgives what copying adds: spaces, case, hyphens.
-func hashCode(code string) []byte {
-	code = strings.ToUpper(strings.NewReplacer("-", "", " ", "", "\n", "", "\r", "", "\t", "").Replace(code))
-	sum := sha256.Sum256([]byte("first administrator " + code))
-	return sum[:]
-}
-
-func hashToken(token string) []byte {
-	sum := sha256.Sum256([]byte("administrator session " + token))
-	return sum[:]
-}

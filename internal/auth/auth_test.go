@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/mailseal/mailseal/internal/outbox"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/store/storetest"
+	"github.com/mailseal/mailseal/internal/webauthn"
 )
 
 const (
@@ -26,6 +29,11 @@ type fixture struct {
 	t      *testing.T
 	source string
 	now    time.Time
+	opened *store.DB
+
+	jobs      []outbox.Request
+	mails     []Mail
+	mailFails error
 }
 
 func open(t *testing.T) *fixture {
@@ -36,8 +44,57 @@ func open(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	f.Service = New(Options{Store: db, Clock: func() time.Time { return f.now }, Cost: LeastCost})
+	f.opened = db
+	f.restart(true)
 	return f
+}
+
+// restart makes the service anew over the same store.
+func (f *fixture) restart(weak bool) {
+	f.Service = New(Options{
+		Store: f.opened, Clock: func() time.Time { return f.now }, Cost: LeastCost, WeakSignIn: weak, URL: site.Origins[0],
+		Site: site, Queue: f, Mailer: f,
+	})
+}
+
+var site = webauthn.Site{ID: "ca.example.org", Name: "mailseal", Origins: []string{"https://ca.example.org"}}
+
+// Enqueue and Mail make the fixture its own outbox and relay: jobs are done when
+// the test calls deliver.
+func (f *fixture) Enqueue(_ *store.Tx, r outbox.Request) (bool, error) {
+	f.jobs = append(f.jobs, r)
+	return true, nil
+}
+
+func (f *fixture) Mail(_ context.Context, m Mail) error {
+	f.mails = append(f.mails, m)
+	return f.mailFails
+}
+
+// deliver does all jobs, and returns the code of the one mail that left, or "".
+func (f *fixture) deliver() (code string) {
+	f.t.Helper()
+	f.mails = nil
+	jobs := f.jobs
+	f.jobs = nil
+	for _, j := range jobs {
+		if _, err := f.Workers()[j.Kind].Do(f.t.Context(), outbox.Job{Kind: j.Kind, Payload: j.Payload, Attempt: 1}); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	if len(f.mails) != 1 {
+		return ""
+	}
+	return regexp.MustCompile(`(?m)^[A-Z0-9-]{24,40}$`).FindString(f.mails[0].Text)
+}
+
+// signIn is SignIn of a client without a name, which must be enough.
+func (f *fixture) signIn(ctx context.Context, email, password string) (Session, string, error) {
+	e, err := f.SignIn(ctx, "", email, password)
+	if e.Second {
+		f.t.Error("a second factor is asked for")
+	}
+	return e.Session, e.Token, err
 }
 
 // claimed opens a service that has its first administrator.
@@ -144,14 +201,14 @@ func TestSignIn(t *testing.T) {
 		"wrong password": {email, password + "x"}, "unknown": {"eve@example.org", password}, "no address": {"", password},
 		"empty password": {email, ""}, "huge password": {email, strings.Repeat("a", 1<<20)},
 	} {
-		if _, token, err := f.SignIn(ctx, "", login[0], login[1]); !errors.Is(err, ErrCredentials) || token != "" {
+		if _, token, err := f.signIn(ctx, login[0], login[1]); !errors.Is(err, ErrCredentials) || token != "" {
 			t.Errorf("%s: %v, token %q", name, err, token)
 		}
 	}
-	if _, _, err := f.SignIn(ctx, "", email, password+strings.Repeat("x", MaxPassword)); !errors.Is(err, ErrCredentials) {
+	if _, _, err := f.signIn(ctx, email, password+strings.Repeat("x", MaxPassword)); !errors.Is(err, ErrCredentials) {
 		t.Errorf("a password with a tail: %v", err)
 	}
-	session, token, err := f.SignIn(ctx, "", "ADMIN@example.org", password)
+	session, token, err := f.signIn(ctx, "ADMIN@example.org", password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +249,7 @@ func TestSessionsEnd(t *testing.T) {
 	if _, err := f.Session(ctx, token); !errors.Is(err, ErrNoSession) {
 		t.Errorf("idle too long: %v", err)
 	}
-	_, token, err := f.SignIn(ctx, "", email, password)
+	_, token, err := f.signIn(ctx, email, password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,16 +271,16 @@ func TestGuessing(t *testing.T) {
 	f.cost = LeastCost
 	for _, account := range []string{email, "nobody@example.org"} {
 		for range TriesPerMinute {
-			if _, _, err := f.SignIn(t.Context(), "", account, "wrong password"); !errors.Is(err, ErrCredentials) {
+			if _, _, err := f.signIn(t.Context(), account, "wrong password"); !errors.Is(err, ErrCredentials) {
 				t.Fatal(err)
 			}
 		}
-		if _, _, err := f.SignIn(t.Context(), "", strings.ToUpper(account), password); !errors.Is(err, ErrTooMany) {
+		if _, _, err := f.signIn(t.Context(), strings.ToUpper(account), password); !errors.Is(err, ErrTooMany) {
 			t.Errorf("%s: the eleventh try: %v", account, err)
 		}
 	}
 	f.now = f.now.Add(time.Minute + time.Second)
-	if _, _, err := f.SignIn(t.Context(), "", email, password); err != nil {
+	if _, _, err := f.signIn(t.Context(), email, password); err != nil {
 		t.Errorf("a minute later: %v", err)
 	}
 }
@@ -232,18 +289,18 @@ func TestGuessing(t *testing.T) {
 // it no longer takes away the tries of their holders.
 func TestGuessingFromOneAddress(t *testing.T) {
 	f, _ := claimed(t)
-	f.cost = LeastCost
-	for i := range TriesPerClient {
-		if _, _, err := f.SignIn(t.Context(), "192.0.2.1", fmt.Sprintf("u%d@example.org", i%5), "wrong password"); !errors.Is(err, ErrCredentials) {
+	f.matches = func(_, tried string) (bool, Cost, error) { return tried == password, f.cost, nil }
+	for i := range ClientTriesPerMinute {
+		if _, err := f.SignIn(t.Context(), "192.0.2.1", fmt.Sprintf("u%d@example.org", i%5), "wrong password"); !errors.Is(err, ErrCredentials) {
 			t.Fatal(err)
 		}
 	}
 	for range 2 * TriesPerMinute {
-		if _, _, err := f.SignIn(t.Context(), "192.0.2.1", email, "wrong password"); !errors.Is(err, ErrTooMany) {
+		if _, err := f.SignIn(t.Context(), "192.0.2.1", email, "wrong password"); !errors.Is(err, ErrTooMany) {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := f.SignIn(t.Context(), "192.0.2.2", email, password); err != nil {
+	if _, err := f.SignIn(t.Context(), "192.0.2.2", email, password); err != nil {
 		t.Errorf("the holder, from elsewhere: %v", err)
 	}
 }
@@ -252,7 +309,7 @@ func TestGuessingFromOneAddress(t *testing.T) {
 func TestRehash(t *testing.T) {
 	f, _ := claimed(t)
 	f.cost = Cost{Time: 3, Memory: LeastCost.Memory}
-	if _, _, err := f.SignIn(t.Context(), "", email, password); err != nil {
+	if _, _, err := f.signIn(t.Context(), email, password); err != nil {
 		t.Fatal(err)
 	}
 	var stored string
@@ -264,7 +321,7 @@ func TestRehash(t *testing.T) {
 	if err != nil || !strings.Contains(stored, "t=3,") {
 		t.Errorf("stored %q, %v", stored, err)
 	}
-	if _, _, err := f.SignIn(t.Context(), "", email, password); err != nil {
+	if _, _, err := f.signIn(t.Context(), email, password); err != nil {
 		t.Errorf("with the new hash: %v", err)
 	}
 }
@@ -339,7 +396,7 @@ func TestSlots(t *testing.T) {
 	// A password that is longer than any is hashed, too: that it is not would tell
 	// nothing about the account, but it would be free to try.
 	for _, p := range []string{password, strings.Repeat("x", MaxPassword+1)} {
-		if _, _, err := f.SignIn(ctx, "", email, p); !errors.Is(err, context.DeadlineExceeded) {
+		if _, _, err := f.signIn(ctx, email, p); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("with all slots taken, %d bytes: %v", len(p), err)
 		}
 	}

@@ -16,11 +16,7 @@ var ErrCertificate = errors.New("auth: the certificate signs nobody in")
 // session token opens. That the certificate names the account's address would not
 // be enough: whoever takes over a mailbox could get one. The caller has judged it.
 func (s *Service) AddCertificate(ctx context.Context, token string, sha256 []byte) error {
-	session, err := s.Session(ctx, token)
-	if err != nil {
-		return err
-	}
-	return s.db.Update(ctx, func(tx *store.Tx) error {
+	return s.own(ctx, token, func(tx *store.Tx, session Session, _ Factors) error {
 		err := tx.AddAdministratorCertificate(sha256, session.Account.ID, s.clock())
 		if errors.Is(err, store.ErrConflict) {
 			return ErrCertificate
@@ -28,7 +24,7 @@ func (s *Service) AddCertificate(ctx context.Context, token string, sha256 []byt
 		if err != nil {
 			return err
 		}
-		return s.record(ctx, tx, session.Account.ID, audit.ActCertificateAdded)
+		return s.record(ctx, tx, session.Account.ID, audit.ActCertificateAdded, "")
 	})
 }
 

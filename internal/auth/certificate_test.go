@@ -18,8 +18,8 @@ func TestCertificates(t *testing.T) {
 	if err := f.AddCertificate(t.Context(), token, mine); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.AddCertificate(t.Context(), token, mine); !errors.Is(err, ErrCertificate) {
-		t.Errorf("a second time: %v", err)
+	if err := f.AddCertificate(t.Context(), token, others); !errors.Is(err, ErrWeak) {
+		t.Errorf("another one, with a password alone: %v", err)
 	}
 	session, again, err := f.SignInByCertificate(t.Context(), mine)
 	if err != nil || again == token || again == "" {
@@ -28,8 +28,11 @@ func TestCertificates(t *testing.T) {
 	if holder, err := f.HolderOfCertificate(t.Context(), mine); err != nil || holder.ID != session.Account.ID {
 		t.Errorf("holder %+v, %v", holder, err)
 	}
-	if _, err := f.Session(t.Context(), again); err != nil {
-		t.Errorf("the session: %v", err)
+	if s, err := f.Session(t.Context(), again); err != nil || !s.Strong {
+		t.Errorf("the session: %+v, %v", s, err)
+	}
+	if err := f.AddCertificate(t.Context(), again, mine); !errors.Is(err, ErrCertificate) {
+		t.Errorf("a second time: %v", err)
 	}
 	if _, _, err := f.SignInByCertificate(t.Context(), others); !errors.Is(err, ErrCertificate) {
 		t.Errorf("another one: %v", err)

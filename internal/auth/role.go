@@ -67,12 +67,8 @@ func GiveRole(ctx context.Context, tx *store.Tx, by Actor, account string, g Gra
 // that by may. The last operator stays one.
 func TakeRole(ctx context.Context, tx *store.Tx, by Actor, account string, g Grant, at time.Time) error {
 	if g.Role == Operator {
-		n, err := tx.CountRole(string(Operator), "")
-		if err != nil {
+		if err := notLast(tx); err != nil {
 			return err
-		}
-		if n < 2 {
-			return ErrLast
 		}
 	}
 	err := tx.TakeRole(account, string(g.Role), g.Organization)

@@ -18,6 +18,7 @@ type Account struct {
 type Session struct {
 	Account  Account
 	Grants   []Grant // what the account may do, in this session
+	Withheld []Grant // what it may do once it was signed in by more than a password
 	Method   string  // how it was opened
 	Strong   bool    // by more than a password
 	Created  time.Time
@@ -27,8 +28,13 @@ type Session struct {
 
 // The ways to open a session.
 const (
-	byPassword    = "password"
-	byCertificate = "certificate"
+	byPassword     = "password"
+	byCertificate  = "certificate"
+	byPasskey      = "passkey"
+	byTOTP         = "totp"
+	byRecoveryCode = "recovery-code"
+	byOpenID       = "openid"
+	byCode         = "code"
 )
 
 // Actor is who acts in this session.
@@ -61,7 +67,5 @@ const (
 	SessionLife     = 12 * time.Hour   // and in any case after this long
 	MinPassword     = 12               // characters
 	MaxPassword     = 1024             // bytes
-	TriesPerMinute  = 10               // at one account
-	TriesPerClient  = 30               // a minute, from one network address, at any account
 	FirstCodeLength = 35               // characters of the first administrator's code, hyphens included
 )

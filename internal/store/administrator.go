@@ -123,3 +123,64 @@ func (tx *Tx) AdministratorOfCertificate(sha256 []byte) (Administrator, error) {
 	return one(tx, "administrator of the certificate", scanAdministrator, `SELECT `+administratorColumns+` FROM administrators
 		WHERE id = (SELECT administrator_id FROM administrator_certificates WHERE sha256 = $1)`, sha256)
 }
+
+// AccountRow is an account with how it may sign in.
+type AccountRow struct {
+	Administrator
+	HasPassword  bool
+	HasTOTP      bool
+	Passkeys     int
+	Certificates int
+	Seen         time.Time // of the newest session; zero: none is open
+}
+
+// Accounts lists those that were not removed, by address; of an organization,
+// those that have a role in it.
+func (tx *Tx) Accounts(organizationID string) ([]AccountRow, error) {
+	return all(tx, "accounts", func(s scanner) (r AccountRow, err error) {
+		return r, s.Scan(&r.ID, &r.Email, &r.EmailKey, &r.Name, seconds{&r.Created},
+			&r.HasPassword, &r.HasTOTP, &r.Passkeys, &r.Certificates, seconds{&r.Seen})
+	}, `SELECT a.id, a.email, a.email_key, a.name, a.created_at,
+			CASE WHEN a.password <> '' THEN 1 ELSE 0 END,
+			(SELECT count(*) FROM totp_secrets t WHERE t.administrator_id = a.id AND t.confirmed_at IS NOT NULL),
+			(SELECT count(*) FROM passkeys p WHERE p.administrator_id = a.id),
+			(SELECT count(*) FROM administrator_certificates c WHERE c.administrator_id = a.id),
+			(SELECT max(s.seen_at) FROM administrator_sessions s WHERE s.administrator_id = a.id)
+		FROM administrators a
+		WHERE a.removed_at IS NULL AND ($1 = '' OR EXISTS
+			(SELECT 1 FROM role_grants g WHERE g.administrator_id = a.id AND g.organization_id = $1))
+		ORDER BY a.email_key`, organizationID)
+}
+
+// ownedByAccount are the tables whose rows go with their account.
+var ownedByAccount = []string{
+	"administrator_sessions", "administrator_certificates", "totp_secrets", "recovery_codes", "passkeys",
+	"openid_subjects", "api_tokens", "role_grants",
+}
+
+// RemoveAdministrator ends an account and all that signs it in. Its id stays,
+// for those who look up what it did; its name and address go. ErrConflict when
+// there is none. The log must say so.
+func (tx *Tx) RemoveAdministrator(id string, now time.Time) error {
+	for _, table := range ownedByAccount {
+		if _, err := tx.execCount("remove account", `DELETE FROM `+table+` WHERE administrator_id = $1`, id); err != nil {
+			return err
+		}
+	}
+	return tx.owe(ActAccountRemoved, tx.exec("remove account", `UPDATE administrators
+		SET email = '', email_key = 'removed ' || id, name = '', password = '', removed_at = $2
+		WHERE id = $1 AND removed_at IS NULL`, id, unix(now)))
+}
+
+// DeleteOtherAdministratorSessions ends all sessions of an account but one.
+func (tx *Tx) DeleteOtherAdministratorSessions(id string, keep []byte) error {
+	_, err := tx.execCount("end sessions", `DELETE FROM administrator_sessions
+		WHERE administrator_id = $1 AND token_hash <> $2`, id, keep)
+	return err
+}
+
+// CountAdministratorCertificates says how many sign an account in.
+func (tx *Tx) CountAdministratorCertificates(id string) (int, error) {
+	return one(tx, "certificates of an administrator", func(s scanner) (n int, err error) { return n, s.Scan(&n) },
+		`SELECT count(*) FROM administrator_certificates WHERE administrator_id = $1`, id)
+}

@@ -35,6 +35,7 @@ revocation/fetch        brings what a certificate names as its sources, and miss
 
 *evidence               a record of a judged message that others can check: files and words around smime and cades
 
+internal/webauthn       what an authenticator says about a passkey: judges bytes, keeps nothing
 internal/weakkey        public keys whose private half is not private: arithmetic
 internal/anchors        the authorities that are trusted for mail by default: data, no judgement
 internal/export         certificates in the forms that other software takes: bytes, no decision
@@ -53,7 +54,8 @@ internal/audit          hash-chained events: every act below it enters itself
 
 internal/outbox         durable jobs
 internal/backup         copies of the state: they hold everything and judge nothing but the log
-internal/auth           sessions and roles
+
+internal/auth           accounts, roles, sessions: its mails wait in the outbox
 
 internal/issuance       pure: prepare, lint, issue
 

@@ -1,0 +1,429 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mailseal/mailseal/internal/audit"
+	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/internal/outbox"
+	"github.com/mailseal/mailseal/internal/store"
+)
+
+// InvitationLife is how long an invitation waits.
+const InvitationLife = 7 * 24 * time.Hour
+
+// ErrInvitation: no such invitation, or it has ended, or it is somebody else's.
+var ErrInvitation = errors.New("auth: no such invitation")
+
+// Invitation is an invitation to a role that nobody has accepted yet.
+type Invitation struct {
+	ID      string
+	Email   string
+	Grant   Grant
+	Created time.Time
+	Expires time.Time
+}
+
+// AccountInfo is an account as those see it who give roles.
+type AccountInfo struct {
+	Account
+	Grants       []Grant
+	Password     bool
+	TOTP         bool
+	Passkeys     int
+	Certificates int
+	Seen         time.Time // of the newest session; zero: none is open
+}
+
+// mayGrant tells whether an actor may give a role and take it back. Those of the
+// authority are an operator's to give, those of an organization its
+// administrator's; where it has none, an operator appoints one. A program gives
+// no roles, and an auditor has none to give.
+func mayGrant(tx *store.Tx, by Actor, g Grant) error {
+	if by.Kind != KindAccount && by.Kind != KindServer {
+		return ErrForbidden
+	}
+	if !g.Role.OfOrganization() {
+		if by.Has(Operator, "") {
+			return nil
+		}
+		return ErrForbidden
+	}
+	if by.Has(Administrator, g.Organization) {
+		return nil
+	}
+	if g.Role != Administrator || !by.Has(Operator, "") {
+		return ErrForbidden
+	}
+	n, err := tx.CountRole(string(Administrator), g.Organization)
+	if err == nil && n > 0 {
+		return ErrForbidden
+	}
+	return err
+}
+
+// Accounts lists those of an organization, or all of them when it is empty.
+func (s *Service) Accounts(ctx context.Context, by Actor, organization string) ([]AccountInfo, error) {
+	if !mayList(by, organization) {
+		return nil, ErrForbidden
+	}
+	var list []AccountInfo
+	err := s.db.View(ctx, func(tx *store.Tx) error {
+		rows, err := tx.Accounts(organization)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			a := AccountInfo{
+				Account: account(r.Administrator), Password: r.HasPassword, TOTP: r.HasTOTP,
+				Passkeys: r.Passkeys, Certificates: r.Certificates, Seen: r.Seen,
+			}
+			if a.Grants, err = grants(tx, r.ID); err != nil {
+				return err
+			}
+			if organization != "" { // what they do elsewhere is not for these eyes
+				a.Grants = within(a.Grants, organization)
+			}
+			list = append(list, a)
+		}
+		return nil
+	})
+	return list, err
+}
+
+func mayList(by Actor, organization string) bool {
+	if by.Has(Operator, "") || by.Has(Auditor, "") {
+		return true
+	}
+	return organization != "" && by.MayRead(organization)
+}
+
+func within(list []Grant, organization string) []Grant {
+	var kept []Grant
+	for _, g := range list {
+		if g.Organization == organization {
+			kept = append(kept, g)
+		}
+	}
+	return kept
+}
+
+// Invitations lists those to roles in an organization, or of the authority when
+// it is empty, that wait to be accepted.
+func (s *Service) Invitations(ctx context.Context, by Actor, organization string) ([]Invitation, error) {
+	if !mayList(by, organization) {
+		return nil, ErrForbidden
+	}
+	var list []Invitation
+	err := s.db.View(ctx, func(tx *store.Tx) error {
+		rows, err := tx.Invitations(organization, s.clock())
+		for _, r := range rows {
+			list = append(list, invitation(r))
+		}
+		return err
+	})
+	return list, err
+}
+
+func invitation(r store.Invitation) Invitation {
+	return Invitation{ID: r.ID, Email: r.Email, Grant: Grant{Role(r.Role), r.OrganizationID}, Created: r.Created, Expires: r.Expires}
+}
+
+// Invite asks somebody by mail to take a role. Whether there is an account for
+// the address is not told: who has one accepts with it.
+func (s *Service) Invite(ctx context.Context, by Actor, email, language string, g Grant) (Invitation, error) {
+	if err := g.check(); err != nil {
+		return Invitation{}, err
+	}
+	m, err := mailbox.Parse(strings.TrimSpace(email))
+	if err != nil {
+		return Invitation{}, fmt.Errorf("%w: %w", ErrEmail, err)
+	}
+	id, err := s.newID()
+	if err != nil {
+		return Invitation{}, err
+	}
+	now := s.clock().UTC().Truncate(time.Second)
+	row := store.Invitation{
+		ID: id, Email: m.String(), EmailKey: m.Key(), Role: string(g.Role), OrganizationID: g.Organization, Language: language,
+		InvitedBy: by.String(), Created: now, Expires: now.Add(InvitationLife),
+	}
+	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		if err := mayGrant(tx, by, g); err != nil {
+			return err
+		}
+		if err := s.admit(tx, "invitations of "+by.String(), time.Hour, InvitationsPerHour); err != nil {
+			return err
+		}
+		if err := tx.InsertInvitation(row); err != nil {
+			return err
+		}
+		if err := recordRole(ctx, tx, by, store.ActInvited, id, g, now); err != nil {
+			return err
+		}
+		_, err := s.queue.Enqueue(tx, outbox.Request{Kind: JobInvitation, Key: id, Payload: []byte(id)})
+		return err
+	})
+	return invitation(row), err
+}
+
+// Uninvite takes an invitation back.
+func (s *Service) Uninvite(ctx context.Context, by Actor, id string) error {
+	return s.db.Update(ctx, func(tx *store.Tx) error {
+		row, err := tx.Invitation(id)
+		if errors.Is(err, store.ErrNotFound) {
+			return ErrForbidden
+		}
+		if err != nil {
+			return err
+		}
+		g := Grant{Role(row.Role), row.OrganizationID}
+		if err := mayGrant(tx, by, g); err != nil {
+			return err
+		}
+		if err := tx.TakeInvitation(id); err != nil {
+			return err
+		}
+		return recordRole(ctx, tx, by, audit.ActUninvited, id, g, s.clock())
+	})
+}
+
+// Invited reads the invitation of a mailed code, and whether its address has an
+// account already, which then has to be signed in to accept.
+func (s *Service) Invited(ctx context.Context, client, code string) (i Invitation, known bool, err error) {
+	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		if err := s.admit(tx, "client "+client, time.Minute, clientTries(client)); err != nil {
+			return err
+		}
+		row, err := s.invited(tx, code)
+		if err != nil {
+			return err
+		}
+		i = invitation(row)
+		_, err = tx.AdministratorByEmail(row.EmailKey)
+		known = err == nil
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	return i, known, err
+}
+
+func (s *Service) invited(tx *store.Tx, code string) (store.Invitation, error) {
+	row, err := tx.InvitationByCode(hashSecret("invitation", code), s.clock())
+	if errors.Is(err, store.ErrNotFound) {
+		return row, ErrInvitation
+	}
+	return row, err
+}
+
+// Accept makes an account with a password for whoever has the mailed code, and
+// signs it in.
+func (s *Service) Accept(ctx context.Context, client, code, name, password string) (Session, string, error) {
+	if err := checkPassword(password); err != nil {
+		return Session{}, "", err
+	}
+	if _, _, err := s.Invited(ctx, client, code); err != nil { // a guess must not cost a hash
+		return Session{}, "", err
+	}
+	hash, err := s.hashPassword(ctx, password)
+	if err != nil {
+		return Session{}, "", err
+	}
+	return s.accept(ctx, code, name, hash, byPassword, false, nil)
+}
+
+// NewPasskeyInvited gives the browser the options for a passkey of whoever has
+// the mailed code, for [Service.AcceptByPasskey].
+func (s *Service) NewPasskeyInvited(ctx context.Context, client, code string) (options []byte, err error) {
+	if !s.Passkeys() {
+		return nil, ErrState
+	}
+	i, known, err := s.Invited(ctx, client, code)
+	if err != nil {
+		return nil, err
+	}
+	if known {
+		return nil, ErrInvitation
+	}
+	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		// The account's id is fixed here: the passkey carries it as its handle.
+		challenge, err := s.challenge(tx, store.SignInStep{Kind: stepNewPasskey, AdministratorID: i.ID})
+		if err != nil {
+			return err
+		}
+		options, err = s.site.Creation(challenge, userOf(Account{ID: i.ID, Email: i.Email}), nil)
+		return err
+	})
+	return options, err
+}
+
+// AcceptByPasskey makes an account with a passkey and no password for whoever has
+// the mailed code, and signs it in.
+func (s *Service) AcceptByPasskey(ctx context.Context, code, name, passkey string, answer []byte) (Session, string, error) {
+	return s.accept(ctx, code, name, "", byPasskey, true, func(tx *store.Tx, id string) error {
+		step, challenge, err := s.answered(tx, stepNewPasskey, answer)
+		if err != nil {
+			return err
+		}
+		if step.AdministratorID != id {
+			return ErrPasskey
+		}
+		return s.keepPasskey(ctx, tx, id, passkey, answer, challenge)
+	})
+}
+
+// accept makes the account of an invitation, whose id it gets, with its role.
+func (s *Service) accept(ctx context.Context, code, name, hash, method string, strong bool, more func(*store.Tx, string) error) (Session, string, error) {
+	var session Session
+	var token string
+	err := s.db.Update(ctx, func(tx *store.Tx) error {
+		row, err := s.invited(tx, code)
+		if err != nil {
+			return err
+		}
+		a := store.Administrator{ID: row.ID, Email: row.Email, EmailKey: row.EmailKey, Name: shortName(name), Password: hash, Created: s.clock()}
+		if err := tx.InsertAdministrator(a); errors.Is(err, store.ErrConflict) {
+			return ErrInvitation // there is an account: it has to be signed in
+		} else if err != nil {
+			return err
+		}
+		if err := s.record(ctx, tx, a.ID, audit.ActAdministrator, ""); err != nil {
+			return err
+		}
+		if more != nil {
+			if err := more(tx, a.ID); err != nil {
+				return err
+			}
+		}
+		if err := s.takeInvitation(ctx, tx, row, a.ID); err != nil {
+			return err
+		}
+		session, token, err = s.open(ctx, tx, a, method, strong)
+		return err
+	})
+	if err != nil {
+		return Session{}, "", err
+	}
+	return session, token, nil
+}
+
+// AcceptAs takes the role of an invitation for the account of a session, whose
+// address it must be for.
+func (s *Service) AcceptAs(ctx context.Context, token, code string) error {
+	session, err := s.Session(ctx, token)
+	if err != nil {
+		return err
+	}
+	return s.db.Update(ctx, func(tx *store.Tx) error {
+		row, err := s.invited(tx, code)
+		if err != nil {
+			return err
+		}
+		a, err := tx.Administrator(session.Account.ID)
+		if err != nil {
+			return err
+		}
+		if a.EmailKey != row.EmailKey {
+			return ErrInvitation
+		}
+		return s.takeInvitation(ctx, tx, row, a.ID)
+	})
+}
+
+// takeInvitation ends an invitation with the role given. Whoever invited must
+// still be one who may.
+func (s *Service) takeInvitation(ctx context.Context, tx *store.Tx, row store.Invitation, account string) error {
+	if err := tx.TakeInvitation(row.ID); errors.Is(err, store.ErrConflict) {
+		return ErrInvitation
+	} else if err != nil {
+		return err
+	}
+	by, err := s.inviter(tx, row.InvitedBy)
+	if err != nil {
+		return err
+	}
+	g := Grant{Role(row.Role), row.OrganizationID}
+	if err := mayGrant(tx, by, g); errors.Is(err, ErrForbidden) {
+		return ErrInvitation
+	} else if err != nil {
+		return err
+	}
+	return GiveRole(ctx, tx, by, account, g, s.clock())
+}
+
+// inviter is who invited, with the roles of today.
+func (s *Service) inviter(tx *store.Tx, name string) (Actor, error) {
+	if name == Console().String() {
+		return Console(), nil
+	}
+	id, _ := strings.CutPrefix(name, string(KindAccount)+":")
+	list, err := grants(tx, id)
+	return Actor{Kind: KindAccount, ID: id, Grants: list}, err
+}
+
+// GiveRole gives an account a role. Nobody gives one to themselves.
+func (s *Service) GiveRole(ctx context.Context, by Actor, account string, g Grant) error {
+	return s.db.Update(ctx, func(tx *store.Tx) error {
+		if by.Kind == KindAccount && by.ID == account {
+			return ErrForbidden
+		}
+		if err := mayGrant(tx, by, g); err != nil {
+			return err
+		}
+		return GiveRole(ctx, tx, by, account, g, s.clock())
+	})
+}
+
+// TakeRole takes a role back; one's own may be given up.
+func (s *Service) TakeRole(ctx context.Context, by Actor, account string, g Grant) error {
+	return s.db.Update(ctx, func(tx *store.Tx) error {
+		if by.Kind != KindAccount || by.ID != account {
+			if err := mayGrant(tx, by, g); err != nil {
+				return err
+			}
+		}
+		return TakeRole(ctx, tx, by, account, g, s.clock())
+	})
+}
+
+// Remove ends an account: nothing signs it in any more, its tokens end, and its
+// name and address are forgotten. The last operator stays.
+func (s *Service) Remove(ctx context.Context, by Actor, id string) error {
+	if by.Kind != KindAccount && by.Kind != KindServer || !by.Has(Operator, "") {
+		return ErrForbidden
+	}
+	return s.db.Update(ctx, func(tx *store.Tx) error {
+		list, err := grants(tx, id)
+		if err != nil {
+			return err
+		}
+		for _, g := range list {
+			if g.Role == Operator {
+				if err := notLast(tx); err != nil {
+					return err
+				}
+			}
+		}
+		if err := tx.RemoveAdministrator(id, s.clock()); errors.Is(err, store.ErrConflict) {
+			return ErrForbidden
+		} else if err != nil {
+			return err
+		}
+		return audit.Append(ctx, tx, audit.Entry{At: s.clock(), Actor: by.String(), Act: store.ActAccountRemoved, Object: id})
+	})
+}
+
+// notLast refuses what would leave the authority without an operator.
+func notLast(tx *store.Tx) error {
+	n, err := tx.CountRole(string(Operator), "")
+	if err == nil && n < 2 {
+		return ErrLast
+	}
+	return err
+}
