@@ -9,7 +9,6 @@ import (
 
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/mailbox"
-	"github.com/mailseal/mailseal/internal/outbox"
 	"github.com/mailseal/mailseal/internal/store"
 )
 
@@ -165,8 +164,7 @@ func (s *Service) Invite(ctx context.Context, by Actor, email, language string, 
 		if err := recordRole(ctx, tx, by, store.ActInvited, id, g, now); err != nil {
 			return err
 		}
-		_, err := s.queue.Enqueue(tx, outbox.Request{Kind: JobInvitation, Key: id, Payload: []byte(id)})
-		return err
+		return s.queue.Enqueue(tx, Letter{Kind: MailInvitation, About: id, To: m, Data: []byte(id)})
 	})
 	return invitation(row), err
 }

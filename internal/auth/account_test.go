@@ -44,9 +44,9 @@ func TestInvitation(t *testing.T) {
 	if err != nil || i.Email != "Audit@example.org" {
 		t.Fatalf("%+v, %v", i, err)
 	}
-	lost := f.jobs
+	lost := f.queued
 	f.deliver()
-	f.jobs = lost
+	f.queued = lost
 	code := f.deliver() // the mail had to leave again: its code is another one
 	if !strings.Contains(f.mails[0].Text, site.Origins[0]+"/admin/invitation") || f.mails[0].Language != "ja" {
 		t.Errorf("mail %+v", f.mails[0])

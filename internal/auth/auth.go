@@ -13,7 +13,6 @@ import (
 
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/mailbox"
-	"github.com/mailseal/mailseal/internal/outbox"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/webauthn"
 )
@@ -33,12 +32,6 @@ type Options struct {
 	URL    string        // of the portal, for mails
 	OpenID *OpenID       // nil: there is no provider
 	Queue  Queue         // for mails
-	Mailer Mailer        // likewise
-}
-
-// Queue is what is needed of outbox.Outbox.
-type Queue interface {
-	Enqueue(tx *store.Tx, r outbox.Request) (isNew bool, err error)
 }
 
 // Service lets administrators in.
@@ -53,7 +46,6 @@ type Service struct {
 	url    string
 	openID *provider
 	queue  Queue
-	mailer Mailer
 
 	// matches compares a password with a stored hash; a test counts the calls.
 	matches func(stored, password string) (bool, Cost, error)
@@ -71,7 +63,7 @@ type Service struct {
 func New(o Options) *Service {
 	s := &Service{
 		db: o.Store, clock: o.Clock, rand: o.Rand, cost: o.Cost, weak: o.WeakSignIn, site: o.Site, url: o.URL,
-		openID: newProvider(o.OpenID), queue: o.Queue, mailer: o.Mailer, matches: matches, slots: make(chan struct{}, 2),
+		openID: newProvider(o.OpenID), queue: o.Queue, matches: matches, slots: make(chan struct{}, 2),
 	}
 	if s.rand == nil {
 		s.rand = rand.Reader

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mailseal/mailseal/internal/outbox"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/store/storetest"
 	"github.com/mailseal/mailseal/internal/webauthn"
@@ -31,9 +30,8 @@ type fixture struct {
 	now    time.Time
 	opened *store.DB
 
-	jobs      []outbox.Request
-	mails     []Mail
-	mailFails error
+	queued []Letter
+	mails  []Mail
 }
 
 func open(t *testing.T) *fixture {
@@ -53,32 +51,33 @@ func open(t *testing.T) *fixture {
 func (f *fixture) restart(weak bool) {
 	f.Service = New(Options{
 		Store: f.opened, Clock: func() time.Time { return f.now }, Cost: LeastCost, WeakSignIn: weak, URL: site.Origins[0],
-		Site: site, Queue: f, Mailer: f,
+		Site: site, Queue: f,
 	})
 }
 
 var site = webauthn.Site{ID: "ca.example.org", Name: "mailseal", Origins: []string{"https://ca.example.org"}}
 
-// Enqueue and Mail make the fixture its own outbox and relay: jobs are done when
-// the test calls deliver.
-func (f *fixture) Enqueue(_ *store.Tx, r outbox.Request) (bool, error) {
-	f.jobs = append(f.jobs, r)
-	return true, nil
+// Enqueue makes the fixture its own queue: mails leave when the test calls deliver.
+func (f *fixture) Enqueue(_ *store.Tx, l Letter) error {
+	f.queued = append(f.queued, l)
+	return nil
 }
 
-func (f *fixture) Mail(_ context.Context, m Mail) error {
-	f.mails = append(f.mails, m)
-	return f.mailFails
-}
-
-// deliver does all jobs, and returns the code of the one mail that left, or "".
+// deliver writes all mails, and returns the code of the one mail that left, or "".
 func (f *fixture) deliver() (code string) {
 	f.t.Helper()
 	f.mails = nil
-	jobs := f.jobs
-	f.jobs = nil
-	for _, j := range jobs {
-		if _, err := f.Workers()[j.Kind].Do(f.t.Context(), outbox.Job{Kind: j.Kind, Payload: j.Payload, Attempt: 1}); err != nil {
+	queued := f.queued
+	f.queued = nil
+	for _, l := range queued {
+		err := f.db.Update(f.t.Context(), func(tx *store.Tx) error {
+			m, err := f.Compose(tx, l.Kind, l.Data)
+			f.mails = append(f.mails, m)
+			return err
+		})
+		if errors.Is(err, ErrPointless) {
+			f.mails = f.mails[:len(f.mails)-1]
+		} else if err != nil {
 			f.t.Fatal(err)
 		}
 	}

@@ -1,23 +1,36 @@
 package auth
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"text/template"
 
 	"github.com/mailseal/mailseal/internal/mailbox"
-	"github.com/mailseal/mailseal/internal/outbox"
 	"github.com/mailseal/mailseal/internal/store"
 )
 
-// The kinds of jobs that carry a code. None keeps it: a code is made when its
-// mail is about to leave, and made anew when it has to leave again.
+// The kinds of mails.
 const (
-	JobInvitation = "auth.invitation"
-	JobCode       = "auth.code"
+	MailInvitation = "invitation" // to a role
+	MailCode       = "sign-in"    // with a code to sign in
 )
+
+// Mails lists the kinds that [Service.Compose] writes.
+var Mails = []string{MailInvitation, MailCode}
+
+// Letter is a mail that is to leave.
+type Letter struct {
+	Kind  string
+	About string // the id of what it is about
+	To    mailbox.Mailbox
+	Data  []byte // for Compose
+}
+
+// Queue is where mails wait to leave.
+type Queue interface {
+	Enqueue(tx *store.Tx, l Letter) error
+}
 
 // Mail is one mail to one mailbox.
 type Mail struct {
@@ -27,72 +40,59 @@ type Mail struct {
 	Language string
 }
 
-// Mailer sends a mail. An error that outbox.Dead made ends the tries.
-type Mailer interface {
-	Mail(ctx context.Context, m Mail) error
-}
+// ErrPointless: the mail has nothing to say any more.
+var ErrPointless = errors.New("auth: the mail is not wanted any more")
 
-// Workers does the jobs that mail codes, by their kinds.
-func (s *Service) Workers() map[string]outbox.Worker {
-	return map[string]outbox.Worker{
-		JobInvitation: {Do: s.mailInvitation, Attempts: 8},
-		JobCode:       {Do: s.mailCode, Attempts: 5},
-	}
-}
-
-// mailInvitation makes the code of an invitation and mails it.
-func (s *Service) mailInvitation(ctx context.Context, j outbox.Job) (outbox.Finish, error) {
+// Compose writes a mail that is about to leave, with its code. None is kept: a
+// mail that has to leave again has another one, and the one before is void.
+func (s *Service) Compose(tx *store.Tx, kind string, data []byte) (Mail, error) {
 	code, err := s.newCode(codeGroups)
 	if err != nil {
-		return nil, err
+		return Mail{}, err
 	}
-	var row store.Invitation
-	err = s.db.Update(ctx, func(tx *store.Tx) error {
-		if row, err = tx.Invitation(string(j.Payload)); err != nil {
-			return err
-		}
-		return tx.SetInvitationCode(row.ID, hashSecret("invitation", code))
-	})
-	if errors.Is(err, store.ErrNotFound) { // taken back meanwhile
-		return nil, nil
+	compose := map[string]func(*store.Tx, []byte, string) (Mail, error){MailInvitation: s.invitationMail, MailCode: s.codeMail}[kind]
+	if compose == nil {
+		return Mail{}, fmt.Errorf("auth: no mail is called %q", kind)
 	}
-	if err != nil {
-		return nil, err
+	m, err := compose(tx, data, code)
+	if errors.Is(err, store.ErrNotFound) {
+		err = ErrPointless
 	}
-	return nil, s.send(ctx, "invitation", row.Language, row.Email, code)
+	return m, err
 }
 
-// mailCode makes the code that a person asked for and mails it, if somebody
-// holds the mailbox.
-func (s *Service) mailCode(ctx context.Context, j outbox.Job) (outbox.Finish, error) {
-	code, err := s.newCode(codeGroups)
-	if err != nil {
-		return nil, err
+func (s *Service) invitationMail(tx *store.Tx, id []byte, code string) (Mail, error) {
+	row, err := tx.Invitation(string(id))
+	if err != nil { // not found: taken back meanwhile
+		return Mail{}, err
 	}
-	var step store.SignInStep
-	err = s.db.Update(ctx, func(tx *store.Tx) error {
-		if step, err = tx.SignInStep(j.Payload, stepCode, s.clock()); err != nil {
-			return err
-		}
-		m, err := mailbox.Parse(step.Address)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.HolderOf(m.Key()); err != nil {
-			return err
-		}
-		return tx.SetSignInDetail(step.TokenHash, hashSecret(stepCode+" "+string(step.TokenHash), code))
-	})
-	if errors.Is(err, store.ErrNotFound) { // it ended, or nobody holds the mailbox
-		return nil, nil
+	if err := tx.SetInvitationCode(row.ID, hashSecret("invitation", code)); err != nil {
+		return Mail{}, err
 	}
-	if err != nil {
-		return nil, err
-	}
-	return nil, s.send(ctx, stepCode, step.Language, step.Address, code)
+	return s.write(MailInvitation, row.Language, row.Email, code)
 }
 
-func (s *Service) send(ctx context.Context, kind, language, to, code string) error {
+// codeMail is the mail with the code that a person asked for, if somebody holds
+// the mailbox.
+func (s *Service) codeMail(tx *store.Tx, tokenHash []byte, code string) (Mail, error) {
+	step, err := tx.SignInStep(tokenHash, stepCode, s.clock())
+	if err != nil {
+		return Mail{}, err
+	}
+	m, err := mailbox.Parse(step.Address)
+	if err != nil {
+		return Mail{}, err
+	}
+	if _, err := tx.HolderOf(m.Key()); err != nil {
+		return Mail{}, err
+	}
+	if err := tx.SetSignInDetail(step.TokenHash, hashSecret(stepCode+" "+string(step.TokenHash), code)); err != nil {
+		return Mail{}, err
+	}
+	return s.write(MailCode, step.Language, step.Address, code)
+}
+
+func (s *Service) write(kind, language, to, code string) (Mail, error) {
 	if language != "ja" {
 		language = "en"
 	}
@@ -100,9 +100,9 @@ func (s *Service) send(ctx context.Context, kind, language, to, code string) err
 	var text strings.Builder
 	err := l.text.Execute(&text, map[string]string{"Address": to, "Code": code, "Site": s.url})
 	if err != nil {
-		return fmt.Errorf("auth: compose mail: %w", err)
+		return Mail{}, fmt.Errorf("auth: compose mail: %w", err)
 	}
-	return s.mailer.Mail(ctx, Mail{To: to, Subject: l.subject, Text: text.String(), Language: language})
+	return Mail{To: to, Subject: l.subject, Text: text.String(), Language: language}, nil
 }
 
 // letter is a mail with a code. The code stands on a line of its own, and no link
@@ -117,7 +117,7 @@ func newLetter(subject, text string) letter {
 }
 
 var letters = map[string]map[string]letter{
-	"invitation": {
+	MailInvitation: {
 		"en": newLetter("You are invited to administer mail certificates", `Hello,
 
 you are invited to help administer mail certificates (S/MIME) with the
@@ -153,7 +153,7 @@ If you did not expect this, do nothing and delete this mail.
 お心当たりがない場合は、何もせずにこのメールを削除してください。
 `),
 	},
-	stepCode: {
+	MailCode: {
 		"en": newLetter("Your code to sign in", `Hello,
 
 somebody asked at {{.Site}} to sign in as the holder of

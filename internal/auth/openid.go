@@ -36,7 +36,7 @@ type OpenID struct {
 	// one of them the second factor is asked for here.
 	ACR []string
 
-	Client *http.Client // nil: of this package
+	Transport http.RoundTripper // nil: http.DefaultTransport
 }
 
 // Limits of what a provider answers.
@@ -59,8 +59,9 @@ const (
 // provider is the provider as it describes itself, asked for at first need.
 type provider struct {
 	OpenID
-	mu    sync.Mutex
-	known *oidc.Provider
+	client *http.Client
+	mu     sync.Mutex
+	known  *oidc.Provider
 }
 
 func newProvider(o *OpenID) *provider {
@@ -68,13 +69,14 @@ func newProvider(o *OpenID) *provider {
 		return nil
 	}
 	p := &provider{OpenID: *o}
-	if p.Client == nil {
-		p.Client = &http.Client{
-			Timeout:   openIDTimeout,
-			Transport: bounded{http.DefaultTransport},
-			// A provider is asked where it says it is, and nowhere else.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
+	if p.Transport == nil {
+		p.Transport = http.DefaultTransport
+	}
+	p.client = &http.Client{
+		Timeout:   openIDTimeout,
+		Transport: bounded{p.Transport},
+		// A provider is asked where it says it is, and nowhere else.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return p
 }
@@ -100,7 +102,7 @@ func (p *provider) ask(ctx context.Context) (*oidc.Provider, *oauth2.Config, err
 	defer p.mu.Unlock()
 	if p.known == nil {
 		// The provider's keys are fetched again later, under this context.
-		known, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.Client), p.Issuer)
+		known, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.client), p.Issuer)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", ErrProvider, err)
 		}
@@ -277,7 +279,7 @@ func (s *Service) redeem(ctx context.Context, step openIDStep, answer OpenIDAnsw
 	if err != nil {
 		return nil, claims{}, err
 	}
-	ctx, cancel := context.WithTimeout(oidc.ClientContext(ctx, s.openID.Client), openIDTimeout)
+	ctx, cancel := context.WithTimeout(oidc.ClientContext(ctx, s.openID.client), openIDTimeout)
 	defer cancel()
 	tokens, err := config.Exchange(ctx, answer.Code, oauth2.VerifierOption(step.Verifier))
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/mailbox"
-	"github.com/mailseal/mailseal/internal/outbox"
 	"github.com/mailseal/mailseal/internal/store"
 )
 
@@ -54,10 +53,9 @@ func (s *Service) AskCode(ctx context.Context, client, address, language string)
 		if err != nil {
 			return err
 		}
-		// The job is there whether somebody holds the mailbox or not, so that the
-		// answer takes as long.
-		_, err := s.queue.Enqueue(tx, outbox.Request{Kind: JobCode, Payload: hashStep(token)})
-		return err
+		// It waits there whether somebody holds the mailbox or not, so that the answer
+		// takes as long.
+		return s.queue.Enqueue(tx, Letter{Kind: MailCode, To: m, Data: hashStep(token)})
 	})
 	return token, err
 }

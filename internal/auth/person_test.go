@@ -142,8 +142,8 @@ func TestCodesAreFew(t *testing.T) {
 	if _, err := f.AskCode(t.Context(), "192.0.2.1", "other@example.org", "en"); !errors.Is(err, ErrTooMany) {
 		t.Errorf("one more of a client: %v", err)
 	}
-	if len(f.jobs) != CodesPerHour+ClientCodesPerHour {
-		t.Errorf("%d mails", len(f.jobs))
+	if len(f.queued) != CodesPerHour+ClientCodesPerHour {
+		t.Errorf("%d mails", len(f.queued))
 	}
 }
 

@@ -55,6 +55,7 @@ func (f *File) Check() (warnings []Problem, err error) {
 		c.refuse("keys.module", "not an absolute path", "such as /usr/lib/softhsm/libsofthsm2.so")
 	}
 	c.portal()
+	c.signIn()
 	c.addresses()
 	c.mail()
 	c.dns()
@@ -172,6 +173,41 @@ func (c *checker) acme(a ACME) {
 	}
 }
 
+func (c *checker) signIn() {
+	s := c.Settings.SignIn
+	switch s.SecondFactor {
+	case SecondFactorRequired:
+	case SecondFactorOptional:
+		c.warn("sign-in.second-factor", "a password alone lets in operators, approvers and recovery officers", "remove it once everybody has a second factor")
+	default:
+		c.refuse("sign-in.second-factor", s.SecondFactor+" is not known", "required or optional")
+	}
+	o := s.OpenID
+	if !o.Given() {
+		if o.Name != "" || o.Secret.Given() || o.Trust != "" || len(o.Domains)+len(o.ACR) > 0 {
+			c.refuse("sign-in.openid", "there is no provider that it belongs to", "give sign-in.openid.issuer and sign-in.openid.client, or remove it")
+		}
+		return
+	}
+	u, err := url.Parse(o.Issuer)
+	if err != nil || u.Hostname() == "" || u.Scheme != "https" && (u.Scheme != "http" || !onMachine(u.Hostname())) {
+		c.refuse("sign-in.openid.issuer", "not the https address of a provider", "such as https://login.example.org, as its openid-configuration says")
+	}
+	if o.Client == "" {
+		c.refuse("sign-in.openid.client", "the name that the provider knows us by is missing", "register "+c.Settings.Portal.URL+"/sign-in/openid/back there as a redirect URI")
+	}
+	for _, domain := range o.Domains {
+		if _, err := mailbox.Parse("x@" + domain); err != nil {
+			c.refuse("sign-in.openid.domains", domain+" is not a mail domain", "such as example.org")
+		}
+	}
+	for _, acr := range o.ACR {
+		if acr == "" || strings.ContainsAny(acr, " \t\n") {
+			c.refuse("sign-in.openid.acr", "a context is one word", "such as urn:example:mfa")
+		}
+	}
+}
+
 // PortalHost is the host name of the portal.
 func (s *Settings) PortalHost() string {
 	u, err := url.Parse(s.Portal.URL)
@@ -224,6 +260,12 @@ func (c *checker) address(key, address string) {
 	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
 		c.refuse(key, "not an address to listen on", "such as :443, 127.0.0.1:8080, [::1]:8080 or systemd:NAME")
 	}
+}
+
+// onMachine tells whether a host is this machine.
+func onMachine(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func private(host string) bool {

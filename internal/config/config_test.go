@@ -56,9 +56,9 @@ func TestExampleDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := regexp.MustCompile(`(?m)^( *)# ((listen: (":443"|":80"|127.*)|tls:|format:|level:|connections:|stop:).*)$`)
-	if n := len(shown.FindAll(example, -1)); n != 8 {
-		t.Errorf("%d defaults are shown, not 8", n)
+	shown := regexp.MustCompile(`(?m)^( *)# ((listen: (":443"|":80"|127.*)|tls:|second-factor:|format:|level:|connections:|stop:).*)$`)
+	if n := len(shown.FindAll(example, -1)); n != 9 {
+		t.Errorf("%d defaults are shown, not 9", n)
 	}
 	on, err := Parse(shown.ReplaceAll(example, []byte("$1$2")))
 	if err != nil {
@@ -114,6 +114,12 @@ func TestRefuses(t *testing.T) {
 		"database":         {"mail:", "database: {url: \"postgres://a:b@c/d\"}\nmail:", "the password does not belong here"},
 		"log":              {"mail:", "log: {format: xml, level: loud}\nmail:", "xml is not a format"},
 		"audit":            {"/srv/checkpoints", "checkpoints", "audit.file: not an absolute path"},
+		"second factor":    {"mail:", "sign-in: {second-factor: maybe}\nmail:", "line 6: sign-in.second-factor: maybe is not known"},
+		"provider by http": {"mail:", "sign-in: {openid: {issuer: \"http://login.example.org\", client: a}}\nmail:", "not the https address of a provider"},
+		"no provider":      {"mail:", "sign-in: {openid: {domains: [example.org]}}\nmail:", "there is no provider that it belongs to"},
+		"no client":        {"mail:", "sign-in: {openid: {issuer: \"https://login.example.org\"}}\nmail:", "register https://ca.example.org/sign-in/openid/back"},
+		"no domain":        {"mail:", "sign-in: {openid: {issuer: \"https://a.example.org\", client: a, domains: [\"a b\"]}}\nmail:", "a b is not a mail domain"},
+		"no acr":           {"mail:", "sign-in: {openid: {issuer: \"https://a.example.org\", client: a, acr: [\"a b\"]}}\nmail:", "a context is one word"},
 		"terms":            {"  certificate: /etc/cert.pem\n  key: /etc/key.pem\n", "  acme: {directory: \"https://a/d\"}\n", "wants its terms accepted"},
 	} {
 		t.Run(name, func(t *testing.T) {

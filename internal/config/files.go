@@ -22,6 +22,7 @@ func (f *File) CheckFiles(credentials string, now time.Time) (warnings []Problem
 		Secret
 	}{
 		{"database.password", s.Database.Password}, {"keys.passphrase", s.Keys.Passphrase}, {"keys.pin", s.Keys.PIN}, {"mail.password", s.Mail.Password},
+		{"sign-in.openid.secret", s.SignIn.OpenID.Secret},
 	} {
 		if !secret.Given() {
 			continue
@@ -30,7 +31,9 @@ func (f *File) CheckFiles(credentials string, now time.Time) (warnings []Problem
 			c.refuse(secret.key, err.Error(), "")
 		}
 	}
-	for _, trust := range []struct{ key, path string }{{"mail.trust", s.Mail.Trust}, {"portal.acme.trust", s.Portal.ACME.Trust}} {
+	for _, trust := range []struct{ key, path string }{
+		{"mail.trust", s.Mail.Trust}, {"portal.acme.trust", s.Portal.ACME.Trust}, {"sign-in.openid.trust", s.SignIn.OpenID.Trust},
+	} {
 		if _, err := LoadTrust(trust.path); err != nil {
 			c.refuse(trust.key, err.Error(), "")
 		}

@@ -8,6 +8,7 @@ type Settings struct {
 	Database   Database   `yaml:"database"`
 	Keys       Keys       `yaml:"keys"`
 	Portal     Portal     `yaml:"portal"`
+	SignIn     SignIn     `yaml:"sign-in"`
 	Repository Repository `yaml:"repository"`
 	Mail       Mail       `yaml:"mail"`
 	DNS        DNS        `yaml:"dns"`
@@ -56,6 +57,32 @@ type ClientCertificates struct {
 	Listen string `yaml:"listen"`
 	URL    string `yaml:"url"`
 }
+
+// SignIn says what signing in to an account takes.
+type SignIn struct {
+	SecondFactor string `yaml:"second-factor"`
+	OpenID       OpenID `yaml:"openid"`
+}
+
+// OpenID is a provider of OpenID Connect that people may sign in with.
+type OpenID struct {
+	Issuer  string   `yaml:"issuer"`
+	Name    string   `yaml:"name"` // on the button
+	Client  string   `yaml:"client"`
+	Secret  Secret   `yaml:"secret"` // none: a public client
+	Trust   string   `yaml:"trust"`
+	Domains []string `yaml:"domains"` // whose addresses the provider vouches for
+	ACR     []string `yaml:"acr"`     // contexts that take more than a password
+}
+
+// Given tells whether there is a provider.
+func (o OpenID) Given() bool { return o.Issuer != "" || o.Client != "" }
+
+// What signing in takes.
+const (
+	SecondFactorRequired = "required"
+	SecondFactorOptional = "optional"
+)
 
 // Repository serves what certificates point to, over plain HTTP.
 type Repository struct {
@@ -138,6 +165,7 @@ func (s *Settings) withDefaults() {
 	}
 	set(&s.Repository.Listen, ":80")
 	set(&s.Metrics.Listen, "127.0.0.1:9464")
+	set(&s.SignIn.SecondFactor, SecondFactorRequired)
 	set(&s.Mail.TLS, TLSStart)
 	set(&s.Log.Format, "json")
 	set(&s.Log.Level, "info")

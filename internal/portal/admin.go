@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/mailseal/mailseal/internal/auth"
-	"github.com/mailseal/mailseal/internal/registration"
 )
 
 // credentialsView is the form of claiming or of signing in, as it was filled
@@ -52,39 +51,6 @@ func (p *portal) toSignIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, place, http.StatusSeeOther)
 	return nil
-}
-
-func (p *portal) signInForm(w http.ResponseWriter, r *http.Request) error {
-	return p.render(w, r, http.StatusOK, "signin", credentialsView{Door: p.Door})
-}
-
-func (p *portal) signIn(w http.ResponseWriter, r *http.Request) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
-	entered := credentialsView{Email: r.PostFormValue("email"), Door: p.Door}
-	status := http.StatusUnprocessableEntity
-	session, token, err := p.Administrators.SignIn(r.Context(), registration.Client(r.RemoteAddr), entered.Email, r.PostFormValue("password"))
-	switch {
-	case errors.Is(err, auth.ErrCredentials):
-		entered.Error = "signin.error"
-	case errors.Is(err, auth.ErrTooMany):
-		entered.Error, status = "signin.toomany", http.StatusTooManyRequests
-	case err != nil:
-		return err
-	default:
-		p.enter(w, r, session, token)
-		return nil
-	}
-	return p.render(w, r, status, "signin", entered)
-}
-
-// enter gives the browser its session. Each sign-in has a new token, so that
-// one which somebody planted before is worth nothing. The cookie is Strict: no
-// other site leads into the administrator's pages signed in.
-func (p *portal) enter(w http.ResponseWriter, r *http.Request, s auth.Session, token string) {
-	p.setCookie(w, adminCookie, token, s.Expires.Sub(p.Now()), http.SameSiteStrictMode)
-	http.Redirect(w, r, "/admin", http.StatusSeeOther)
 }
 
 func (p *portal) signOut(w http.ResponseWriter, r *http.Request) error {

@@ -22,6 +22,8 @@ type Holders interface {
 	AddCertificate(ctx context.Context, token string, sha256 []byte) error
 	HolderOfCertificate(ctx context.Context, sha256 []byte) (auth.Account, error)
 	SignInByCertificate(ctx context.Context, sha256 []byte) (s auth.Session, token string, err error)
+	PersonOfCertificate(ctx context.Context, sha256 []byte) (name string, err error)
+	EnterByCertificate(ctx context.Context, sha256 []byte) (s auth.PersonSession, token string, err error)
 }
 
 // errCertificate: nobody showed a certificate, or one that is not believed.
@@ -32,10 +34,11 @@ var (
 
 // certificateView is the page of the door.
 type certificateView struct {
-	State  string // known, new, strange, added, entered; the texts are called so
+	State  string // known, new, strange, added, entered, person, inside; the texts are called so
 	Email  string // of the certificate
 	Holder string // sign-in name of the account
 	Portal string // address to go on at
+	Person bool   // it is the certificate of a person, who may enter as one
 }
 
 // Text is the key of a text of the state.
@@ -60,7 +63,7 @@ func NewCertificateDoor(c Config, clients Clients, holders Holders, home string)
 	d := &certificateDoor{p, clients, holders, home}
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]handler{
-		"GET /{$}": d.show, "POST /enter": d.enter, "POST /add": d.add, "POST /language": p.chooseLanguage,
+		"GET /{$}": d.show, "POST /enter": d.enter, "POST /person": d.enterPerson, "POST /add": d.add, "POST /language": p.chooseLanguage,
 		"/": func(http.ResponseWriter, *http.Request) error { return errNoPage },
 	} {
 		mux.Handle(pattern, p.serve(h))
@@ -95,21 +98,50 @@ func (d *certificateDoor) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	name, err := d.holders.PersonOfCertificate(r.Context(), sum)
+	if err != nil && !errors.Is(err, auth.ErrCertificate) {
+		return err
+	}
+	person := err == nil
+	shown := func(status int, state, holder string) error {
+		v := d.view(c, state, holder)
+		v.Person = person
+		return d.render(w, r, status, "certificate", v)
+	}
 	holder, err := d.holders.HolderOfCertificate(r.Context(), sum)
 	if err == nil {
-		return d.render(w, r, http.StatusOK, "certificate", d.view(c, "known", holder.Email))
+		return shown(http.StatusOK, "known", holder.Email)
 	}
 	if !errors.Is(err, auth.ErrCertificate) {
 		return err
 	}
 	session, _, err := d.administrator(r)
-	if errors.Is(err, auth.ErrNoSession) {
+	switch {
+	case errors.Is(err, auth.ErrNoSession) && person:
+		return shown(http.StatusOK, "person", name)
+	case errors.Is(err, auth.ErrNoSession):
+		return shown(http.StatusForbidden, "strange", "")
+	case err != nil:
+		return err
+	}
+	return shown(http.StatusOK, "new", session.Account.Email)
+}
+
+// enterPerson signs in the person whose certificate it is.
+func (d *certificateDoor) enterPerson(w http.ResponseWriter, r *http.Request) error {
+	c, sum, err := d.shown(r)
+	if err != nil {
+		return err
+	}
+	session, token, err := d.holders.EnterByCertificate(r.Context(), sum)
+	if errors.Is(err, auth.ErrCertificate) {
 		return d.render(w, r, http.StatusForbidden, "certificate", d.view(c, "strange", ""))
 	}
 	if err != nil {
 		return err
 	}
-	return d.render(w, r, http.StatusOK, "certificate", d.view(c, "new", session.Account.Email))
+	d.keepPerson(w, r, session, token)
+	return d.render(w, r, http.StatusOK, "certificate", d.view(c, "inside", session.Name))
 }
 
 // enter signs in. It does not redirect: a browser follows no form to another

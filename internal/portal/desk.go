@@ -42,12 +42,17 @@ var sections = []section{
 	{"nav.authority", []place{
 		{"overview", "/admin", may(auth.Operator, auth.Auditor)},
 		{"reports", "/admin/reports", may(auth.Operator)},
+		{"accounts", "/admin/accounts", may(auth.Operator, auth.Auditor)},
+	}},
+	{"nav.own", []place{
+		{"account", "/admin/account", anyAccount},
+		{"tokens", "/admin/tokens", anyAccount},
 	}},
 }
 
 // trails lead from pages that are no places themselves to the page above.
 var trails = map[string]string{
-	"revoke": "overview",
+	"revoke": "overview", "app": "account", "recoverycodes": "account",
 }
 
 // visit is a request of somebody who is signed in.
@@ -80,6 +85,10 @@ func (p *portal) signedIn(may func(auth.Actor, string) bool, page handler) handl
 			return err
 		}
 		if !may(session.Actor(), r.PathValue("org")) {
+			if len(session.Withheld) > 0 { // until there is a second factor
+				http.Redirect(w, r, "/admin/account", http.StatusSeeOther)
+				return nil
+			}
 			return auth.ErrForbidden
 		}
 		return page(w, r.WithContext(visiting(r.Context(), visit{Session: session})))

@@ -86,9 +86,9 @@ func (f *fake) ClaimFirstAdministrator(context.Context, string, string, string, 
 	return f.session(), token, f.err
 }
 
-func (f *fake) SignIn(context.Context, string, string, string) (auth.Session, string, error) {
+func (f *fake) SignIn(context.Context, string, string, string) (auth.Entered, error) {
 	f.calls++
-	return f.session(), token, f.err
+	return auth.Entered{Session: f.session(), Token: token}, f.err
 }
 
 func (f *fake) Session(_ context.Context, t string) (auth.Session, error) {

@@ -230,7 +230,7 @@ func TestTextsAreUsed(t *testing.T) {
 		base := strings.TrimSuffix(key, ".hint") // pages/fields.html adds it
 		put := base != key && strings.Contains(source.String(), `"`+base+`"`)
 		put = put || strings.HasSuffix(key, ".title") || strings.HasPrefix(key, "problem.") || strings.HasPrefix(key, "nav.")
-		for _, beginning := range []string{"guide.", "language.", "steps.", "order.", "certificate.known.", "certificate.new.", "certificate.strange.", "certificate.added.", "certificate.entered.", "report.problem.", "reason."} {
+		for _, beginning := range []string{"guide.", "language.", "steps.", "order.", "certificate.known.", "certificate.new.", "certificate.strange.", "certificate.added.", "certificate.entered.", "certificate.person.", "certificate.inside.", "report.problem.", "reason.", "role.", "cameback."} {
 			put = put || strings.HasPrefix(key, beginning)
 		}
 		if !put && !strings.Contains(source.String(), `"`+key+`"`) {

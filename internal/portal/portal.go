@@ -18,6 +18,7 @@ import (
 type Config struct {
 	Orders         Orders
 	Administrators Administrators
+	Accounts       Accounts // nil: an account has a password and nothing else
 	Authority      Authority
 	Reports        Reports
 	Mail           CaughtMail // nil: there is no /dev/mail
@@ -41,7 +42,7 @@ type Orders interface {
 type Administrators interface {
 	Claimed(ctx context.Context) (bool, error)
 	ClaimFirstAdministrator(ctx context.Context, code, email, name, password string) (s auth.Session, token string, err error)
-	SignIn(ctx context.Context, client, email, password string) (s auth.Session, token string, err error)
+	SignIn(ctx context.Context, client, email, password string) (auth.Entered, error)
 	Session(ctx context.Context, token string) (auth.Session, error)
 	SignOut(ctx context.Context, token string) error
 }
@@ -155,6 +156,9 @@ func (p *portal) routes() *http.ServeMux {
 	handle("POST /admin/reports/decide", p.signedIn(may(auth.Operator), p.decideReport))
 	handle("GET /admin/revoke", p.signedIn(may(auth.Operator), p.revokeForm))
 	handle("POST /admin/revoke", p.signedIn(may(auth.Operator), p.revoke))
+	if p.Accounts != nil {
+		p.signInRoutes(handle)
+	}
 	if p.Mail != nil {
 		handle("GET /dev/mail", p.mailList)
 		handle("GET /dev/mail/{id}", p.mailDetail)

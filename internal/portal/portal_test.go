@@ -227,7 +227,7 @@ func TestAdministration(t *testing.T) {
 	if answer := d.get("/admin/claim"); answer.StatusCode != http.StatusConflict {
 		t.Errorf("claimed already: %s", answer.Status)
 	}
-	for err, want := range map[error]int{auth.ErrCredentials: 422, auth.ErrTooMany: 429, auth.ErrNoSession: 500} {
+	for err, want := range map[error]int{auth.ErrCredentials: 422, auth.ErrTooMany: 429, auth.ErrNoSession: 403} {
 		f.err = err
 		if answer := d.post("/admin/sign-in", url.Values{"email": {"x"}}); answer.StatusCode != want || len(answer.Cookies()) != 0 {
 			t.Errorf("%v: %s, cookies %v", err, answer.Status, answer.Cookies())

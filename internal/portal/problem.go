@@ -57,6 +57,13 @@ var problems = []struct {
 	{errNoCertificate, problem{http.StatusForbidden, "problem.nocertificate", "action.again", "/", 0}},
 	{errCertificate, problem{http.StatusForbidden, "problem.certificate", "action.again", "/", 0}},
 	{auth.ErrForbidden, problem{http.StatusForbidden, "problem.forbidden", "action.start", "/", 0}},
+	{auth.ErrPasskey, problem{http.StatusUnprocessableEntity, "problem.passkey", "action.signin", "/admin/sign-in", 0}},
+	{auth.ErrProvider, problem{http.StatusBadGateway, "problem.provider", "action.signin", "/admin/sign-in", 0}},
+	{auth.ErrNoSession, problem{http.StatusForbidden, "problem.ended", "action.signin", "/admin/sign-in", 0}},
+	{auth.ErrWeak, problem{http.StatusForbidden, "problem.weak", "action.signin", "/admin/sign-in", 0}},
+	{auth.ErrInvitation, problem{http.StatusForbidden, "problem.invitation", "action.signin", "/admin/sign-in", 0}},
+	{auth.ErrState, problem{http.StatusConflict, "problem.accountstate", "action.start", "/", 0}},
+	{auth.ErrTooMany, problem{http.StatusTooManyRequests, "problem.tries", "action.start", "/", 1}},
 	{auth.ErrClaimed, problem{http.StatusConflict, "problem.claimed", "action.signin", "/admin/sign-in", 0}},
 }
 

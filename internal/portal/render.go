@@ -24,7 +24,7 @@ type view struct {
 }
 
 // administration are the pages of the administrator.
-var administration = []string{"overview", "signin", "claim", "reports", "revoke", "certificate"}
+var administration = []string{"overview", "signin", "claim", "reports", "revoke", "certificate", "second", "accept"}
 
 // steps are the pages of the way to a certificate, in their order.
 var steps = []string{"apply", "code", "key", "install"}

@@ -93,7 +93,7 @@ func loadTongue(tag string, a assets) (*tongue, error) {
 
 // frames are what every page is made with: the layout, and pieces that pages
 // put in by name.
-var frames = []string{"pages/layout.html", "pages/pieces.html", "pages/fields.html"}
+var frames = []string{"pages/layout.html", "pages/pieces.html", "pages/fields.html", "pages/passkey.html"}
 
 // read reads the texts of the language: text/TAG.json and text/NAME.TAG.json of
 // each group of pages. A key belongs to one file.

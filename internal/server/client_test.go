@@ -168,7 +168,7 @@ func TestSignInByCertificate(t *testing.T) {
 		}
 		code := regexp.MustCompile(`(?m)^  ([A-Z0-9-]{24,40})$`).FindStringSubmatch(i.out.String())
 		b := i.browser(&mine, jar)
-		if status, text := b.do(http.MethodGet, doorURL+"/", nil); status != http.StatusForbidden || !strings.Contains(text, "signs nobody in") {
+		if status, text := b.do(http.MethodGet, doorURL+"/", nil); status != http.StatusOK || strings.Contains(text, `action="/enter"`) {
 			t.Errorf("before it was added: %d %s", status, text)
 		}
 		if status, _ := b.do(http.MethodPost, doorURL+"/enter", nil); status != http.StatusForbidden {
@@ -177,8 +177,11 @@ func TestSignInByCertificate(t *testing.T) {
 		status, text := b.do(http.MethodPost, "https://"+host+"/admin/claim", url.Values{
 			"code": {code[1]}, "email": {"root@example.org"}, "name": {"Root"}, "password": {"correct horse battery"}, "again": {"correct horse battery"},
 		})
-		if status != http.StatusOK || !strings.Contains(text, doorURL) {
+		if status != http.StatusOK || !strings.Contains(text, doorURL) || !strings.Contains(text, "wait for a second factor") {
 			t.Fatalf("claim: %d %s", status, text)
+		}
+		if _, text := b.do(http.MethodGet, "https://"+host+"/admin/reports", nil); !strings.Contains(text, "wait for a second factor") {
+			t.Errorf("a page of the operator's, with a password alone: %s", text)
 		}
 		if status, text := b.do(http.MethodGet, doorURL+"/", nil); status != http.StatusOK || !strings.Contains(text, `action="/add"`) {
 			t.Errorf("signed in: %d %s", status, text)
@@ -192,7 +195,25 @@ func TestSignInByCertificate(t *testing.T) {
 			b := i.browser(c, jar)
 			_, text := b.do(http.MethodPost, doorURL+"/enter", nil)
 			_, page := b.do(http.MethodGet, "https://"+host+"/admin", nil)
-			return strings.Contains(page, `action="/admin/sign-out"`), text
+			return strings.Contains(page, `action="/admin/sign-out"`) && strings.Contains(page, "<h1>Overview"), text
+		}
+		// Whoever got a certificate here is let in as a person by it.
+		asPerson := func(c *tls.Certificate) string {
+			jar, _ := cookiejar.New(nil)
+			_, text := i.browser(c, jar).do(http.MethodPost, doorURL+"/person", nil)
+			u, _ := url.Parse("https://" + host + "/")
+			for _, cookie := range jar.Cookies(u) {
+				text += cookie.Name
+			}
+			return text
+		}
+		for name, c := range map[string]*tls.Certificate{"mine": &mine, "another for the address": &twin} {
+			if text := asPerson(c); !strings.Contains(text, "__Host-mailseal-person") {
+				t.Errorf("as a person with %s: %s", name, text)
+			}
+		}
+		if text := asPerson(&foreign); strings.Contains(text, "__Host-mailseal-person") {
+			t.Errorf("as a person with a certificate of another authority: %s", text)
 		}
 		if ok, text := in(&mine); !ok {
 			t.Errorf("with the certificate: %s", text)
@@ -205,6 +226,9 @@ func TestSignInByCertificate(t *testing.T) {
 		i.revoke(certificate)
 		if ok, text := in(&mine); ok || !strings.Contains(text, "not accepted") {
 			t.Errorf("revoked: %s", text)
+		}
+		if text := asPerson(&mine); strings.Contains(text, "__Host-mailseal-person") {
+			t.Errorf("as a person with a revoked one: %s", text)
 		}
 	})
 }

@@ -122,7 +122,9 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 	if err := s.openEnrollment(ctx); err != nil {
 		return err
 	}
-	s.administrators = auth.New(auth.Options{Store: s.store, Clock: s.Clock, Rand: s.Rand})
+	if err := s.openAccounts(); err != nil {
+		return err
+	}
 	s.api, err = api.New(api.Options{
 		Registration: s.orders, Enrollment: s.enrollment, Reports: s.reports, Recovery: s.recovery, Store: s.store, Clock: s.Clock, Log: s.Log,
 	})
@@ -369,7 +371,7 @@ func (s *system) openClientDoor(l net.Listener) error {
 
 func (s *system) portal() portal.Config {
 	c := portal.Config{
-		Orders: s.orders, Administrators: s.administrators,
+		Orders: s.orders, Administrators: s.administrators, Accounts: s.administrators,
 		Authority: overview{s.store, s.authority, s.orders}, Reports: s.reports,
 		Dev: s.Dev, Secure: strings.HasPrefix(s.url, "https:"), Now: s.Clock, Log: s.Log,
 	}

@@ -52,7 +52,7 @@ func (tx *Tx) DeletePersonSessions(personID string) error {
 // PersonOfCertificate reads who asked for a certificate of ours that is not
 // revoked, by its SHA-256.
 func (tx *Tx) PersonOfCertificate(sha256 []byte) (Person, error) {
-	return one(tx, "person of the certificate", scanPerson, `SELECT p.id, p.name, p.language, p.created_at
+	return one(tx, "person of the certificate", scanPerson, `SELECT p.id, p.name, p.given_name, p.surname, p.local_name, p.language, p.created_at
 		FROM certificates c JOIN orders o ON o.id = c.order_id JOIN people p ON p.id = o.person_id
 		WHERE c.sha256 = $1 AND c.state = 'issued' AND c.revoked_at IS NULL`, sha256)
 }

@@ -53,9 +53,8 @@ internal/lint           findings about a certificate, by the rules of the S/MIME
 internal/audit          hash-chained events: every act below it enters itself
 
 internal/outbox         durable jobs
+internal/auth           accounts, roles, sessions
 internal/backup         copies of the state: they hold everything and judge nothing but the log
-
-internal/auth           accounts, roles, sessions: its mails wait in the outbox
 
 internal/issuance       pure: prepare, lint, issue
 
