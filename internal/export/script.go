@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/mailseal/mailseal/cert"
@@ -43,4 +44,22 @@ func Windows(root *cert.Certificate, issuing []*cert.Certificate) []byte {
 		"@CERTIFICATES@", strings.TrimSuffix(b.String(), "\n"), "@THUMBPRINT@", fmt.Sprintf("%X", sha1.Sum(root.Raw)),
 	).Replace(windows)
 	return []byte(strings.ReplaceAll(script, "\n", "\r\n"))
+}
+
+//go:embed activedirectory.ps1
+var activeDirectory string
+
+// ActiveDirectoryHead begins a script that writes people's certificates into
+// Active Directory, from where Exchange has them.
+func ActiveDirectoryHead(w io.Writer) error {
+	_, err := io.WriteString(w, strings.ReplaceAll(activeDirectory, "\n", "\r\n"))
+	return err
+}
+
+// ActiveDirectoryPerson adds a person to it. An address is written in base64, so
+// that nothing in it is a command.
+func ActiveDirectoryPerson(w io.Writer, address string, c *cert.Certificate) error {
+	_, err := fmt.Fprintf(w, "Set-Certificate '%s' '%s'\r\n",
+		base64.StdEncoding.EncodeToString([]byte(address)), base64.StdEncoding.EncodeToString(c.Raw))
+	return err
 }

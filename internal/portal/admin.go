@@ -40,6 +40,15 @@ func (p *portal) overview(w http.ResponseWriter, r *http.Request) error {
 	return p.render(w, r, http.StatusOK, "overview", overviewView{p.Door, overview})
 }
 
+// begin leads whoever is signed in to the first page that is of use to them.
+func (p *portal) begin(w http.ResponseWriter, r *http.Request) error {
+	v, _ := visitOf(r.Context())
+	if !may(auth.Operator, auth.Auditor)(v.Actor(), "") {
+		return seeOther(w, r, "/org")
+	}
+	return p.overview(w, r)
+}
+
 func (p *portal) toSignIn(w http.ResponseWriter, r *http.Request) error {
 	claimed, err := p.Administrators.Claimed(r.Context())
 	if err != nil {

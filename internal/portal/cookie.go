@@ -44,15 +44,38 @@ func (p *portal) dropCookie(w http.ResponseWriter, name string) {
 // browser asked for it.
 type asking struct{ id, secret string }
 
-func (p *portal) askingOf(r *http.Request) (asking, bool) {
+// maxAsking bounds how many orders a browser goes on with at a time: a pair.
+const maxAsking = 2
+
+// askings are the orders of this browser, in the order in which their keys are
+// made.
+func (p *portal) askings(r *http.Request) (list []asking) {
 	cookie, err := r.Cookie(p.cookieName(orderCookie))
 	if err != nil {
-		return asking{}, false
+		return nil
 	}
-	id, secret, found := strings.Cut(cookie.Value, ".")
-	return asking{id, secret}, found && id != "" && secret != ""
+	for i, one := range strings.Split(cookie.Value, "~") {
+		id, secret, found := strings.Cut(one, ".")
+		if !found || id == "" || secret == "" || i == maxAsking {
+			return nil
+		}
+		list = append(list, asking{id, secret})
+	}
+	return list
 }
 
-func (p *portal) remember(w http.ResponseWriter, a asking) {
-	p.setCookie(w, orderCookie, a.id+"."+a.secret, orderLife, http.SameSiteLaxMode)
+func (p *portal) askingOf(r *http.Request) (asking, bool) {
+	list := p.askings(r)
+	if len(list) == 0 {
+		return asking{}, false
+	}
+	return list[0], true
+}
+
+func (p *portal) remember(w http.ResponseWriter, list ...asking) {
+	var values []string
+	for _, a := range list {
+		values = append(values, a.id+"."+a.secret)
+	}
+	p.setCookie(w, orderCookie, strings.Join(values, "~"), orderLife, http.SameSiteLaxMode)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/registration"
 )
 
 // place is one stop of the navigation. Pages are named after it, or say in
@@ -39,12 +40,28 @@ func may(roles ...auth.Role) func(auth.Actor, string) bool {
 // sections are the whole navigation, in its order. What somebody may not open is
 // not shown to them; that they may not is decided where it is done, not here.
 var sections = []section{
+	{"nav.organization", []place{
+		{"dashboard", "/org/{org}", auth.Actor.MayRead},
+		{"people", "/org/{org}/people", auth.Actor.MayRead},
+		{"import", "/org/{org}/import", may(auth.Administrator)},
+		{"orders", "/org/{org}/orders", auth.Actor.MayRead},
+		{"domains", "/org/{org}/domains", auth.Actor.MayRead},
+		{"colleagues", "/org/{org}/colleagues", auth.Actor.MayRead},
+		{"statistics", "/org/{org}/reports", auth.Actor.MayRead},
+		{"orgaudit", "/org/{org}/audit", auth.Actor.MayRead},
+		{"settings", "/org/{org}/settings", auth.Actor.MayRead},
+	}},
 	{"nav.authority", []place{
 		{"overview", "/admin", may(auth.Operator, auth.Auditor)},
+		{"organizations", "/admin/organizations", may(auth.Operator, auth.Auditor)},
+		{"evidence", "/admin/evidence", may(auth.Validator, auth.Auditor)},
+		{"authorities", "/admin/authorities", may(auth.Operator, auth.Auditor)},
 		{"reports", "/admin/reports", may(auth.Operator)},
 		{"accounts", "/admin/accounts", may(auth.Operator, auth.Auditor)},
+		{"audit", "/admin/audit", may(auth.Operator, auth.Auditor)},
 	}},
 	{"nav.own", []place{
+		{"choose", "/org", anyAccount},
 		{"account", "/admin/account", anyAccount},
 		{"tokens", "/admin/tokens", anyAccount},
 	}},
@@ -53,20 +70,22 @@ var sections = []section{
 // trails lead from pages that are no places themselves to the page above.
 var trails = map[string]string{
 	"revoke": "overview", "app": "account", "recoverycodes": "account",
+	"person": "people", "personform": "people", "preview": "import", "run": "import",
+	"agreement": "settings", "organization": "settings", "lookup": "colleagues", "printed": "statistics",
 }
 
 // visit is a request of somebody who is signed in.
 type visit struct {
 	auth.Session
-	organization shownOrganization // whose pages these are; its zero value outside
+	organization registration.Organization // whose pages these are; its zero value outside
 }
 
-// shownOrganization is what the frame shows of an organization.
-type shownOrganization struct{ ID, Name string }
+// administers tells whether who looks may change what they look at.
+func (v visit) administers() bool { return v.Actor().Has(auth.Administrator, v.organization.ID) }
 
 type visitKey struct{}
 
-// visitOf is who is looking, if anybody is signed in.
+// visitOf is who is looking, if anyAccount is signed in.
 func visitOf(ctx context.Context) (visit, bool) {
 	v, ok := ctx.Value(visitKey{}).(visit)
 	return v, ok
@@ -95,6 +114,19 @@ func (p *portal) signedIn(may func(auth.Actor, string) bool, page handler) handl
 	}
 }
 
+// inOrganization is a page of an organization's, whose number is in the path.
+func (p *portal) inOrganization(may func(auth.Actor, string) bool, page func(w http.ResponseWriter, r *http.Request, v visit) error) handler {
+	return p.signedIn(may, func(w http.ResponseWriter, r *http.Request) error {
+		v, _ := visitOf(r.Context())
+		o, err := p.Registration.Organization(r.Context(), v.Actor(), r.PathValue("org"))
+		if err != nil {
+			return err
+		}
+		v.organization = o
+		return page(w, r.WithContext(visiting(r.Context(), v)), v)
+	})
+}
+
 // visiting is a context that knows who is looking.
 func visiting(ctx context.Context, v visit) context.Context {
 	return context.WithValue(audit.WithActor(ctx, v.Actor().String()), visitKey{}, v)
@@ -103,8 +135,9 @@ func visiting(ctx context.Context, v visit) context.Context {
 // desk is the frame around the pages of somebody who is signed in.
 type desk struct {
 	Who          string // sign-in name
-	Organization shownOrganization
+	Organization registration.Organization
 	Sections     []deskSection
+	Below        bool    // the page is below the organization's first one
 	Trail        []crumb // the pages above this one, from the top
 }
 
@@ -126,7 +159,7 @@ func deskOf(ctx context.Context, page string) *desk {
 	if !ok {
 		return nil
 	}
-	d := &desk{Who: v.Account.Email, Organization: v.organization}
+	d := &desk{Who: v.Account.Email, Organization: v.organization, Below: v.organization.ID != "" && page != "dashboard"}
 	above := topOf(page)
 	for _, s := range sections {
 		var shown []deskPlace

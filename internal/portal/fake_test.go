@@ -1,8 +1,11 @@
 package portal
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"log/slog"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -184,6 +187,9 @@ func newDoor(t *testing.T, f *fake, change func(*Config)) *door {
 	if change != nil {
 		change(&c)
 	}
+	organization := newFakeOrganization(t, f)
+	c.Registration, c.Enrollment, c.Mine, c.Figures = organization, organization, organization, organization
+	c.Certificates, c.Hierarchy, c.Accounts = organization, organization, fakeAccounts{}
 	h, err := New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -194,6 +200,12 @@ func newDoor(t *testing.T, f *fake, change func(*Config)) *door {
 // asks gives the browser the session of the fake's order.
 func (d *door) asks() *door {
 	d.cookies = append(d.cookies, &http.Cookie{Name: orderCookie, Value: "order1." + secret})
+	return d
+}
+
+// signsIn signs a person in.
+func (d *door) signsIn() *door {
+	d.cookies = append(d.cookies, &http.Cookie{Name: personCookie, Value: personToken})
 	return d
 }
 
@@ -226,4 +238,25 @@ func (d *door) get(path string) *http.Response {
 func (d *door) post(path string, form url.Values) *http.Response {
 	d.t.Helper()
 	return d.request(http.MethodPost, path, "application/x-www-form-urlencoded", form.Encode())
+}
+
+// upload posts a form with a file.
+func (d *door) upload(path, name, filename, content string, pairs ...string) *http.Response {
+	d.t.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	file, err := w.CreateFormFile(name, filename)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	_, _ = io.WriteString(file, content) // a buffer takes everything
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if err := w.WriteField(pairs[i], pairs[i+1]); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		d.t.Fatal(err)
+	}
+	return d.request(http.MethodPost, path, w.FormDataContentType(), b.String())
 }

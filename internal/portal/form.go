@@ -2,9 +2,15 @@ package portal
 
 import (
 	"fmt"
+	"html"
+	"html/template"
+	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/mailseal/mailseal/internal/registration"
 )
 
 // form is a form as it was filled in, with what is wrong with it. Pages embed
@@ -12,14 +18,78 @@ import (
 // stands beside its field, and all of them in a summary above the form.
 type form struct {
 	Values url.Values
-	Faults []fault
+	Faults []*fault
 }
 
 // fault is one thing that is wrong.
 type fault struct {
-	Field string   // name of the field, "" for the form as a whole
-	Key   string   // of the text that says what is wrong and what to do
-	Args  []string // names and values that the text is filled with
+	Field string                   // name of the field, "" for the form as a whole
+	Key   string                   // of the text that says what is wrong and what to do
+	Args  []string                 // names and values that the text is filled with
+	input *registration.InputError // has the text, where the room below found it
+}
+
+// formOf is the form that a request brought.
+func formOf(r *http.Request) form { return form{Values: r.PostForm} }
+
+// taken notes what the room below found wrong with an input. It is false where
+// that was something else.
+func (f *form) taken(err error) bool {
+	list, all := inputErrors(err)
+	for _, e := range list {
+		f.Faults = append(f.Faults, &fault{Field: e.Field, input: e})
+	}
+	return all && len(list) > 0
+}
+
+// inputErrors takes a joined error apart; all tells whether nothing else is in it.
+func inputErrors(err error) (list []*registration.InputError, all bool) {
+	switch e := err.(type) { //nolint:errorlint // it is unwrapped here
+	case *registration.InputError:
+		return []*registration.InputError{e}, true
+	case interface{ Unwrap() []error }:
+		all = true
+		for _, one := range e.Unwrap() {
+			more, only := inputErrors(one)
+			list, all = append(list, more...), all && only
+		}
+		return list, all
+	case interface{ Unwrap() error }:
+		return inputErrors(e.Unwrap())
+	}
+	return nil, false
+}
+
+// explain is the text of a fault.
+func (t *tongue) explain(f *fault) (template.HTML, error) {
+	if f.input != nil {
+		return template.HTML(html.EscapeString(f.input.Text(t.tag))), nil //nolint:gosec // escaped here
+	}
+	return t.say(f.Key, f.Args)
+}
+
+// notice is what was just done, for the page that comes after it.
+type notice struct {
+	Key  string
+	Args []string
+}
+
+// doneNotice reads what was done from the address that the browser was led to:
+// one of these words, and numbers. Nothing else of it is shown.
+func doneNotice(r *http.Request, words map[string]string) *notice {
+	key, ok := words[r.URL.Query().Get("done")]
+	if !ok {
+		return nil
+	}
+	n := notice{Key: key}
+	for _, name := range []string{"n", "m"} {
+		value, err := strconv.Atoi(r.URL.Query().Get(name))
+		if err != nil {
+			value = 0
+		}
+		n.Args = append(n.Args, name, strconv.Itoa(value))
+	}
+	return &n
 }
 
 // filled is a form with these values: "name", "Alice", ...
@@ -33,7 +103,7 @@ func filled(pairs ...string) form {
 
 // wrong notes what is wrong with a field.
 func (f *form) wrong(field, key string, args ...string) {
-	f.Faults = append(f.Faults, fault{field, key, args})
+	f.Faults = append(f.Faults, &fault{Field: field, Key: key, Args: args})
 }
 
 // Value is what a field holds.
@@ -44,9 +114,9 @@ func (f form) Holds(name, value string) bool { return slices.Contains(f.Values[n
 
 // Fault is the first fault of a field, or nil.
 func (f form) Fault(name string) *fault {
-	for i := range f.Faults {
-		if f.Faults[i].Field == name {
-			return &f.Faults[i]
+	for _, one := range f.Faults {
+		if one.Field == name {
+			return one
 		}
 	}
 	return nil

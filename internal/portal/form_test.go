@@ -8,14 +8,11 @@ import (
 // TestFields draws every kind of field with a fault and markup in its value: the
 // fault stands beside the field and in the summary, which leads to it.
 func TestFields(t *testing.T) {
-	a, err := loadAssets()
+	tongues, err := loadTongues()
 	if err != nil {
 		t.Fatal(err)
 	}
-	tongue, err := loadTongue("en", a)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tongue := tongues[0]
 	f := filled("name", `"><script>`)
 	f.wrong("name", "code.error.wrong", "left", "<3")
 	f.wrong("", "report.error.problem")

@@ -4,11 +4,36 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
+
+	"github.com/mailseal/mailseal/internal/roster"
 )
 
 // maxForm bounds a form and a certification request alike; the largest honest
 // one is a request for an RSA-4096 key, below 2 kB.
 const maxForm = 64 << 10
+
+// Bounds of what else comes in: lists of people, documents, and forms in which
+// hundreds of people may be ticked.
+const (
+	maxList     = roster.MaxBytes + maxForm
+	maxDocument = 16 << 20
+	maxTicked   = 1 << 20
+)
+
+// bodyLimit bounds a request by where it goes.
+func bodyLimit(r *http.Request) int64 {
+	organization := strings.HasPrefix(r.URL.Path, "/org/")
+	switch {
+	case organization && strings.HasSuffix(r.URL.Path, "/import"):
+		return maxList
+	case organization && strings.HasSuffix(r.URL.Path, "/evidence"):
+		return maxDocument
+	case organization:
+		return maxTicked
+	}
+	return maxForm
+}
 
 // policy lets a page load its own files and talk to its own server, and nothing
 // else: no inline script or style, no frame around it, no form to elsewhere.
@@ -26,7 +51,7 @@ func headers(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
 		h.Set("Cache-Control", "no-store") // pages show addresses; assets override it
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit(r))
 		next.ServeHTTP(w, r)
 	})
 }

@@ -5,16 +5,27 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 
+	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/registration"
 )
 
-// keyView is the page on which the browser makes the key.
+// keyView is the page on which the browser makes the key, or the keys of a pair.
 type keyView struct {
-	Order  registration.Order
-	Label  string // friendlyName in the PKCS #12 file
-	Issued bool   // the certificate exists; whoever reloads has lost the key
+	Order        registration.Order
+	Label        string // friendlyName in the PKCS #12 file
+	Issued       bool   // the certificate exists; whoever reloads has lost the key
+	Orders       int    // how many keys are made
+	Organization string // that has ordered it, or ""
+	Kind         string // of the key, where the organization has chosen it
 }
+
+// Invited tells whether an organization has ordered the certificate.
+func (v keyView) Invited() bool { return v.Organization != "" }
+
+// keyKinds are the algorithms of settings as the page's script calls them.
+var keyKinds = map[string]string{"rsa-3072": "rsa-3072", "rsa-2048": "rsa-2048", "p256": "p-256", "p384": "p-384"}
 
 func (p *portal) keyPage(w http.ResponseWriter, r *http.Request) error {
 	order, err := p.order(r)
@@ -25,7 +36,15 @@ func (p *portal) keyPage(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
 	}
-	return p.render(w, r, http.StatusOK, "key", keyView{order, label(order), order.State == registration.StateIssued})
+	view := keyView{Order: order, Label: label(order), Issued: order.State == registration.StateIssued, Orders: len(p.askings(r))}
+	if order.Organization != "" {
+		o, err := p.Registration.Organization(r.Context(), auth.Server(registration.PartEnrollment), order.Organization)
+		if err != nil {
+			return err
+		}
+		view.Organization, view.Kind = o.Name, keyKinds[o.Settings.Algorithm]
+	}
+	return p.render(w, r, http.StatusOK, "key", view)
 }
 
 // label is how key chains show the certificate: the name, which is not in the
@@ -37,11 +56,24 @@ func label(o registration.Order) string {
 	return fmt.Sprintf("%s (%s)", o.Name, o.Email)
 }
 
+// askedKey is the order that a request is for: one of this browser's.
+func (p *portal) askedKey(r *http.Request) (asking, bool) {
+	list := p.askings(r)
+	n, err := strconv.Atoi(r.URL.Query().Get("order"))
+	if err != nil {
+		n = 0
+	}
+	if n < 0 || n >= len(list) {
+		return asking{}, false
+	}
+	return list[n], true
+}
+
 // enroll takes the certification request (RFC 2986, application/pkcs10 as in
 // RFC 5967) from the page's script and answers with the certificate. A form of
 // another site cannot send this content type.
 func (p *portal) enroll(w http.ResponseWriter, r *http.Request) error {
-	asking, ok := p.askingOf(r)
+	asking, ok := p.askedKey(r)
 	if !ok {
 		return errNoSession
 	}

@@ -21,6 +21,12 @@ type Config struct {
 	Accounts       Accounts // nil: an account has a password and nothing else
 	Authority      Authority
 	Reports        Reports
+	Registration   Registration
+	Enrollment     Enrollment
+	Mine           Mine
+	Figures        Figures
+	Certificates   Certificates
+	Hierarchy      Hierarchy
 	Mail           CaughtMail // nil: there is no /dev/mail
 	Dev            bool       // tells on every page that nothing here is to be trusted
 	Secure         bool       // the portal is reached over https
@@ -45,6 +51,22 @@ type Administrators interface {
 	SignIn(ctx context.Context, client, email, password string) (auth.Entered, error)
 	Session(ctx context.Context, token string) (auth.Session, error)
 	SignOut(ctx context.Context, token string) error
+}
+
+// Registration is what the pages of organizations need of registration.Service.
+type Registration interface {
+	Organizations
+	Domains
+	People
+	OrganizationOrders
+	Evidence
+	AuditLog
+}
+
+// Enrollment is what the pages need of enrollment.Service.
+type Enrollment interface {
+	Runs
+	Invitations
 }
 
 // Authority is what the pages show of the certificate authority.
@@ -95,8 +117,10 @@ type IssuedCertificate struct {
 
 type portal struct {
 	Config
-	tongues []*tongue // the first is the default
-	assets  assets
+	previews previews
+	streams  chan struct{} // as many as pages follow runs
+	tongues  []*tongue     // the first is the default
+	assets   assets
 }
 
 // New checks the embedded texts and templates and returns the portal's handler.
@@ -112,12 +136,16 @@ func newPortal(c Config) (*portal, error) {
 	if c.Orders == nil || c.Administrators == nil || c.Authority == nil || c.Reports == nil || c.Now == nil || c.Log == nil {
 		return nil, errors.New("portal: configuration is not complete")
 	}
-	p := &portal{Config: c}
+	if c.Registration == nil || c.Enrollment == nil || c.Mine == nil || c.Figures == nil || c.Certificates == nil ||
+		c.Hierarchy == nil {
+		return nil, errors.New("portal: configuration is not complete")
+	}
+	p := &portal{Config: c, streams: make(chan struct{}, streamMost)}
 	var err error
 	if p.assets, err = loadAssets(); err != nil {
 		return nil, err
 	}
-	if p.tongues, err = loadTongues(p.assets); err != nil {
+	if p.tongues, err = loadTongues(); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -143,7 +171,7 @@ func (p *portal) routes() *http.ServeMux {
 	handle("POST /key", p.enroll)
 	handle("GET /install", p.install)
 	handle("POST /language", p.chooseLanguage)
-	handle("GET /admin", p.signedIn(may(auth.Operator, auth.Auditor), p.overview))
+	handle("GET /admin", p.signedIn(anyAccount, p.begin))
 	handle("GET /admin/sign-in", p.signInForm)
 	handle("POST /admin/sign-in", p.signIn)
 	handle("POST /admin/sign-out", p.signOut)
@@ -159,6 +187,9 @@ func (p *portal) routes() *http.ServeMux {
 	if p.Accounts != nil {
 		p.signInRoutes(handle)
 	}
+	p.organizationRoutes(handle)
+	p.authorityRoutes(handle)
+	p.ownRoutes(handle)
 	if p.Mail != nil {
 		handle("GET /dev/mail", p.mailList)
 		handle("GET /dev/mail/{id}", p.mailDetail)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/enrollment"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
 	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
@@ -22,6 +23,9 @@ var (
 	errNoSession  = errors.New("this browser has asked for nothing")
 	errForeign    = errors.New("another site sent this request")
 	errUnreadable = errors.New("what was sent cannot be read")
+	errNoPreview  = errors.New("no such preview, or it is over")
+	errPickup     = errors.New("the invitation is over")
+	errBusy       = errors.New("too many pages are followed at a time")
 )
 
 // problem is an error as a person meets it: what happened and the way out.
@@ -56,6 +60,11 @@ var problems = []struct {
 	{registration.ErrOtherKey, problem{http.StatusConflict, "problem.otherkey", "action.apply", "/apply", 0}},
 	{errNoCertificate, problem{http.StatusForbidden, "problem.nocertificate", "action.again", "/", 0}},
 	{errCertificate, problem{http.StatusForbidden, "problem.certificate", "action.again", "/", 0}},
+	{errNoPreview, problem{http.StatusNotFound, "problem.preview", "action.start", "/", 0}},
+	{errPickup, problem{http.StatusGone, "problem.pickup", "action.start", "/", 0}},
+	{errBusy, problem{http.StatusServiceUnavailable, "problem.unavailable", "action.start", "/", 1}},
+	{registration.ErrForbidden, problem{http.StatusForbidden, "problem.forbidden", "action.start", "/", 0}},
+	{enrollment.ErrGone, problem{http.StatusGone, "problem.pickup", "action.start", "/", 0}},
 	{auth.ErrForbidden, problem{http.StatusForbidden, "problem.forbidden", "action.start", "/", 0}},
 	{auth.ErrPasskey, problem{http.StatusUnprocessableEntity, "problem.passkey", "action.signin", "/admin/sign-in", 0}},
 	{auth.ErrProvider, problem{http.StatusBadGateway, "problem.provider", "action.signin", "/admin/sign-in", 0}},

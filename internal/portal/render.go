@@ -58,7 +58,7 @@ func (p *portal) render(w http.ResponseWriter, r *http.Request, status int, page
 	}
 	v := view{
 		Page: page, Path: pathOf(r), Dev: p.Dev, Mail: p.Mail != nil, Now: p.Now(), Data: data,
-		Admin: slices.Contains(administration, page), Desk: deskOf(r.Context(), page),
+		Admin: slices.Contains(administration, page), Desk: deskOf(r.Context(), placeIn(page, data)),
 	}
 	var b bytes.Buffer
 	if err := template.ExecuteTemplate(&b, "layout.html", v); err != nil {
@@ -73,6 +73,15 @@ func (p *portal) render(w http.ResponseWriter, r *http.Request, status int, page
 		p.Log.Debug("page not delivered", "page", page, "error", err)
 	}
 	return nil
+}
+
+// placeIn is where a page stands in the navigation: at its name, unless its data
+// say otherwise.
+func placeIn(page string, data any) string {
+	if d, ok := data.(interface{ Place() string }); ok {
+		return d.Place()
+	}
+	return page
 }
 
 // pathOf is where the language switch returns to. A page that answers a POST

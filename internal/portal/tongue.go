@@ -50,7 +50,12 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func loadTongues(a assets) ([]*tongue, error) {
+// loadTongues reads what is embedded, once for all portals of the process.
+var loadTongues = sync.OnceValues(func() ([]*tongue, error) {
+	a, err := loadAssets()
+	if err != nil {
+		return nil, err
+	}
 	var all []*tongue
 	for _, tag := range tags {
 		t, err := loadTongue(tag, a)
@@ -60,7 +65,7 @@ func loadTongues(a assets) ([]*tongue, error) {
 		all = append(all, t)
 	}
 	return all, nil
-}
+})
 
 func loadTongue(tag string, a assets) (*tongue, error) {
 	t := &tongue{tag: tag, texts: map[string]text{}, pages: map[string]*template.Template{}}
@@ -139,6 +144,7 @@ func (t *tongue) functions(a assets) template.FuncMap {
 		"date":     t.date,
 		"datetime": t.dateTime,
 		"group":    group,
+		"explain":  t.explain,
 		"has":      t.has,
 		"count":    t.count,
 		"input":    newInput,

@@ -373,7 +373,9 @@ func (s *system) portal() portal.Config {
 	c := portal.Config{
 		Orders: s.orders, Administrators: s.administrators, Accounts: s.administrators,
 		Authority: overview{s.store, s.authority, s.orders}, Reports: s.reports,
-		Dev: s.Dev, Secure: strings.HasPrefix(s.url, "https:"), Now: s.Clock, Log: s.Log,
+		Registration: s.orders, Enrollment: s.enrollment, Mine: pages{s}, Figures: pages{s}, Certificates: pages{s},
+		Hierarchy: pages{s},
+		Dev:       s.Dev, Secure: strings.HasPrefix(s.url, "https:"), Now: s.Clock, Log: s.Log,
 	}
 	if s.catcher != nil {
 		c.Mail = s.catcher

@@ -12,9 +12,11 @@ const page = (id) => document.getElementById(id);
 const form = page("enroll");
 const { email, label } = form.dataset;
 
-// What was made so far stays here until the page is closed, so that pressing
-// the button again after an interruption goes on with the same key.
-const made = { kind: "", keys: null, issued: null };
+// One key for each of the orders: an organization may have asked for a pair, one
+// to sign and one to encrypt. What was made so far stays here until the page is
+// closed, so that pressing the button again after an interruption goes on with
+// the same keys.
+const made = Array.from({ length: Number(form.dataset.orders) }, () => ({ kind: "", keys: null, issued: null }));
 
 class Failure extends Error {
   constructor(kind, detail = "") {
@@ -36,18 +38,12 @@ function passphraseOfForm() {
   return { passphrase: generatePassphrase(), iterations: generatedIterations };
 }
 
-async function makeKeys(kind) {
-  if (made.kind !== kind) Object.assign(made, { kind, keys: await generateKeyPair(kind), issued: null });
-  return made.keys;
+async function makeKeys(one, kind) {
+  if (one.kind !== kind) Object.assign(one, { kind, keys: await generateKeyPair(kind), issued: null });
 }
 
-async function requestCertificate(keys) {
-  made.issued ??= await send(await makeRequest(keys, email));
-  return made.issued;
-}
-
-async function send(request) {
-  const answer = await fetch(form.action, {
+async function send(request, order) {
+  const answer = await fetch(`${form.action}?order=${order}`, {
     method: "POST",
     headers: { "Content-Type": "application/pkcs10", Accept: "application/json" },
     body: request,
@@ -61,14 +57,16 @@ async function enroll() {
   const { passphrase, iterations } = passphraseOfForm();
   show("intro", "progress");
   await step("key");
-  const keys = await makeKeys(form.elements.kind.value);
+  for (const one of made) await makeKeys(one, form.elements.kind.value);
   await step("certificate");
-  const issued = await requestCertificate(keys);
+  for (const [order, one] of made.entries()) one.issued ??= await send(await makeRequest(one.keys, email), order);
   await step("file");
   const file = await makePKCS12({
-    privateKey: keys.privateKey,
-    certificate: decodePEM(issued.certificate),
-    chain: issued.chain.map(decodePEM),
+    identities: made.map(({ keys, issued }) => ({
+      privateKey: keys.privateKey,
+      certificate: decodePEM(issued.certificate),
+      chain: issued.chain.map(decodePEM),
+    })),
     label,
     passphrase,
     iterations,
@@ -115,6 +113,7 @@ function offer(file, generated) {
   });
   show("result");
   page("result-heading").focus();
+  if (form.dataset.saves === "true") link.click(); // whoever was invited presses one button
 }
 
 // keepOpen makes the browser ask before the page, and with it the only copy of
@@ -141,7 +140,7 @@ function showMode() {
 }
 
 function showKind() {
-  page("kind-warning").hidden = form.elements.kind.value !== "p-256";
+  page("kind-warning").hidden = !form.elements.kind.value.startsWith("p-");
 }
 
 function showStrength() {

@@ -26,16 +26,23 @@ const oid = {
 const saltLength = 8;
 const blockLength = 16; // of AES
 
-// makePKCS12 returns the file as a Uint8Array. privateKey is an extractable
-// CryptoKey, certificate and chain are DER, label is what key chains show.
-export async function makePKCS12({ privateKey, certificate, chain, label, passphrase, iterations }) {
+// makePKCS12 returns the file as a Uint8Array. Each of the identities has an
+// extractable CryptoKey privateKey and a certificate and a chain in DER; label is
+// what key chains show.
+export async function makePKCS12({ identities, label, passphrase, iterations }) {
   const secret = new TextEncoder().encode(passphrase);
-  const pkcs8 = await crypto.subtle.exportKey("pkcs8", privateKey);
-  const keyId = await crypto.subtle.digest("SHA-1", certificate); // a label that pairs key and certificate, as OpenSSL makes it
-  const pair = [friendlyName(label), localKeyId(keyId)];
-
-  const certificates = [certBag(certificate, pair), ...chain.map((der) => certBag(der, []))];
-  const keys = [safeBag(oid.keyBag, await shroud(pkcs8, secret, iterations), pair)];
+  const certificates = [];
+  const keys = [];
+  const above = new Map(); // what several chains share is there once
+  for (const { privateKey, certificate, chain } of identities) {
+    const pkcs8 = await crypto.subtle.exportKey("pkcs8", privateKey);
+    const keyId = await crypto.subtle.digest("SHA-1", certificate); // a label that pairs key and certificate, as OpenSSL makes it
+    const pair = [friendlyName(label), localKeyId(keyId)];
+    certificates.push(certBag(certificate, pair));
+    keys.push(safeBag(oid.keyBag, await shroud(pkcs8, secret, iterations), pair));
+    for (const der of chain) above.set(new Uint8Array(der).join(), der);
+  }
+  for (const der of above.values()) certificates.push(certBag(der, []));
   const authenticatedSafe = sequence(
     contentInfo(oid.encryptedData, await encryptedData(encode(sequence(...certificates)), secret, iterations)),
     contentInfo(oid.data, octets(encode(sequence(...keys)))),

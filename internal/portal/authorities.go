@@ -1,0 +1,39 @@
+package portal
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// AuthorityStatus is an authority as its operator sees it.
+type AuthorityStatus struct {
+	AuthorityCertificate
+	Label     string // short name
+	Root      bool
+	Active    bool
+	Algorithm string
+	CRL       *CRLStatus // nil where it issues none
+}
+
+// CRLStatus is the list of an authority that is published now.
+type CRLStatus struct {
+	Number     string
+	This, Next time.Time
+	Download   string
+}
+
+// Hierarchy tells of all authorities.
+type Hierarchy interface {
+	Authorities(ctx context.Context) ([]AuthorityStatus, error)
+}
+
+type authoritiesView struct{ Authorities []AuthorityStatus }
+
+func (p *portal) authorities(w http.ResponseWriter, r *http.Request) error {
+	list, err := p.Hierarchy.Authorities(r.Context())
+	if err != nil {
+		return err
+	}
+	return p.render(w, r, http.StatusOK, "authorities", authoritiesView{list})
+}

@@ -1,0 +1,154 @@
+package portal
+
+import (
+	"context"
+	"io"
+	"mime"
+	"net/http"
+
+	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/registration"
+)
+
+// Evidence is what the pages of evidence need of registration.Service.
+type Evidence interface {
+	SubmitEvidence(ctx context.Context, actor auth.Actor, organization string, s registration.Submission) (registration.Evidence, error)
+	DecideEvidence(ctx context.Context, actor auth.Actor, id string, good bool, reason string) (registration.Evidence, error)
+	EvidenceQueue(ctx context.Context, actor auth.Actor) ([]registration.Evidence, error)
+	EvidenceAbout(ctx context.Context, actor auth.Actor, organization, person string) ([]registration.Evidence, error)
+	EvidenceDocument(ctx context.Context, actor auth.Actor, id string) (name string, document []byte, err error)
+}
+
+type evidenceView struct {
+	Organization   string
+	Path           string
+	Single         bool
+	Form           form
+	May, MaySubmit bool
+	Waiting        []evidenceRow
+	Decided        []registration.Evidence
+}
+
+// Place is where the page stands in the navigation.
+func (v evidenceView) Place() string {
+	if v.Organization != "" {
+		return "settings"
+	}
+	return "evidence"
+}
+
+type evidenceRow struct {
+	registration.Evidence
+	Kind, By, Document, About string
+	First                     string
+}
+
+func evidenceRows(list []registration.Evidence) (waiting []evidenceRow, decided []registration.Evidence) {
+	for _, e := range list {
+		if e.Decision != "" {
+			decided = append(decided, e)
+			continue
+		}
+		row := evidenceRow{e, "organization", e.SubmittedBy, e.DocumentName, e.Organization, e.FirstBy}
+		if e.Person != "" {
+			row.Kind, row.About = "individual", e.Person
+		}
+		waiting = append(waiting, row)
+	}
+	return waiting, decided
+}
+
+// evidence is the queue of those who decide.
+func (p *portal) evidence(w http.ResponseWriter, r *http.Request) error {
+	return p.showEvidence(w, r, http.StatusOK, form{})
+}
+
+func (p *portal) showEvidence(w http.ResponseWriter, r *http.Request, status int, f form) error {
+	v, _ := visitOf(r.Context())
+	list, err := p.Registration.EvidenceQueue(r.Context(), v.Actor())
+	if err != nil {
+		return err
+	}
+	view := evidenceView{Path: "/admin/evidence", Form: f, May: v.Actor().Has(auth.Validator, "")}
+	view.Waiting, view.Decided = evidenceRows(list)
+	return p.render(w, r, status, "evidence", view)
+}
+
+func (p *portal) decideEvidence(w http.ResponseWriter, r *http.Request) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	f := formOf(r)
+	decision := f.Value("decision")
+	if decision != "accept" && decision != "refuse" {
+		return errUnreadable
+	}
+	v, _ := visitOf(r.Context())
+	_, err := p.Registration.DecideEvidence(r.Context(), v.Actor(), f.Value("id"), decision == "accept", f.Value("reason"))
+	if f.taken(err) {
+		return p.showEvidence(w, r, http.StatusUnprocessableEntity, f)
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(w, r, "/admin/evidence")
+}
+
+func (p *portal) evidenceDocument(w http.ResponseWriter, r *http.Request) error {
+	v, _ := visitOf(r.Context())
+	name, document, err := p.Registration.EvidenceDocument(r.Context(), v.Actor(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	// Never for display: it is somebody else's file.
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	_, _ = w.Write(document) // the client is gone: nobody left to tell
+	return nil
+}
+
+// ownEvidence is what an organization has submitted.
+func (p *portal) ownEvidence(w http.ResponseWriter, r *http.Request, v visit) error {
+	return p.showOwnEvidence(w, r, v, http.StatusOK, filled())
+}
+
+func (p *portal) showOwnEvidence(w http.ResponseWriter, r *http.Request, v visit, status int, f form) error {
+	list, err := p.Registration.EvidenceAbout(r.Context(), v.Actor(), v.organization.ID, "")
+	if err != nil {
+		return err
+	}
+	eyes, err := p.Registration.FourEyes(r.Context(), v.Actor(), v.organization.ID)
+	if err != nil {
+		return err
+	}
+	path := "/org/" + v.organization.ID + "/evidence"
+	view := evidenceView{Organization: v.organization.ID, Path: path, Form: f, MaySubmit: v.administers(), Single: !eyes.Evidence.On}
+	view.Waiting, view.Decided = evidenceRows(list)
+	return p.render(w, r, status, "evidence", view)
+}
+
+func (p *portal) submitEvidence(w http.ResponseWriter, r *http.Request, v visit) error {
+	file, name, err := upload(r, "document")
+	if err != nil {
+		return err
+	}
+	f := formOf(r)
+	s := registration.Submission{Method: f.Value("method"), Reference: f.Value("reference"), Statement: f.Value("statement")}
+	if file != nil {
+		defer file.Close()
+		if s.Document, err = io.ReadAll(file); err != nil {
+			return unreadable(err)
+		}
+		if len(s.Document) > 0 {
+			s.DocumentName = name
+		}
+	}
+	_, err = p.Registration.SubmitEvidence(r.Context(), v.Actor(), v.organization.ID, s)
+	if f.taken(err) {
+		return p.showOwnEvidence(w, r, v, http.StatusUnprocessableEntity, f)
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(w, r, "/org/"+v.organization.ID+"/evidence")
+}

@@ -1,0 +1,142 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/registration"
+)
+
+// OrganizationOrders is what the pages need of registration.Service for orders
+// that an organization asks for, and for revoking what came of them.
+type OrganizationOrders interface {
+	Orders(ctx context.Context, actor auth.Actor, organization string, q registration.OrderQuery, page registration.Page) ([]registration.Order, string, error)
+	ApproveOrders(ctx context.Context, actor auth.Actor, organization string, ids []string) ([]registration.Outcome, error)
+	RefuseOrders(ctx context.Context, actor auth.Actor, organization string, ids []string, reason string) ([]registration.Outcome, error)
+	Revoke(ctx context.Context, actor auth.Actor, organization string, ids []string, reason cert.Reason) (registration.Revocations, error)
+}
+
+type ordersView struct {
+	Organization string
+	Tabs         []string
+	Waiting      string // the tab that is shown
+	Orders       []orderRow
+	Form         form
+	Notice       *notice
+	Pager        pager
+	May          bool
+}
+
+type orderRow struct {
+	registration.Order
+	WaitingFor, Use, By string
+}
+
+func orderRows(list []registration.Order) (rows []orderRow) {
+	for _, o := range list {
+		rows = append(rows, orderRow{o, string(o.WaitingFor), string(o.Use), o.RequestedBy})
+	}
+	return rows
+}
+
+// orderTabs are whom orders wait for; the first is what somebody has to do here.
+var orderTabs = []string{"approval", "person", "mailbox", "issuer", "all"}
+
+var ordersDone = map[string]string{"approved": "orders.approved", "refused": "orders.refused"}
+
+func (p *portal) orders(w http.ResponseWriter, r *http.Request, v visit) error {
+	return p.showOrders(w, r, v, http.StatusOK, form{})
+}
+
+func (p *portal) showOrders(w http.ResponseWriter, r *http.Request, v visit, status int, f form) error {
+	view := ordersView{
+		Organization: v.organization.ID, Tabs: orderTabs, Waiting: r.URL.Query().Get("waiting"), Form: f,
+		Notice: doneNotice(r, ordersDone), May: may(auth.Administrator, auth.Approver)(v.Actor(), v.organization.ID),
+	}
+	if !slices.Contains(orderTabs, view.Waiting) {
+		view.Waiting = orderTabs[0]
+	}
+	var q registration.OrderQuery
+	if view.Waiting != "all" {
+		q.WaitingFor = registration.WaitingFor(view.Waiting)
+	}
+	list, next, err := p.Registration.Orders(r.Context(), v.Actor(), v.organization.ID, q, registration.Page{After: r.URL.Query().Get("after")})
+	if err != nil {
+		return err
+	}
+	view.Orders, view.Pager = orderRows(list), nextPage(r, next)
+	return p.render(w, r, status, "orders", view)
+}
+
+// decideOrders approves those that are ticked, or refuses them.
+func (p *portal) decideOrders(w http.ResponseWriter, r *http.Request, v visit) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	f := formOf(r)
+	ids := f.Values["order"]
+	if len(ids) == 0 {
+		f.wrong("", "orders.error.none")
+		return p.showOrders(w, r, v, http.StatusUnprocessableEntity, f)
+	}
+	var list []registration.Outcome
+	var err error
+	done := "approved"
+	switch f.Value("decision") {
+	case "approve":
+		list, err = p.Registration.ApproveOrders(r.Context(), v.Actor(), v.organization.ID, ids)
+	case "refuse":
+		done = "refused"
+		list, err = p.Registration.RefuseOrders(r.Context(), v.Actor(), v.organization.ID, ids, f.Value("reason"))
+	default:
+		return errUnreadable
+	}
+	if f.taken(err) {
+		return p.showOrders(w, r, v, http.StatusUnprocessableEntity, f)
+	}
+	if err != nil {
+		return err
+	}
+	good := 0
+	for _, o := range list {
+		if o.Err == nil {
+			good++
+		} else if !f.taken(o.Err) && !errors.Is(o.Err, registration.ErrState) { // ErrState: decided meanwhile
+			return o.Err
+		}
+	}
+	if len(f.Faults) > 0 {
+		f.Faults = f.Faults[:1] // the same for all of them
+		return p.showOrders(w, r, v, http.StatusUnprocessableEntity, f)
+	}
+	return seeOther(w, r, "/org/"+v.organization.ID+"/orders?done="+done+"&n="+strconv.Itoa(good))
+}
+
+// revokeOf revokes all valid certificates of people, and counts them.
+func (p *portal) revokeOf(ctx context.Context, v visit, people []string, reason cert.Reason) (int, error) {
+	var ids []string
+	for _, id := range people {
+		one, err := p.Registration.Person(ctx, v.Actor(), v.organization.ID, id)
+		if err != nil {
+			return 0, err
+		}
+		for _, c := range one.Certificates {
+			if c.Valid(p.Now()) {
+				ids = append(ids, c.ID)
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	done, err := p.Registration.Revoke(ctx, v.Actor(), v.organization.ID, ids, reason)
+	return revoked(done), err
+}
+
+// revoked counts what was revoked.
+func revoked(done registration.Revocations) int { return len(done.Revoked) + len(done.Outside) }

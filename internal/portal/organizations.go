@@ -1,0 +1,274 @@
+package portal
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/registration"
+)
+
+// Organizations is what the pages of organizations need of registration.Service.
+type Organizations interface {
+	CreateOrganization(ctx context.Context, actor auth.Actor, o registration.Organization, administrator string) (registration.Organization, error)
+	RenameOrganization(ctx context.Context, actor auth.Actor, o registration.Organization) (registration.Organization, error)
+	Organization(ctx context.Context, actor auth.Actor, id string) (registration.Organization, error)
+	Organizations(ctx context.Context, actor auth.Actor, standing registration.Standing, page registration.Page) ([]registration.Organization, string, error)
+	SetStanding(ctx context.Context, actor auth.Actor, id string, to registration.Standing) (registration.Organization, error)
+	SetSettings(ctx context.Context, actor auth.Actor, id string, s registration.Settings) (registration.Organization, error)
+	FourEyes(ctx context.Context, actor auth.Actor, id string) (registration.FourEyes, error)
+	Agreement(language string) (registration.Agreement, error)
+	AcceptAgreement(ctx context.Context, actor auth.Actor, id, version string) (registration.Organization, error)
+}
+
+type chooseView struct{ Organizations []registration.Organization }
+
+// choose lists the organizations of whoever is signed in.
+func (p *portal) choose(w http.ResponseWriter, r *http.Request) error {
+	v, _ := visitOf(r.Context())
+	own := v.Actor()
+	if !own.Has(auth.Operator, "") { // the operator's own are among all
+		list, _, err := p.Registration.Organizations(r.Context(), own, "", registration.Page{Limit: registration.MaxPage})
+		if err != nil {
+			return err
+		}
+		return p.render(w, r, http.StatusOK, "choose", chooseView{list})
+	}
+	var list []registration.Organization
+	for _, id := range own.Organizations() {
+		o, err := p.Registration.Organization(r.Context(), own, id)
+		if err != nil {
+			return err
+		}
+		list = append(list, o)
+	}
+	return p.render(w, r, http.StatusOK, "choose", chooseView{list})
+}
+
+type organizationView struct {
+	ID   string // "" for a new one
+	Form form
+}
+
+func (p *portal) organizationForm(w http.ResponseWriter, r *http.Request) error {
+	return p.render(w, r, http.StatusOK, "organization", organizationView{Form: filled("country", countryOf(p.tongueOf(r)))})
+}
+
+// countryOf is the country that somebody who reads a language is likely in.
+func countryOf(t *tongue) string {
+	if t.tag == "ja" {
+		return "JP"
+	}
+	return ""
+}
+
+func readOrganization(f form) registration.Organization {
+	return registration.Organization{
+		Name: f.Value("name"), LocalName: f.Value("local_name"), Country: f.Value("country"),
+		State: f.Value("state"), Locality: f.Value("locality"), Identifier: f.Value("identifier"),
+	}
+}
+
+func (p *portal) createOrganization(w http.ResponseWriter, r *http.Request) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	v, _ := visitOf(r.Context())
+	f := formOf(r)
+	o, err := p.Registration.CreateOrganization(r.Context(), v.Actor(), readOrganization(f), "")
+	if f.taken(err) {
+		return p.render(w, r, http.StatusUnprocessableEntity, "organization", organizationView{Form: f})
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(w, r, "/org/"+o.ID)
+}
+
+func (p *portal) namesForm(w http.ResponseWriter, r *http.Request, v visit) error {
+	o := v.organization
+	f := filled("name", o.Name, "local_name", o.LocalName, "country", o.Country, "state", o.State, "locality", o.Locality, "identifier", o.Identifier)
+	return p.render(w, r, http.StatusOK, "organization", organizationView{o.ID, f})
+}
+
+func (p *portal) rename(w http.ResponseWriter, r *http.Request, v visit) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	f := formOf(r)
+	o := readOrganization(f)
+	o.ID = v.organization.ID
+	_, err := p.Registration.RenameOrganization(r.Context(), v.Actor(), o)
+	if f.taken(err) {
+		return p.render(w, r, http.StatusUnprocessableEntity, "organization", organizationView{o.ID, f})
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(w, r, "/org/"+o.ID+"/settings?saved")
+}
+
+type agreementView struct {
+	Organization        string
+	Version, Text       string
+	Accepted, MayAccept bool
+	Form                form
+}
+
+func (p *portal) agreement(w http.ResponseWriter, r *http.Request, v visit) error {
+	return p.showAgreement(w, r, v, http.StatusOK, form{})
+}
+
+func (p *portal) showAgreement(w http.ResponseWriter, r *http.Request, v visit, status int, f form) error {
+	a, err := p.Registration.Agreement(p.tongueOf(r).tag)
+	if err != nil {
+		return err
+	}
+	return p.render(w, r, status, "agreement", agreementView{
+		v.organization.ID, a.Version, a.Text, v.organization.Agreed == a.Version, v.administers(), f,
+	})
+}
+
+func (p *portal) acceptAgreement(w http.ResponseWriter, r *http.Request, v visit) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	f := formOf(r)
+	if f.Value("accept") == "" {
+		f.wrong("accept", "agreement.error.accept")
+		return p.showAgreement(w, r, v, http.StatusUnprocessableEntity, f)
+	}
+	_, err := p.Registration.AcceptAgreement(r.Context(), v.Actor(), v.organization.ID, f.Value("version"))
+	if f.taken(err) { // a newer one came into force while they read
+		return p.showAgreement(w, r, v, http.StatusUnprocessableEntity, f)
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(w, r, "/org/"+v.organization.ID)
+}
+
+type settingsView struct {
+	Organization string
+	Form         form
+	Warnings     []string
+	Saved, May   bool
+}
+
+func (p *portal) settings(w http.ResponseWriter, r *http.Request, v visit) error {
+	return p.showSettings(w, r, v, http.StatusOK, formOfSettings(v.organization.Settings))
+}
+
+func formOfSettings(s registration.Settings) form {
+	f := filled("kind", s.Kind, "generation", s.Generation, "issuer", s.Issuer, "keys", s.Keys, "algorithm", s.Algorithm,
+		"names", s.Names, "language", s.Language, "validity", strconv.Itoa(s.Validity))
+	for name, on := range map[string]bool{"split": s.Split, "escrow": s.Escrow, "approval": s.Approval, "renew": s.Renew} {
+		if on {
+			f.Values.Set(name, "yes")
+		}
+	}
+	return f
+}
+
+// showSettings shows them with what whoever chose them should know, and what
+// four eyes would need.
+func (p *portal) showSettings(w http.ResponseWriter, r *http.Request, v visit, status int, f form) error {
+	view := settingsView{
+		Organization: v.organization.ID, Form: f, May: v.administers(), Saved: status == http.StatusOK && r.URL.Query().Has("saved"),
+	}
+	t := p.tongueOf(r)
+	eyes, err := p.Registration.FourEyes(r.Context(), v.Actor(), v.organization.ID)
+	if err != nil {
+		return err
+	}
+	for _, key := range v.organization.Settings.Warnings() {
+		view.Warnings = append(view.Warnings, registration.Text(t.tag, key))
+	}
+	for _, state := range []registration.FourEyesState{eyes.Approval, eyes.Evidence} {
+		if !state.On {
+			view.Warnings = append(view.Warnings, state.Text(t.tag))
+		}
+	}
+	return p.render(w, r, status, "settings", view)
+}
+
+func (p *portal) saveSettings(w http.ResponseWriter, r *http.Request, v visit) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	f := formOf(r)
+	s := registration.Settings{
+		Kind: f.Value("kind"), Generation: f.Value("generation"), Issuer: f.Value("issuer"), Keys: f.Value("keys"),
+		Algorithm: f.Value("algorithm"), Names: f.Value("names"), Language: f.Value("language"),
+		Split: f.Value("split") != "", Escrow: f.Value("escrow") != "", Approval: f.Value("approval") != "", Renew: f.Value("renew") != "",
+	}
+	s.Validity, _ = strconv.Atoi(f.Value("validity")) // what is no number is refused below, as 0
+	_, err := p.Registration.SetSettings(r.Context(), v.Actor(), v.organization.ID, s)
+	if f.taken(err) {
+		return p.showSettings(w, r, v, http.StatusUnprocessableEntity, f)
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(w, r, "/org/"+v.organization.ID+"/settings?saved")
+}
+
+type organizationsView struct {
+	Organizations []registration.Organization
+	Pager         pager
+	Notice        *notice
+	May           bool
+}
+
+// pager leads to the pages of a list before and after this one.
+type pager struct{ Previous, Next string }
+
+// next is a pager for a list whose next page begins after a mark; the way back
+// is to its beginning, because marks lead forward only.
+func nextPage(r *http.Request, mark string) (p pager) {
+	query := r.URL.Query()
+	query.Del("done")
+	if query.Get("after") != "" {
+		query.Del("after")
+		p.Previous = r.URL.Path + "?" + query.Encode()
+	}
+	if mark != "" {
+		query.Set("after", mark)
+		p.Next = r.URL.Path + "?" + query.Encode()
+	}
+	return p
+}
+
+// organizations are all of them, for the operator.
+func (p *portal) organizations(w http.ResponseWriter, r *http.Request) error {
+	v, _ := visitOf(r.Context())
+	list, next, err := p.Registration.Organizations(r.Context(), v.Actor(), "", registration.Page{After: r.URL.Query().Get("after")})
+	if err != nil {
+		return err
+	}
+	return p.render(w, r, http.StatusOK, "organizations", organizationsView{
+		list, nextPage(r, next), doneNotice(r, map[string]string{"standing": "organizations.changed"}), v.Actor().Has(auth.Operator, ""),
+	})
+}
+
+func (p *portal) setStanding(w http.ResponseWriter, r *http.Request) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	v, _ := visitOf(r.Context())
+	to := registration.Standing(r.PostFormValue("standing"))
+	if !slices.Contains([]registration.Standing{registration.StandingActive, registration.StandingSuspended}, to) {
+		return errUnreadable
+	}
+	if _, err := p.Registration.SetStanding(r.Context(), v.Actor(), r.PostFormValue("id"), to); err != nil {
+		return err
+	}
+	return seeOther(w, r, "/admin/organizations?done=standing")
+}
+
+func seeOther(w http.ResponseWriter, r *http.Request, to string) error {
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
+}

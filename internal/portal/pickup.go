@@ -1,0 +1,96 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/mailseal/mailseal/internal/enrollment"
+	"github.com/mailseal/mailseal/internal/registration"
+	"github.com/mailseal/mailseal/internal/validation"
+)
+
+// Invitations is what waits for people under links, of enrollment.Service.
+type Invitations interface {
+	Waiting(ctx context.Context, id string) (enrollment.Waiting, error)
+	Redeem(ctx context.Context, id, code string) ([]enrollment.Opened, error)
+	PickUp(ctx context.Context, id, code, client string, old []enrollment.Old) ([]byte, error)
+}
+
+type pickupView struct {
+	ID, Mode, Organization string
+	Form                   form
+}
+
+// pickup opens and proves nothing: scanners follow the links in mails.
+func (p *portal) pickup(w http.ResponseWriter, r *http.Request) error {
+	return p.showPickup(w, r, http.StatusOK, form{})
+}
+
+func (p *portal) showPickup(w http.ResponseWriter, r *http.Request, status int, f form) error {
+	waiting, err := p.Enrollment.Waiting(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if waiting.State == enrollment.PickupTaken {
+		return p.gone(w, r)
+	}
+	if waiting.State != enrollment.PickupWaiting {
+		return errPickup
+	}
+	return p.render(w, r, status, "pickup", pickupView{ID: waiting.ID, Mode: waiting.Mode, Form: f})
+}
+
+// gone: what could be had once is had.
+func (p *portal) gone(w http.ResponseWriter, r *http.Request) error {
+	return p.render(w, r, http.StatusGone, "gone", struct{}{})
+}
+
+// redeem takes the code of an invitation. A key that is made in the browser goes
+// on at the page for keys, as the order of this browser; a file that was made
+// here is the answer.
+func (p *portal) redeem(w http.ResponseWriter, r *http.Request) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	f, id := formOf(r), r.PathValue("id")
+	waiting, err := p.Enrollment.Waiting(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	if waiting.Mode == enrollment.ModeServerKeys {
+		var file []byte
+		if file, err = p.Enrollment.PickUp(r.Context(), id, f.Value("code"), f.Value("client"), nil); err == nil {
+			attach(w, "application/x-pkcs12", "certificate.p12")
+			_, _ = w.Write(file) // the client is gone: there is a new one to ask for
+			return nil
+		}
+	} else {
+		var opened []enrollment.Opened
+		if opened, err = p.Enrollment.Redeem(r.Context(), id, f.Value("code")); err == nil {
+			return p.makeKeys(w, r, opened)
+		}
+	}
+	switch {
+	case errors.Is(err, validation.ErrNotACode), errors.Is(err, registration.ErrNotACode):
+		f.wrong("code", "code.error.form")
+	case errors.Is(err, enrollment.ErrWrongCode), errors.Is(err, registration.ErrWrongCode):
+		f.wrong("code", "pickup.error.code")
+	case errors.Is(err, enrollment.ErrGone):
+		return p.gone(w, r)
+	default:
+		return err
+	}
+	return p.showPickup(w, r, http.StatusUnprocessableEntity, f)
+}
+
+// makeKeys makes orders those of this browser and leads to where their keys are
+// made.
+func (p *portal) makeKeys(w http.ResponseWriter, r *http.Request, opened []enrollment.Opened) error {
+	var list []asking
+	for _, o := range opened {
+		list = append(list, asking{o.Order.ID, o.Secret})
+	}
+	p.remember(w, list...)
+	return seeOther(w, r, "/key")
+}
