@@ -318,7 +318,10 @@ func (f *fakeOrganization) PickUp(context.Context, string, string, string, []enr
 }
 
 // fakeAccounts knows one person, and is asked nothing else here.
-type fakeAccounts struct{ Accounts }
+type fakeAccounts struct{ accounts }
+
+// accounts is Accounts by a name that is none of its methods.
+type accounts = interface{ Accounts }
 
 func (fakeAccounts) Passkeys() bool { return true }
 
