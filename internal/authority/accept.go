@@ -95,7 +95,7 @@ func (t *taking) took(c *cert.Certificate) bool {
 
 // signer returns the known root that signed the certificate; nil: none.
 func (t *taking) signer(c *cert.Certificate) *Member {
-	for _, m := range t.a.members {
+	for _, m := range t.a.all() {
 		if m.Root() && issued(m.certificate, c) && c.CheckSignatureFrom(m.certificate) == nil {
 			return m
 		}
@@ -126,8 +126,9 @@ func (t *taking) roots(r record, certificates []*cert.Certificate) error {
 			return err
 		}
 		old.row.State = "retired"
-		t.a.members = append(t.a.members, &Member{id: row.ID, name: row.Name, row: row, certificate: c})
-		t.a.members[len(t.a.members)-1].row.State = stateActive
+		made := &Member{id: row.ID, name: row.Name, row: row, certificate: c}
+		made.row.State = stateActive
+		t.a.state().members = append(t.a.all(), made)
 		t.accepted = append(t.accepted, Accepted{Kind: kindRoot, Name: row.Name, Certificate: c})
 	}
 	return nil

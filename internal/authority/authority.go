@@ -26,6 +26,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
@@ -90,20 +91,19 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Authority is the operator's roots and the issuing authorities below them. It
-// does not change while it is open: what makes or retires one closes it first.
+// Authority is the operator's roots and the issuing authorities below them. What
+// another process makes or retires meanwhile [Authority.Maintain] takes notice of.
 type Authority struct {
-	o       Options
-	name    string // of the operator
-	arc     oid.OID
-	base    string // where lists and certificates are served, without a final slash
-	profile *issuance.Profile
-	members []*Member // in the order of store.Tx.Authorities
-	crosses []cross
+	o         Options
+	name      string // of the operator
+	arc       oid.OID
+	base      string // where lists and certificates are served, without a final slash
+	profile   *issuance.Profile
+	hierarchy atomic.Pointer[hierarchy]
+	missing   atomic.Pointer[error] // why the newest state is not the one in use; nil: it is
 
 	profiles sync.Map // hashes of those that are in the store
 
-	answering map[string]*Member // by issuer, for OCSP
 	answers   answers
 	uncovered *uncovered
 
@@ -121,16 +121,12 @@ type cross struct {
 func Open(ctx context.Context, o Options) (*Authority, error) {
 	o = o.withDefaults()
 	var operator store.Operator
-	var rows []store.Authority
-	var certified []store.AuthorityCertificate
+	var rows rows
 	err := o.Store.View(ctx, func(tx *store.Tx) (err error) {
 		if operator, err = tx.Operator(); err != nil {
 			return err
 		}
-		if rows, err = tx.Authorities(); err != nil {
-			return err
-		}
-		certified, err = tx.AuthorityCertificates()
+		rows, err = readRows(tx)
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -140,18 +136,10 @@ func Open(ctx context.Context, o Options) (*Authority, error) {
 		return nil, fmt.Errorf("open authority: %w", err)
 	}
 	a := &Authority{
-		o: o, name: operator.Name, arc: oid.OID(operator.PolicyArc), base: operator.BaseURL, answering: map[string]*Member{},
-		uncovered: newUncovered(),
+		o: o, name: operator.Name, arc: oid.OID(operator.PolicyArc), base: operator.BaseURL, uncovered: newUncovered(),
 	}
-	for _, row := range rows {
-		if err := a.add(row); err != nil {
-			return nil, fmt.Errorf("open authority %s: %w", row.Name, err)
-		}
-	}
-	for _, row := range certified {
-		if err := a.addCross(row); err != nil {
-			return nil, fmt.Errorf("open authority: cross certificate: %w", err)
-		}
+	if err := a.load(rows); err != nil {
+		return nil, fmt.Errorf("open authority: %w", err)
 	}
 	if a.profile, err = mailboxProfile(oid.OID(operator.PolicyArc)); err != nil {
 		return nil, fmt.Errorf("open authority: %w", err)
@@ -213,7 +201,7 @@ func (a *Authority) Profile() *issuance.Profile { return a.profile }
 // "issuing"), the cross certificate of that name ("root-2-by-root"), or
 // [ErrUnknown].
 func (a *Authority) Certificate(name string) (*cert.Certificate, error) {
-	for _, c := range a.crosses {
+	for _, c := range a.state().crosses {
 		if c.name == name {
 			return c.certificate, nil
 		}

@@ -20,7 +20,7 @@ func (a *Authority) AuthenticateClient(ctx context.Context, c *cert.Certificate)
 		At: a.now(), Purpose: certpath.ClientAuth,
 		KeyUsage: cert.KeyUsageDigitalSignature | cert.KeyUsageKeyAgreement, // RFC 5280 §4.2.1.12
 	}
-	for _, m := range a.members {
+	for _, m := range a.all() {
 		if m.Root() {
 			o.Anchors = append(o.Anchors, m.certificate)
 		} else {

@@ -1,5 +1,10 @@
 package authority
 
+import "context"
+
+// Reload is what Maintain does every few seconds.
+func (a *Authority) Reload(ctx context.Context) { a.reload(ctx) }
+
 // HoldList lets nobody sign the list of a member, as if it took long, until
 // release is called.
 func HoldList(a *Authority, name string) (release func()) {

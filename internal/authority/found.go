@@ -78,7 +78,7 @@ func Found(ctx context.Context, o Options, f Founding) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range a.members {
+	for _, m := range a.all() {
 		o.Log.Info("authority founded", "authority", m.name, "certificate", m.certificate.SHA256())
 	}
 	return a, nil

@@ -194,7 +194,12 @@ func (a *Authority) admit(row store.Certificate, w validation.Warrant) (*issuanc
 // bytes are prepared it no longer follows the caller's context: a visitor who
 // leaves must not leave half a certificate.
 func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared *issuance.Prepared) (*cert.Certificate, error) {
-	m, err := a.issuingOf(row)
+	// Its key may have been retired since it was prepared, a moment ago: what was
+	// longer ago has been asked for in admit.
+	m, err := a.MemberOf(row.AuthorityID)
+	if err == nil && m.Offline() {
+		err = ErrOffline
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -304,7 +309,7 @@ func (a *Authority) recoverAll(ctx context.Context, before time.Time) error {
 		err := a.recover(ctx, row)
 		switch {
 		case err == nil || errors.Is(err, store.ErrConflict): // somebody else was faster
-		case ctx.Err() != nil || errors.Is(err, store.ErrUnavailable): // so will all others
+		case ctx.Err() != nil || errors.Is(err, store.ErrUnavailable) || errors.Is(err, audit.ErrClock): // so will all others
 			return fmt.Errorf("recover certificate %x: %w", row.Serial, err)
 		default:
 			// It stays as it is, and its order waits; the others do not.

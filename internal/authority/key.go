@@ -17,7 +17,7 @@ import (
 // however strong it is: one that is known to be compromised (S/MIME BR
 // §6.1.1.3), one that somebody else has a certificate for, one of our own.
 func (a *Authority) checkKey(tx *store.Tx, orderID string, keyHash []byte) error {
-	for _, m := range a.members {
+	for _, m := range a.all() {
 		if own := sha256.Sum256(m.certificate.RawSPKI); bytes.Equal(own[:], keyHash) {
 			return weakkey.Refuse("it is the key of an authority")
 		}

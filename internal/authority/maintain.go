@@ -15,11 +15,13 @@ const (
 	followEvery  = 250 * time.Millisecond
 	presignEvery = 2 * time.Second
 	renewEvery   = 10 * time.Minute
+	reloadEvery  = 3 * time.Second
 	followAtOnce = 1000 // changes
 )
 
 // Maintain keeps what is published fresh until ctx ends, also when nobody asks
-// for it: it follows what was revoked, here and on other nodes, signs OCSP
+// for it: it follows what was revoked, and which
+// keys were made and retired, here and on other nodes, signs OCSP
 // responses ahead and every list before it is due, and finishes what a node that
 // is gone had begun. The server runs it in a
 // goroutine of its own.
@@ -32,6 +34,7 @@ func (a *Authority) Maintain(ctx context.Context) {
 	all.Go(func() { a.coverAll(ctx) })
 	all.Go(func() { every(ctx, presignEvery, a.presignAll) })
 	all.Go(func() { every(ctx, renewEvery, a.renewLists) })
+	all.Go(func() { every(ctx, reloadEvery, a.reload) })
 	all.Go(func() { every(ctx, settled, a.recoverSettled) })
 	all.Wait()
 }
@@ -51,7 +54,7 @@ func every(ctx context.Context, pause time.Duration, act func(context.Context)) 
 // renewLists signs every list that is due or that does not cover the last
 // change.
 func (a *Authority) renewLists(ctx context.Context) {
-	for _, m := range a.members {
+	for _, m := range a.all() {
 		for n := range m.partitions {
 			list, err := a.CRL(ctx, m.name, n)
 			switch {
@@ -154,7 +157,7 @@ func (a *Authority) coverAll(ctx context.Context) {
 
 // presignAll signs all OCSP responses that are due.
 func (a *Authority) presignAll(ctx context.Context) {
-	for _, m := range a.members {
+	for _, m := range a.all() {
 		if m.Root() || m.Offline() {
 			continue
 		}

@@ -31,7 +31,7 @@ type Member struct {
 	fresh       time.Duration    // until a CRL is signed anew
 	reminded    time.Time        // see remind; the one goroutine's that renews lists
 	partitions  []*partition     // of the CRL
-	ocsp        ocspSigner
+	ocsp        *ocspSigner
 }
 
 // ID returns the identifier in the store's rows.
@@ -125,7 +125,7 @@ func closest(a, b *Member) int {
 // for them.
 func (a *Authority) Issuing(p *issuance.Profile, mailboxes []mailbox.Mailbox) (*Member, error) {
 	var fit []*Member
-	for _, m := range a.members {
+	for _, m := range a.all() {
 		if !m.Root() && m.Active() && !m.Offline() && m.serves(p.Type(), mailboxes) {
 			fit = append(fit, m)
 		}
@@ -145,7 +145,7 @@ func (a *Authority) Serves(p *issuance.Profile, mailboxes []mailbox.Mailbox) err
 
 // Members returns all authorities with all their keys, roots first, the newest
 // key of each before its older ones.
-func (a *Authority) Members() []*Member { return slices.Clone(a.members) }
+func (a *Authority) Members() []*Member { return slices.Clone(a.all()) }
 
 // Member returns the one of that name, or [ErrUnknown].
 func (a *Authority) Member(name string) (*Member, error) {
@@ -158,9 +158,11 @@ func (a *Authority) MemberOf(id string) (*Member, error) {
 	return a.find(func(m *Member) bool { return m.id == id })
 }
 
-func (a *Authority) find(is func(*Member) bool) (*Member, error) {
-	if i := slices.IndexFunc(a.members, is); i >= 0 {
-		return a.members[i], nil
+func (a *Authority) find(is func(*Member) bool) (*Member, error) { return a.state().find(is) }
+
+func (h *hierarchy) find(is func(*Member) bool) (*Member, error) {
+	if i := slices.IndexFunc(h.members, is); i >= 0 {
+		return h.members[i], nil
 	}
 	return nil, ErrUnknown
 }
@@ -180,7 +182,7 @@ func (a *Authority) issuingOf(row store.Certificate) (*Member, error) {
 // Above returns the authorities above a subscriber's certificate, the nearest
 // first and without the root, and the root that the chain ends at.
 func (a *Authority) Above(c *cert.Certificate) (chain []*cert.Certificate, root *cert.Certificate, err error) {
-	for _, m := range a.members {
+	for _, m := range a.all() {
 		if !m.Root() && issued(m.certificate, c) {
 			above, err := a.MemberOf(m.row.ParentID)
 			if err != nil {
@@ -198,33 +200,50 @@ func issued(issuer, c *cert.Certificate) bool {
 	return string(c.RawIssuer) == string(issuer.RawSubject) && string(c.AuthorityKeyID) == string(issuer.SubjectKeyID)
 }
 
-// add opens one authority. A certificate names where its issuer's CRL and
+// add opens one authority, or takes it over from the state before, with its keys
+// and what they have in memory. A certificate names where its issuer's CRL and
 // certificate are, so each member has the addresses for what it issues.
-func (a *Authority) add(row store.Authority) error {
+func (h *hierarchy) add(a *Authority, row store.Authority, before *hierarchy) error {
+	m, err := before.find(func(m *Member) bool { return m.id == row.ID })
+	switch {
+	case err != nil:
+		m, err = a.open(row)
+		if err != nil {
+			return err
+		}
+	case m.row.State != row.State: // others may be using the old one
+		m = &Member{
+			id: m.id, name: m.name, row: row, certificate: m.certificate, issuer: m.issuer, key: m.key, life: m.life, fresh: m.fresh,
+			partitions: m.partitions, ocsp: m.ocsp,
+		}
+	}
+	h.members = append(h.members, m)
+	return h.answersFor(m)
+}
+
+// open opens an authority with its key, if that is here.
+func (a *Authority) open(row store.Authority) (*Member, error) {
 	c, err := cert.Parse(row.Certificate)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	m := &Member{id: row.ID, name: row.Name, row: row, certificate: c, life: crlLife, fresh: crlFresh}
+	m := &Member{id: row.ID, name: row.Name, row: row, certificate: c, life: crlLife, fresh: crlFresh, ocsp: &ocspSigner{}}
 	if m.Root() {
 		m.life, m.fresh = rootCRLLife, rootCRLFresh
 	}
 	for range max(row.Partitions, 1) {
 		m.partitions = append(m.partitions, &partition{})
 	}
-	if a.o.Keys != nil && row.KeyURI != "" {
-		if m.key, err = a.o.Keys.Signer(row.KeyURI); err != nil {
-			return err
-		}
-		if m.issuer, err = (maker{base: a.base}).issuer(c, m.key, row.Name); err != nil {
-			return err
-		}
-		if err := m.issuer.Publish(a.ocspURL(m), len(m.partitions)); err != nil {
-			return err
-		}
+	if a.o.Keys == nil || row.KeyURI == "" {
+		return m, nil
 	}
-	a.members = append(a.members, m)
-	return a.answersFor(m)
+	if m.key, err = a.o.Keys.Signer(row.KeyURI); err != nil {
+		return nil, err
+	}
+	if m.issuer, err = (maker{base: a.base}).issuer(c, m.key, row.Name); err != nil {
+		return nil, err
+	}
+	return m, m.issuer.Publish(a.ocspURL(m), len(m.partitions))
 }
 
 // certID names a certificate of m as most clients do.
@@ -235,7 +254,7 @@ func (m *Member) certID(serial []byte) (cert.CertID, error) {
 
 // addCross keeps a certificate of one root of ours for another; those of issuing
 // authorities are in their rows.
-func (a *Authority) addCross(row store.AuthorityCertificate) error {
+func (h *hierarchy) addCross(row store.AuthorityCertificate) error {
 	if row.Kind != certifiedCross {
 		return nil
 	}
@@ -243,15 +262,15 @@ func (a *Authority) addCross(row store.AuthorityCertificate) error {
 	if err != nil {
 		return err
 	}
-	by, err := a.MemberOf(row.IssuerID)
+	by, err := h.find(func(m *Member) bool { return m.id == row.IssuerID })
 	if err != nil {
 		return err
 	}
-	of, err := a.find(func(m *Member) bool { return m.Root() && crossOf(c, m.certificate) })
+	of, err := h.find(func(m *Member) bool { return m.Root() && crossOf(c, m.certificate) })
 	if err != nil {
 		return err
 	}
-	a.crosses = append(a.crosses, cross{crossName(of, by), c})
+	h.crosses = append(h.crosses, cross{crossName(of, by), c})
 	return nil
 }
 
@@ -259,7 +278,7 @@ func (a *Authority) addCross(row store.AuthorityCertificate) error {
 // addresses: "root-2-by-root".
 func (a *Authority) Crosses() map[string]*cert.Certificate {
 	all := map[string]*cert.Certificate{}
-	for _, c := range a.crosses {
+	for _, c := range a.state().crosses {
 		all[c.name] = c.certificate
 	}
 	return all

@@ -2,15 +2,22 @@ package authority_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/big"
+	"os"
+	"path"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/issuance"
+	"github.com/mailseal/mailseal/internal/keys"
 	"github.com/mailseal/mailseal/internal/mailbox"
 )
 
@@ -201,6 +208,115 @@ func TestPartitions(t *testing.T) {
 	for _, n := range []int{-1, issuance.MaxPartitions + 1} {
 		if _, err := authority.AddIssuing(t.Context(), w.options(), authority.NewIssuing{Line: "many", CommonName: "Many", Partitions: n}); err == nil {
 			t.Errorf("%d partitions were taken", n)
+		}
+	}
+}
+
+// A rollover that another node made is followed without a restart: by the next
+// certificate, by answers for both keys; what is on its way ends well. A node that
+// has not got the key yet says so, goes on, and follows when it has it.
+func TestRolloverElsewhere(t *testing.T) {
+	w := found(t)
+	node, err := authority.Open(t.Context(), w.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	poorDir := t.TempDir()
+	o := w.options()
+	o.Keys = &keys.Keys{Dir: poorDir, Plaintext: true}
+	copyKeys(t, w.dir, poorDir)
+	poor, err := authority.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := w.issued()
+
+	// On its way while the key is retired.
+	key := newKey(t)
+	onItsWay := w.order(key)
+	o = w.options()
+	o.Stop = func(step string) error {
+		if step != authority.StepPrepared {
+			return nil
+		}
+		_, err := authority.Rollover(t.Context(), w.options(), "issuing", "")
+		return err
+	}
+	busy, err := authority.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := busy.Issue(t.Context(), w.warrant(onItsWay), key.Public()); err != nil {
+		t.Errorf("what was on its way: %v", err)
+	}
+
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); node.Maintain(ctx) }()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if _, err := node.Member("issuing-2"); err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the node does not see the new key")
+		}
+	}
+	stop()
+	<-done
+	issue := func(a *authority.Authority) *cert.Certificate {
+		t.Helper()
+		key := newKey(t)
+		c, err := a.Issue(t.Context(), w.warrant(w.order(key)), key.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	after := issue(node)
+	if after.CRLDistributionPoints[0] != "http://ca.example.org/crl/issuing-2.crl" {
+		t.Errorf("issued for the list at %q", after.CRLDistributionPoints)
+	}
+	if node.Behind() != nil {
+		t.Error(node.Behind())
+	}
+	for name, c := range map[string]*cert.Certificate{"old": before, "new": after} {
+		if _, _, err := node.Above(c); err != nil {
+			t.Errorf("chain of the %s one: %v", name, err)
+		}
+		if list, err := node.CRL(t.Context(), strings.TrimSuffix(path.Base(c.CRLDistributionPoints[0]), ".crl"), 0); err != nil || len(list.DER) == 0 {
+			t.Errorf("list of the %s one: %v", name, err)
+		}
+	}
+
+	poor.Reload(t.Context())
+	if err := poor.Behind(); err == nil || !strings.Contains(err.Error(), "issuing-2") {
+		t.Errorf("without the key it says %v", err)
+	}
+	issue(poor)
+	copyKeys(t, w.dir, poorDir)
+	poor.Reload(t.Context())
+	if c := issue(poor); poor.Behind() != nil || c.CRLDistributionPoints[0] != after.CRLDistributionPoints[0] {
+		t.Errorf("with the key: %v, list at %q", poor.Behind(), c.CRLDistributionPoints)
+	}
+}
+
+// copyKeys copies the key files of a data folder to another one.
+func copyKeys(t *testing.T, from, to string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(from, "keys", "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	if err := os.MkdirAll(filepath.Join(to, "keys"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(to, "keys", filepath.Base(file)), data, 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

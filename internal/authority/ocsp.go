@@ -97,7 +97,7 @@ func unknownCritical(list []cert.Extension) bool {
 func (a *Authority) responsible(ids []cert.CertID) (*Member, bool) {
 	var m *Member
 	for _, id := range ids {
-		one, ok := a.answering[issuerOf(id)]
+		one, ok := a.state().answering[issuerOf(id)]
 		if !ok || m != nil && one != m {
 			return nil, false
 		}
@@ -112,16 +112,16 @@ func issuerOf(id cert.CertID) string {
 }
 
 // answersFor notes that OCSP requests about what m issues are answered here.
-func (a *Authority) answersFor(m *Member) error {
+func (h *hierarchy) answersFor(m *Member) error {
 	if m.Root() || m.Offline() {
 		return nil
 	}
-	for _, h := range certIDHashes {
-		id, err := cert.NewCertID(&cert.Certificate{RawIssuer: m.certificate.RawSubject}, m.certificate, h)
+	for _, hash := range certIDHashes {
+		id, err := cert.NewCertID(&cert.Certificate{RawIssuer: m.certificate.RawSubject}, m.certificate, hash)
 		if err != nil {
 			return err
 		}
-		a.answering[issuerOf(id)] = m
+		h.answering[issuerOf(id)] = m
 	}
 	return nil
 }

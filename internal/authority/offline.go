@@ -89,7 +89,7 @@ func RevokeAuthority(ctx context.Context, o Options, serial *big.Int, reason cer
 		return err
 	}
 	err = a.change(ctx, a.maker(), func(r record) error {
-		for _, m := range a.members {
+		for _, m := range a.all() {
 			err := r.tx.RevokeAuthorityCertificate(m.id, serial.Bytes(), r.k.now, int(reason))
 			if errors.Is(err, store.ErrConflict) {
 				continue
@@ -119,7 +119,7 @@ func NewLists(ctx context.Context, o Options) (lists []List, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range a.members {
+	for _, m := range a.all() {
 		if !m.Root() || m.Offline() {
 			continue
 		}

@@ -131,7 +131,7 @@ func (a *Authority) announceAll(ctx context.Context, changes []store.StatusChang
 // signed it. [ErrUnknown]: it was not issued here.
 func (a *Authority) Standing(ctx context.Context, serial *big.Int) (standing store.Standing, err error) {
 	err = a.o.Store.View(ctx, func(tx *store.Tx) error {
-		for _, m := range a.members {
+		for _, m := range a.all() {
 			standing, err = tx.Standing(m.id, serial.Bytes())
 			if !errors.Is(err, store.ErrNotFound) {
 				return err
@@ -151,7 +151,7 @@ func SubscriberReason(reason cert.Reason) bool {
 // revoke marks the certificate, whichever key of an issuing authority signed it:
 // serial numbers are drawn at random, so that no two of these have the same.
 func (a *Authority) revoke(tx *store.Tx, serial *big.Int, reason cert.Reason) (*Member, error) {
-	for _, m := range a.members {
+	for _, m := range a.all() {
 		if m.Root() || m.Offline() {
 			continue
 		}

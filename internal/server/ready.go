@@ -123,6 +123,9 @@ func RevocationLists(ctx context.Context, db *store.DB, now time.Time) (n int, e
 // authorityWell tells whether certificates can be issued: the issuing authority
 // is open, with its key, and has not ended.
 func (s *system) authorityWell() error {
+	if err := s.authority.Behind(); err != nil {
+		return err
+	}
 	for _, c := range s.authority.Chain() {
 		if !s.Clock().Before(c.NotAfter) {
 			return errors.New("the issuing authority has expired: make a new one")
