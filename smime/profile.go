@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/oid"
@@ -45,45 +46,47 @@ var (
 )
 
 // profiles, the default first.
-var profiles = []*Profile{
-	{
-		// A GCM message is a blank page in mail programs of today, so nobody is sent one who does not ask, and nobody asks for one.
-		Name: "compat", About: "what every mail program reads; better only for who says so",
-		capabilities: ciphersAs(cbc), ciphers: authenticatedFirst, unknown: cbc, free: true,
-	},
-	{
-		// RFC 8551 §2.7: AES-256 in GCM is a MUST and is presumed; PKCS #1 v1.5 and AES-128 in CBC are MUST-.
-		Name: "modern", About: "what RFC 8551 demands, AES-256-GCM first",
-		capabilities: slices.Concat(ciphersAs(authenticatedFirst), bound(), transport(), agreements()),
-		ciphers:      authenticatedFirst, unknown: authenticatedFirst, headers: HeadersBaseline, refusesOld: true,
-	},
-	{
-		// The German energy market's rules for the exchange of data by mail.
-		Name: "bdew", About: "RSASSA-PSS and RSAES-OAEP, as the German energy market demands",
-		capabilities: slices.Concat(ciphersAs(cbc), transport()), pss: true, onlyRSA: true, oaep: true,
-		ciphers: []cms.Cipher{cms.AES256GCM, cms.AES192GCM, cms.AES128GCM, cms.AES256CBC, cms.AES192CBC, cms.AES128CBC}, unknown: cbc, refusesOld: true,
-	},
-	{
-		Name: "pq", About: "ML-KEM for who has such a key, beside RSA and ECDH for the others in one envelope",
-		capabilities: slices.Concat(encapsulations(), ciphersAs(longFirst), bound(), transport(), agreements()), kem: true,
-		ciphers: longFirst, unknown: cbc, headers: HeadersBaseline, refusesOld: true,
-	},
-	{
-		Name: "legacy-decrypt", About: "reads what old programs wrote (RC2, Triple-DES, signatures without attributes), with a warning; writes nothing",
-		readOnly: true, bare: true,
-	},
-}
+var profiles = sync.OnceValue(func() []*Profile {
+	return []*Profile{
+		{
+			// A GCM message is a blank page in mail programs of today, so nobody is sent one who does not ask, and nobody asks for one.
+			Name: "compat", About: "what every mail program reads; better only for who says so",
+			capabilities: ciphersAs(cbc), ciphers: authenticatedFirst, unknown: cbc, free: true,
+		},
+		{
+			// RFC 8551 §2.7: AES-256 in GCM is a MUST and is presumed; PKCS #1 v1.5 and AES-128 in CBC are MUST-.
+			Name: "modern", About: "what RFC 8551 demands, AES-256-GCM first",
+			capabilities: slices.Concat(ciphersAs(authenticatedFirst), bound(), transport(), agreements()),
+			ciphers:      authenticatedFirst, unknown: authenticatedFirst, headers: HeadersBaseline, refusesOld: true,
+		},
+		{
+			// The German energy market's rules for the exchange of data by mail.
+			Name: "bdew", About: "RSASSA-PSS and RSAES-OAEP, as the German energy market demands",
+			capabilities: slices.Concat(ciphersAs(cbc), transport()), pss: true, onlyRSA: true, oaep: true,
+			ciphers: []cms.Cipher{cms.AES256GCM, cms.AES192GCM, cms.AES128GCM, cms.AES256CBC, cms.AES192CBC, cms.AES128CBC}, unknown: cbc, refusesOld: true,
+		},
+		{
+			Name: "pq", About: "ML-KEM for who has such a key, beside RSA and ECDH for the others in one envelope",
+			capabilities: slices.Concat(encapsulations(), ciphersAs(longFirst), bound(), transport(), agreements()), kem: true,
+			ciphers: longFirst, unknown: cbc, headers: HeadersBaseline, refusesOld: true,
+		},
+		{
+			Name: "legacy-decrypt", About: "reads what old programs wrote (RC2, Triple-DES, signatures without attributes), with a warning; writes nothing",
+			readOnly: true, bare: true,
+		},
+	}
+})
 
 // Profiles returns all profiles, the default first.
-func Profiles() []*Profile { return slices.Clone(profiles) }
+func Profiles() []*Profile { return slices.Clone(profiles()) }
 
 // ParseProfile returns the profile of that name; "" is the default.
 func ParseProfile(name string) (*Profile, error) {
 	if name == "" {
-		return profiles[0], nil
+		return profiles()[0], nil
 	}
 	var names []string
-	for _, p := range profiles {
+	for _, p := range profiles() {
 		if strings.EqualFold(p.Name, name) {
 			return p, nil
 		}
@@ -95,7 +98,7 @@ func ParseProfile(name string) (*Profile, error) {
 // orDefault is compat for nil.
 func (p *Profile) orDefault() *Profile {
 	if p == nil {
-		return profiles[0]
+		return profiles()[0]
 	}
 	return p
 }

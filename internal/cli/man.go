@@ -49,17 +49,17 @@ func manualPage(cmd *cobra.Command, version string) string {
 	if cmd.Example != "" {
 		fmt.Fprintf(&b, ".SH EXAMPLES\n.nf\n%s\n.fi\n", literal(cmd.Example))
 	}
-	b.WriteString(exitStatusPage)
+	b.WriteString(exitStatusPage())
 	b.WriteString(environmentPage)
 	b.WriteString(seeAlso(cmd))
 	return b.String()
 }
 
 // exitStatusPage says what exitStatusHelp says.
-var exitStatusPage = func() string {
+func exitStatusPage() string {
 	title, text, _ := strings.Cut(strings.TrimSpace(exitStatusHelp), "\n")
 	return ".SH " + title + "\n.nf\n" + literal(text) + "\n.fi\n"
-}()
+}
 
 const environmentPage = `.SH ENVIRONMENT
 .TP

@@ -3,6 +3,7 @@ package problemreport
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"text/template"
 	"time"
 
@@ -61,7 +62,7 @@ func (s *Service) operatorMail(tx *store.Tx, m mailqueue.Leaving) (validation.Ma
 		}
 	}
 	var text strings.Builder
-	for _, t := range operatorTexts {
+	for _, t := range operatorTexts() {
 		if err := t.Execute(&text, l); err != nil {
 			return validation.Mail{}, err
 		}
@@ -94,9 +95,10 @@ func (l letter) quote(text *strings.Builder) {
 	}
 }
 
-var operatorTexts = []*template.Template{
-	template.Must(template.New("en").Funcs(template.FuncMap{"stamp": stamp}).Parse(
-		`Somebody reported a problem with a certificate.
+var operatorTexts = sync.OnceValue(func() []*template.Template {
+	return []*template.Template{
+		template.Must(template.New("en").Funcs(template.FuncMap{"stamp": stamp}).Parse(
+			`Somebody reported a problem with a certificate.
 
 Problem:   {{.Report.Problem}}
 Serial:    {{or .Row.Serial "none given"}}
@@ -128,8 +130,8 @@ Decide by: {{stamp .Row.DecideBy}}
 
 Reports are at {{.Site}}/admin/reports
 `)),
-	template.Must(template.New("ja").Funcs(template.FuncMap{"stamp": stamp}).Parse(
-		`
+		template.Must(template.New("ja").Funcs(template.FuncMap{"stamp": stamp}).Parse(
+			`
 ----
 証明書に問題があるという報告を受け付けました。
 
@@ -163,7 +165,8 @@ Reports are at {{.Site}}/admin/reports
 
 報告の一覧: {{.Site}}/admin/reports
 `)),
-}
+	}
+})
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 

@@ -3,6 +3,7 @@ package recovery
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"text/template"
 
 	"github.com/mailseal/mailseal/internal/mailqueue"
@@ -21,12 +22,10 @@ type notified struct {
 }
 
 // The texts. There is nothing to press: whoever is told can only ask.
-var notices = map[string]struct {
-	subject string
-	text    *template.Template
-}{
-	"en": {"Your mail decryption key was handed out", template.Must(template.New("en").Parse(
-		`Hello {{.Name}},
+var notices = sync.OnceValue(func() map[string]noticeText {
+	return map[string]noticeText{
+		"en": {"Your mail decryption key was handed out", template.Must(template.New("en").Parse(
+			`Hello {{.Name}},
 
 a copy of {{if eq .Keys 1}}a private key{{else}}{{.Keys}} private keys{{end}} with which your mail is decrypted is kept
 for emergencies. On {{.Released}} it was handed out.
@@ -41,8 +40,8 @@ name with it, and your certificate stays valid.
 
 If you do not know why this happened, ask your administrator.
 `))},
-	"ja": {"メールの復号鍵が引き渡されました", template.Must(template.New("ja").Parse(
-		`{{.Name}} 様
+		"ja": {"メールの復号鍵が引き渡されました", template.Must(template.New("ja").Parse(
+			`{{.Name}} 様
 
 あなた宛ての暗号化メールを復号するための秘密鍵({{.Keys}} 個)は、
 緊急時に備えて保管されています。{{.Released}} に、その鍵が引き渡されました。
@@ -57,6 +56,12 @@ If you do not know why this happened, ask your administrator.
 
 お心当たりがない場合は、管理者にお問い合わせください。
 `))},
+	}
+})
+
+type noticeText struct {
+	subject string
+	text    *template.Template
 }
 
 // noticeKind is that of the mails to owners.
@@ -81,9 +86,9 @@ func (s *Service) notice(tx *store.Tx, m mailqueue.Leaving) (validation.Mail, er
 		return validation.Mail{}, err
 	}
 	language := p.Language
-	t, ok := notices[language]
+	t, ok := notices()[language]
 	if !ok {
-		language, t = "en", notices["en"]
+		language, t = "en", notices()["en"]
 	}
 	var text strings.Builder
 	if err := t.text.Execute(&text, n); err != nil {

@@ -37,7 +37,7 @@ func (s *system) operatorsDoor() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", health)
 	mux.HandleFunc("GET /readyz", s.readyForOperator)
-	mux.Handle("GET /metrics", s.metrics.handler(s.Log))
+	mux.Handle("GET /metrics", s.metrics.handler())
 	return mux
 }
 

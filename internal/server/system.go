@@ -131,7 +131,7 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 	if err != nil {
 		return err
 	}
-	s.metrics.registry.MustRegister(newStateMetrics(s))
+	s.metrics.state = s.stateMetrics
 	return s.openDoors(ports)
 }
 
@@ -145,7 +145,7 @@ func (s *system) openQueues(sender validation.Mailer) (err error) {
 	}
 	s.mails = mailqueue.New(mailqueue.Options{
 		Store: s.store, Outbox: s.outbox, Mailer: sender, Clock: s.Clock, Rand: s.Rand, Log: s.Log,
-		Tried: func(outcome string) { s.metrics.mails.WithLabelValues(outcome).Inc() },
+		Tried: s.metrics.mail,
 	})
 	return nil
 }

@@ -3,6 +3,7 @@ package validation
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"text/template"
 	"unicode"
 )
@@ -17,12 +18,10 @@ type letter struct {
 
 // The texts. The code stands on a line of its own, there is no link that does
 // anything, and whoever did not ask learns what to do.
-var texts = map[string]struct {
-	subject string
-	text    *template.Template
-}{
-	"en": {"Your code for a mail certificate", template.Must(template.New("en").Parse(
-		`Hello,
+var texts = sync.OnceValue(func() map[string]codeText {
+	return map[string]codeText{
+		"en": {"Your code for a mail certificate", template.Must(template.New("en").Parse(
+			`Hello,
 
 somebody{{with .Name}} called {{.}}{{end}} asked{{with .Site}} at {{.}}{{end}} for a mail certificate
 (S/MIME) for the address
@@ -41,8 +40,8 @@ code on.
 If it was not you, do nothing and delete this mail. Without the code
 nobody gets a certificate for your address.
 `))},
-	"ja": {"メール証明書の確認コード", template.Must(template.New("ja").Parse(
-		`こんにちは。
+		"ja": {"メール証明書の確認コード", template.Must(template.New("ja").Parse(
+			`こんにちは。
 
 {{with .Name}}「{{.}}」と名乗る方から、{{end}}{{with .Site}}{{.}} で、{{end}}次のメールアドレスの
 メール証明書(S/MIME)の申し込みがありました。
@@ -61,13 +60,19 @@ nobody gets a certificate for your address.
 お心当たりがない場合は、何もせずにこのメールを削除してください。
 コードがなければ、あなたのアドレスの証明書は誰にも発行されません。
 `))},
+	}
+})
+
+type codeText struct {
+	subject string
+	text    *template.Template
 }
 
 // compose writes the mail in one of the languages, English unless known.
 func compose(l letter, language string) (Mail, error) {
-	t, ok := texts[language]
+	t, ok := texts()[language]
 	if !ok {
-		language, t = "en", texts["en"]
+		language, t = "en", texts()["en"]
 	}
 	l.Name = harmless(l.Name)
 	var text strings.Builder
