@@ -47,6 +47,9 @@ type orgOptions struct {
 type orgRoom struct {
 	*registration.Service
 	actor auth.Actor
+	ca    *caRoom
+	jobs  *outbox.Outbox
+	mails *mailqueue.Queue
 }
 
 // add adds the flags that every one of them has; keys opens those of the
@@ -76,12 +79,17 @@ func (p *program) inOrg(cmd *cobra.Command, o *orgOptions, signs bool, do func(c
 		if err != nil {
 			return err
 		}
-		s := registration.New(registration.Options{
-			Store: room.store, Validation: v, Issuer: a, Clock: p.env.Now,
-			Mails: mailqueue.New(mailqueue.Options{Store: room.store, Outbox: jobs, Clock: p.env.Now}),
-		})
-		return orgFault(do(ctx, orgRoom{s, auth.Console()}))
+		mails := mailqueue.New(mailqueue.Options{Store: room.store, Outbox: jobs, Mailer: noRelay{}, Clock: p.env.Now})
+		s := registration.New(registration.Options{Store: room.store, Validation: v, Issuer: a, Mails: mails, Clock: p.env.Now})
+		return orgFault(do(ctx, orgRoom{s, auth.Console(), room, jobs, mails}))
 	})
+}
+
+// noRelay leaves mails to the server.
+type noRelay struct{}
+
+func (noRelay) Send(context.Context, proofs.Mail) error {
+	return &proofs.UnavailableError{Err: errors.New("mails leave when the server runs")}
 }
 
 // orgFault adds to an error what can be done about it.

@@ -535,3 +535,14 @@ func listOf(b store.RunBatch) (list []listed, err error) {
 	}
 	return list, nil
 }
+
+// Resting tells whether no job is there for a run: whoever waits does so for an
+// approval, or the run has ended or is paused.
+func (s *Service) Resting(ctx context.Context, id string) (resting bool) {
+	err := s.o.Store.View(ctx, func(tx *store.Tx) error {
+		n, err := tx.QueuedRunBatches(id)
+		resting = err == nil && n == 0
+		return err
+	})
+	return resting && err == nil
+}

@@ -30,6 +30,8 @@ type sealer struct {
 	random io.Reader
 }
 
+var errNoKey = errors.New("enrollment: opened without keys, to look only")
+
 // openSealer opens the key of the store, and makes it where there is none.
 func openSealer(ctx context.Context, db *store.DB, keys KeyStore, random io.Reader, now time.Time) (*sealer, error) {
 	uri, err := sealingKey(ctx, db)
@@ -89,6 +91,9 @@ func newSealingKey(ctx context.Context, db *store.DB, keys KeyStore, random io.R
 
 // seal encrypts what belongs to a row; it opens in no other place.
 func (s *sealer) seal(what, id string, plain []byte) ([]byte, error) {
+	if s == nil {
+		return nil, errNoKey
+	}
 	nonce := make([]byte, s.aead.NonceSize(), s.aead.NonceSize()+len(plain)+s.aead.Overhead())
 	if _, err := io.ReadFull(s.random, nonce); err != nil {
 		return nil, fmt.Errorf("enrollment: randomness: %w", err)
@@ -97,6 +102,9 @@ func (s *sealer) seal(what, id string, plain []byte) ([]byte, error) {
 }
 
 func (s *sealer) open(what, id string, sealed []byte) ([]byte, error) {
+	if s == nil {
+		return nil, errNoKey
+	}
 	n := s.aead.NonceSize()
 	if len(sealed) < n {
 		return nil, fmt.Errorf("enrollment: %s of %s is not here", what, id)

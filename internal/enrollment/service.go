@@ -36,9 +36,9 @@ type Options struct {
 	Outbox       *outbox.Outbox
 	Mails        *mailqueue.Queue
 	Registration *registration.Service
-	Keys         KeyStore
-	Escrow       Escrow // nil: no organization has its keys escrowed
-	Site         string // address of the portal, without a final slash
+	Keys         KeyStore // nil: to look only, no file is made or opened
+	Escrow       Escrow   // nil: no organization has its keys escrowed
+	Site         string   // address of the portal, without a final slash
 	Clock        func() time.Time
 	Rand         io.Reader // nil: crypto/rand
 	Log          *slog.Logger
@@ -105,9 +105,11 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		o.Stop = func(string) error { return nil }
 	}
 	s := &Service{o: o, workers: newWorkers(o.Cores), actor: auth.Server(registration.PartEnrollment)}
-	var err error
-	if s.sealer, err = openSealer(ctx, o.Store, o.Keys, o.Rand, s.now()); err != nil {
-		return nil, err
+	if o.Keys != nil {
+		var err error
+		if s.sealer, err = openSealer(ctx, o.Store, o.Keys, o.Rand, s.now()); err != nil {
+			return nil, err
+		}
 	}
 	// Two batches at a time: while one waits for the store, the other has the cores.
 	o.Outbox.Handle(jobBatch, outbox.Worker{Do: s.batch, Concurrency: batchesAtOnce})

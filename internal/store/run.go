@@ -141,6 +141,11 @@ func (tx *Tx) RunBatchRests(runID string, number, turn int, done bool) (left int
 	return int64(n), err
 }
 
+// QueuedRunBatches says how many batches of a run have a job.
+func (tx *Tx) QueuedRunBatches(runID string) (int64, error) {
+	return one(tx, "batches with a job", scanInt, `SELECT count(*) FROM run_batches WHERE run_id = $1 AND queued = 1 AND state <> 'done'`, runID)
+}
+
 // WakeRunBatches gives every batch of a run that is not done to a new turn, and
 // says to which.
 func (tx *Tx) WakeRunBatches(runID string) ([]RunBatch, error) {

@@ -1,0 +1,49 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func newPersonAdoptCommand(p *program) *cobra.Command {
+	o := &orgOptions{}
+	cmd := &cobra.Command{
+		Use: "adopt ORG FILE", Short: "take in certificates that people have already", Args: orgArguments(1, 1, " and a file"),
+		Long: `Take in certificates that people of an organization have from another authority, to be
+watched: PEM, DER or PKCS #7, one or thousands. Each goes to whoever has its mailboxes.
+What cannot be taken is told, and keeps out nothing else; the exit status is 1 then.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, err := readSmall(args[1])
+			if err != nil {
+				return err
+			}
+			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
+				org, err := r.find(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				list, err := r.ImportCertificates(ctx, r.actor, org.ID, file)
+				if err != nil {
+					return err
+				}
+				failed := false
+				for _, one := range list {
+					if one.Err != nil {
+						failed = true
+						fmt.Fprintf(p.stderr, "mailseal: %s: %v\n", one.Subject, one.Err)
+						continue
+					}
+					fmt.Fprintln(p.stdout, one.Certificate.ID)
+				}
+				if failed {
+					return errAnsweredNo
+				}
+				return nil
+			})
+		},
+	}
+	o.addFlags(cmd, false)
+	return cmd
+}
