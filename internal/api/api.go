@@ -16,7 +16,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -43,19 +42,14 @@ const (
 	maxRequest = 64 << 10
 )
 
-// Tokens knows who a program is; auth.Service does.
-type Tokens interface {
-	Authenticate(ctx context.Context, token string) (auth.Actor, error)
-}
-
 // Options are what the API needs.
 type Options struct {
 	Registration *registration.Service
 	Enrollment   *enrollment.Service
 	Reports      Reports
 	Recovery     *recovery.Service
-	Tokens       Tokens
-	Store        *store.DB // for Idempotency-Keys
+	Accounts     *auth.Service // knows who a program is
+	Store        *store.DB     // for Idempotency-Keys
 	Clock        func() time.Time
 	Log          *slog.Logger
 }
@@ -71,7 +65,7 @@ type handler struct {
 func New(o Options) (http.Handler, error) {
 	h := &handler{Options: o, limits: newLimits(o.Clock)}
 	h.table = slices.Concat(
-		h.organizations(), h.domains(), h.evidence(), h.people(), h.companyOrders(), h.certificates(), h.keyRecovery(), h.auditLog(), h.runs(),
+		h.organizations(), h.domains(), h.evidence(), h.people(), h.companyOrders(), h.certificates(), h.runs(), h.keyRecovery(), h.accounts(), h.auditLog(), h.sheets(),
 		h.orders(), h.problemReports(),
 	)
 	text, err := document(h.table)
@@ -170,10 +164,7 @@ func (h *handler) identify(r *route, c *call) error {
 		c.token = token
 		return nil
 	}
-	if h.Tokens == nil {
-		return errToken
-	}
-	if c.actor, err = h.Tokens.Authenticate(c.ctx, token); err != nil {
+	if c.actor, err = h.Accounts.Authenticate(c.ctx, token); err != nil {
 		return err
 	}
 	if err := h.limits.take(c.actor.String()); err != nil {

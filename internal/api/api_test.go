@@ -26,16 +26,19 @@ import (
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/api"
+	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/enrollment"
 	"github.com/mailseal/mailseal/internal/keys"
 	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/outbox"
 	"github.com/mailseal/mailseal/internal/problemreport"
+	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/repository"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/store/storetest"
+	"github.com/mailseal/mailseal/internal/testdns"
 	"github.com/mailseal/mailseal/internal/validation"
 )
 
@@ -48,6 +51,12 @@ type server struct {
 	db        *store.DB
 	authority *authority.Authority
 	log       *bytes.Buffer
+	dns       *testdns.Server
+	orders    *registration.Service
+	accounts  *auth.Service
+	recovery  *recovery.Service
+
+	operator, validator auth.Actor
 
 	mu    sync.Mutex
 	mails []validation.Mail
@@ -96,10 +105,12 @@ func serve(t *testing.T) *server {
 	s := &server{t: t, log: &bytes.Buffer{}, now: time.Now()}
 	db := storetest.Open(t)
 	s.db = db
-	v := &validation.Validator{Clock: s.clock}
+	s.dns = testdns.New(t)
+	v := &validation.Validator{Clock: s.clock, Resolver: validation.DNS{Server: s.dns.Address, Timeout: time.Second}}
+	ring := &keys.Keys{Dir: dir, Plaintext: true}
 	var err error
 	s.authority, err = authority.Found(t.Context(), authority.Options{
-		Store: db, Keys: &keys.Keys{Dir: dir, Plaintext: true}, Validation: v, Clock: s.clock,
+		Store: db, Keys: ring, Validation: v, Clock: s.clock,
 		GenerateKey: func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
 	}, authority.Founding{BaseURL: "http://ca.example.org", Dev: true})
 	if err != nil {
@@ -112,19 +123,23 @@ func serve(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	mails := mailqueue.New(mailqueue.Options{Store: db, Outbox: box, Mailer: s, Clock: s.clock, Log: log})
-	orders := registration.New(registration.Options{
-		Store: db, Validation: v, Issuer: s.authority, Mails: mails, Clock: s.clock, Log: log,
+	s.recovery = recovery.New(recovery.Options{Store: db, Mails: mails, Clock: s.clock, Log: log})
+	s.orders = registration.New(registration.Options{
+		Store: db, Validation: v, Issuer: s.authority, Mails: mails, Escrow: s.recovery, Clock: s.clock, Log: log,
 	})
-	reports := problemreport.New(problemreport.Options{
-		Store: db, Authority: s.authority, Mails: mails, Site: "http://ca.example.org", Clock: s.clock, Log: log,
-	})
-	many, err := enrollment.New(t.Context(), enrollment.Options{
-		Store: db, Outbox: box, Mails: mails, Registration: orders, Keys: &keys.Keys{Dir: dir, Plaintext: true}, Site: "http://ca.example.org", Clock: s.clock, Log: log,
+	bulk, err := enrollment.New(t.Context(), enrollment.Options{
+		Store: db, Outbox: box, Mails: mails, Registration: s.orders, Keys: ring, Site: "http://ca.example.org", Clock: s.clock, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	door, err := api.New(api.Options{Registration: orders, Enrollment: many, Reports: reports, Store: db, Clock: s.clock, Log: log})
+	s.accounts = auth.New(auth.Options{Store: db, Clock: s.clock})
+	reports := problemreport.New(problemreport.Options{
+		Store: db, Authority: s.authority, Mails: mails, Site: "http://ca.example.org", Clock: s.clock, Log: log,
+	})
+	door, err := api.New(api.Options{
+		Registration: s.orders, Reports: reports, Recovery: s.recovery, Enrollment: bulk, Accounts: s.accounts, Store: db, Clock: s.clock, Log: log,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

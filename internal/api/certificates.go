@@ -75,9 +75,13 @@ type revocationsOut struct {
 	Outside []string `json:"outside" doc:"That somebody else issued, who is to be told; entered here."`
 }
 
+func revocationsOf(r registration.Revocations) revocationsOut {
+	return revocationsOut{each(r.Revoked), each(r.Before), each(r.Outside)}
+}
+
 func (h *handler) revoke(c *call, in revokeIn) (revocationsOut, error) {
 	r, err := h.Registration.Revoke(c.ctx, c.actor, c.org(), in.IDs, reasons[in.Reason])
-	return revocationsOut{each(r.Revoked), each(r.Before), each(r.Outside)}, err
+	return revocationsOf(r), err
 }
 
 type importedOut struct {

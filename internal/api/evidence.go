@@ -10,10 +10,10 @@ import (
 func (h *handler) evidence() []*route {
 	const all = "/api/v1/organizations/{organization}/evidence"
 	return []*route{
-		get(all, "listEvidence", "Evidence of an organization, or of a person in it", roles(auth.Administrator, reader, auth.Validator, auth.Operator, auth.Auditor), h.listEvidence),
+		get(all, "listEvidence", "Evidence of an organization, or of a person in it", roles(auth.Administrator, auth.Reader, auth.Validator, auth.Operator, auth.Auditor), h.listEvidence),
 		post(all, "submitEvidence", "Hand evidence in: of the organization under its present names, or of a person", roles(auth.Administrator, auth.Validator, auth.Operator), h.submitEvidence).upTo(maxDocument),
 		get("/api/v1/evidence", "listEvidenceQueue", "Evidence that waits to be decided about, the oldest first", roles(auth.Validator, auth.Operator, auth.Auditor), h.evidenceQueue),
-		get("/api/v1/evidence/{evidence}/document", "getEvidenceDocument", "The document of evidence", roles(auth.Administrator, reader, auth.Validator, auth.Operator, auth.Auditor), h.evidenceDocument),
+		get("/api/v1/evidence/{evidence}/document", "getEvidenceDocument", "The document of evidence", roles(auth.Administrator, auth.Reader, auth.Validator, auth.Operator, auth.Auditor), h.evidenceDocument),
 		do("/api/v1/evidence/{evidence}/decision", "decideEvidence", "Decide about evidence: two must find it good, none of whom handed it in", roles(auth.Validator, auth.Operator), h.decideEvidence),
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // Who may: those who look at an organization, who run it, who run the authority.
 var (
-	lookers   = roles(auth.Administrator, reader, auth.Operator, auth.Auditor)
+	lookers   = roles(auth.Administrator, auth.Reader, auth.Operator, auth.Auditor)
 	managers  = roles(auth.Administrator)
 	operators = roles(auth.Operator)
 )

@@ -23,7 +23,6 @@ var (
 	errNoSuchPage = errors.New("no such page")
 	errMethod     = errors.New("method not allowed")
 	errNoToken    = errors.New("no bearer token")
-	errToken      = errors.New("no such token")
 	errMediaType  = errors.New("media type not accepted")
 	errBody       = errors.New("the body did not arrive whole")
 	errJSON       = errors.New("not the JSON object that is expected")
@@ -59,7 +58,7 @@ var problems = []struct {
 	{errKeyReused, false, problem{Title: "The Idempotency-Key was used for another request.", Status: http.StatusUnprocessableEntity, Code: "idempotency-reused", Detail: "Make a new key for each request; send the same one only to repeat a request as it was."}},
 	{errUnderWay, false, problem{Title: "The request with this Idempotency-Key has not ended.", Status: http.StatusConflict, Code: "idempotency-under-way", Detail: "Ask again later. After an hour, the server may have been stopped in the middle: look what it did, and use a new key."}},
 	{errOnce, false, problem{Title: "It was done, and its answer is shown only once.", Status: http.StatusConflict, Code: "idempotency-once", Detail: "Undo it, and ask again with a new key."}},
-	{errToken, false, problem{Title: "The token is not one, or has ended.", Status: http.StatusUnauthorized, Code: "token", Detail: "Make a new one in the portal."}},
+	{auth.ErrToken, false, problem{Title: "The token is not one, or has ended.", Status: http.StatusUnauthorized, Code: "token", Detail: "Make a new one in the portal."}},
 	{registration.ErrForbidden, false, forbidden},
 	{enrollment.ErrProblems, false, problem{Title: "The list has problems.", Status: http.StatusUnprocessableEntity, Code: "list-problems", Detail: "The preview names them by line. To go on without these lines, say leave_out=problems."}},
 	{enrollment.ErrNobody, false, problem{Title: "Nobody is left to equip.", Status: http.StatusUnprocessableEntity, Code: "nobody"}},
@@ -71,6 +70,8 @@ var problems = []struct {
 	{enrollment.ErrWrongCode, false, problem{Title: "That is not the code of this link.", Status: http.StatusForbidden, Code: "wrong-code", Detail: "Only the last mail counts, and after five wrong codes a new mail is needed."}},
 	{enrollment.ErrOptions, true, problem{Title: "The request cannot be taken.", Status: http.StatusBadRequest, Code: "options"}},
 	{roster.ErrSize, true, problem{Title: "The list is too long.", Status: http.StatusRequestEntityTooLarge, Code: "too-large"}},
+	{problemreport.ErrNotFound, false, forbidden},
+	{problemreport.ErrClosed, false, problem{Title: "The report is closed.", Status: http.StatusConflict, Code: "state"}},
 	{recovery.ErrProof, true, problem{Title: "The answer does not fit the task.", Status: http.StatusConflict, Code: "proof"}},
 	{recovery.ErrSigns, true, problem{Title: "The key signs.", Status: http.StatusConflict, Code: "signing-key"}},
 	{recovery.ErrState, true, problem{Title: "It cannot be done now.", Status: http.StatusConflict, Code: "state"}},

@@ -47,9 +47,6 @@ const (
 	byToken                 // a token of an account
 )
 
-// reader is a scope that only tokens have.
-const reader = auth.Role("reader")
-
 // anybody needs no token, whoever has an order's token needs that one.
 var (
 	anybody    = access{kind: byAnybody}
@@ -67,14 +64,11 @@ func (a access) admits(actor auth.Actor, organization string) bool {
 		return true
 	}
 	return slices.ContainsFunc(a.roles, func(r auth.Role) bool {
-		if r.OfOrganization() && organization == "" {
+		switch scoped := r.OfOrganization() || r == auth.Reader; {
+		case scoped && organization == "":
 			return slices.ContainsFunc(actor.Grants, func(g auth.Grant) bool { return g.Role == r })
-		}
-		if r == reader && organization == "" {
-			return slices.ContainsFunc(actor.Grants, func(g auth.Grant) bool { return g.Role == r })
-		}
-		if r.OfOrganization() || r == reader {
-			return actor.Has(r, organization) || r == reader && actor.Has(r, "")
+		case scoped:
+			return actor.Has(r, organization)
 		}
 		return actor.Has(r, "")
 	})

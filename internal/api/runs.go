@@ -253,12 +253,12 @@ func (h *handler) revokePeople(c *call, in revokePeopleIn) (revocationsOut, erro
 		return revocationsOut{}, &fieldError{"text", "says nothing, and neither does the state: that would be everybody; use state valid for that"}
 	}
 	r, err := h.Enrollment.RevokeAll(c.ctx, c.actor, c.org(), registration.PersonQuery{Text: in.Text, State: registration.PersonState(in.State)}, reasons[in.Reason])
-	return revocationsOut{each(r.Revoked), each(r.Before), each(r.Outside)}, err
+	return revocationsOf(r), err
 }
 
 func (h *handler) dismissPeople(c *call, in selection) (revocationsOut, error) {
 	r, err := h.Enrollment.Leave(c.ctx, c.actor, c.org(), in.IDs)
-	return revocationsOut{each(r.Revoked), each(r.Before), each(r.Outside)}, err
+	return revocationsOf(r), err
 }
 
 // pickupOut is what waits under a link.

@@ -150,6 +150,10 @@ func (r rules) check(at string, v reflect.Value) error {
 				}
 			}
 		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return r.check(at, v.Elem())
+		}
 	case reflect.Struct:
 		if v.Type() != reflect.TypeFor[time.Time]() {
 			return check(at+".", v)

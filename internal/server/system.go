@@ -126,7 +126,8 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 		return err
 	}
 	s.api, err = api.New(api.Options{
-		Registration: s.orders, Enrollment: s.enrollment, Reports: s.reports, Recovery: s.recovery, Store: s.store, Clock: s.Clock, Log: s.Log,
+		Registration: s.orders, Reports: s.reports, Recovery: s.recovery,
+		Enrollment: s.enrollment, Accounts: s.administrators, Store: s.store, Clock: s.Clock, Log: s.Log,
 	})
 	if err != nil {
 		return err
