@@ -296,7 +296,8 @@ func (c *company) example(s *server, o operation) (media, body string) {
 		"orderFor": object{"people": c.people[2:]}, "approveOrders": ids, "refuseOrders": object{"ids": ids["ids"], "reason": "not needed"},
 		"enrollOrders":       object{"requests": []object{{"order": c.objects["order"], "request": s.request()}}},
 		"revokeCertificates": object{"ids": []string{c.objects["certificate"]}, "reason": "superseded"},
-		"revokeFound":        object{"search": object{"text": "nobody"}, "reason": "superseded"}, "startRun": object{"people": c.people[1:2]},
+		"revokePeople":       object{"text": "nobody", "reason": "superseded"}, "startRunOfPeople": object{"ids": c.people[1:2]},
+		"redeemInvitation": object{"code": "x"}, "pickUp": object{"code": "x"},
 		"proposeOfficers": object{"officers": officers}, "requestKeys": object{"person": c.objects["person"], "recipient": string(c.leaf.Certificate.PEM()), "reason": "the laptop was stolen"},
 	}
 	in, known := bodies[o.id]
@@ -426,7 +427,9 @@ func TestMatrix(t *testing.T) {
 			if o.open || o.scopes != nil && !slices.Contains(o.scopes, scope) || o.id == "revokeToken" {
 				continue
 			}
-			if who.scope == "administrator" && o.id == "setStanding" { // may close, which ends everything
+			// An administrator may close the organization, which would end everything;
+			// and none of its orders is for an authority outside.
+			if who.scope == "administrator" && (o.id == "setStanding" || o.id == "takeExternalCertificate") {
 				continue
 			}
 			allowed++
@@ -437,7 +440,7 @@ func TestMatrix(t *testing.T) {
 		}
 	}
 	t.Logf("%d operations, %d calls, %d of them allowed", len(operations), calls, allowed)
-	if calls < 1000 || allowed < 100 {
+	if calls < 800 || allowed < 150 {
 		t.Error("too few")
 	}
 }
