@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
 // post is a queue with a clock that tests set, and a relay that keeps mails.
 type post struct {
 	*mailqueue.Queue
-	t      *testing.T
+	t      testing.TB
 	source string
 	db     *store.DB
 	box    *outbox.Outbox
@@ -38,7 +38,7 @@ type post struct {
 	now, most int // being handed over at once
 }
 
-func open(t *testing.T) *post {
+func open(t testing.TB) *post {
 	t.Helper()
 	p := &post{t: t, source: storetest.Source(t), tries: map[string]int{}, fail: map[string]error{}, pointless: map[string]bool{}}
 	var err error

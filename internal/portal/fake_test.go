@@ -133,7 +133,7 @@ func (f fakeReports) List(context.Context) ([]problemreport.Row, error) {
 	row := problemreport.Row{
 		Filed: problemreport.Filed{ID: "01ab", Received: noon, AnswerBy: noon, DecideBy: noon}, Problem: problemreport.Misuse,
 		Serial: "02cd", Reporter: f.order.Email, Text: f.order.Name, Answer: f.order.Name, DecisionOverdue: true,
-		AnswerMail: mailqueue.Mail{State: mailqueue.Refused, Reason: f.order.Name},
+		Untold: 2, AnswerMail: mailqueue.Mail{State: mailqueue.Refused, Reason: f.order.Name},
 	}
 	closed := row
 	closed.ID, closed.Closed, closed.Outcome = "ef", noon, "kept"

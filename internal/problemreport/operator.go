@@ -31,6 +31,8 @@ type Row struct {
 	// AnswerMail is what became of the last mail with an answer; its zero value:
 	// there was none.
 	AnswerMail mailqueue.Mail
+	// Untold is how many administrators' mailboxes did not take the report.
+	Untold int
 
 	AnswerOverdue, DecisionOverdue bool
 }
@@ -49,6 +51,9 @@ func (s *Service) List(ctx context.Context) ([]Row, error) {
 			if row.AnswerMail, err = mailqueue.Last(tx, answerKind, r.ID); err != nil {
 				return err
 			}
+			if row.Untold, err = untold(tx, r.ID); err != nil {
+				return err
+			}
 			list = append(list, row)
 		}
 		return nil
@@ -57,6 +62,17 @@ func (s *Service) List(ctx context.Context) ([]Row, error) {
 		return nil, fmt.Errorf("list problem reports: %w", err)
 	}
 	return list, nil
+}
+
+// untold counts the administrators whom no mail about a report reached.
+func untold(tx *store.Tx, id string) (n int, err error) {
+	counts, err := tx.MailsAbout(id)
+	for _, c := range counts {
+		if c.Kind == operatorKind && (mailqueue.Mail{State: mailqueue.State(c.State)}).Failed() {
+			n += c.Count
+		}
+	}
+	return n, err
 }
 
 func (s *Service) public(r store.ProblemReport) Row {

@@ -460,6 +460,23 @@ func TestDeadMailbox(t *testing.T) {
 	if o.mails[0].To == o.mails[1].To {
 		t.Errorf("%s was told twice", o.mails[0].To)
 	}
+	untold := func() int {
+		t.Helper()
+		list, err := o.List(t.Context())
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		return list[0].Untold
+	}
+	if n := untold(); n != 0 {
+		t.Errorf("%d untold while it is still tried", n)
+	}
+	if err := o.queue.Bounced(t.Context(), o.mails[0].ID, "no such person"); err != nil {
+		t.Fatal(err)
+	}
+	if n := untold(); n != 1 {
+		t.Errorf("%d untold after one came back", n)
+	}
 }
 
 // What comes before there is an administrator is told to the first one.

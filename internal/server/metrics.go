@@ -134,5 +134,9 @@ func (s *system) stateMetrics(ctx context.Context) *vm.Set {
 	if state.mailsKnown { // those that the relay has not taken yet
 		gauge(float64(state.mailsWaiting), "mailseal_mails_waiting")
 	}
+	for _, j := range state.jobs { // those to be done, and those that were given up
+		gauge(float64(j.Open), "mailseal_jobs", "kind", j.Kind, "state", "open")
+		gauge(float64(j.Dead), "mailseal_jobs", "kind", j.Kind, "state", "dead")
+	}
 	return set
 }

@@ -31,6 +31,7 @@ type state struct {
 	authorities  []authorityState
 	mailsWaiting int
 	mailsKnown   bool
+	jobs         []store.JobCount
 }
 
 type authorityState struct {
@@ -55,7 +56,10 @@ func (s *system) state(ctx context.Context) state {
 			found.authorities = append(found.authorities, a)
 		}
 		found.mailsWaiting, err = tx.CountWaitingMails()
-		found.mailsKnown = err == nil
+		if found.mailsKnown = err == nil; err != nil {
+			return err
+		}
+		found.jobs, err = tx.JobCounts()
 		return err
 	})
 	found.checks = []check{

@@ -161,3 +161,27 @@ func (i *installation) unavailable(what string) {
 		i.t.Errorf("%s: health: %s", what, answer.Status)
 	}
 }
+
+// TestRelayAway: orders are taken, their mails wait where the operator sees them,
+// and the server stops while they wait.
+func TestRelayAway(t *testing.T) {
+	i := install(t, "")
+	i.config.Settings.Mail.Relay = "127.0.0.1:1" // nobody listens
+	i.run(func() {
+		i.becomeReady()
+		for _, address := range []string{"alice@example.net", "bob@example.net"} {
+			if status, _, fields := i.order(address); status != http.StatusCreated || fields["mail"] != "waiting" {
+				t.Errorf("order: %d, %v", status, fields)
+			}
+		}
+		_, text := i.get(doorMetrics, "http://127.0.0.1/metrics")
+		for _, want := range []string{"mailseal_mails_waiting 2", `mailseal_jobs{kind="mail code",state="open"} 2`, `mailseal_jobs{kind="mail code",state="dead"} 0`} {
+			if !strings.Contains(text, want) {
+				t.Errorf("the metrics lack %s", want)
+			}
+		}
+	})
+	if strings.Contains(i.log.String(), "example.net") {
+		t.Errorf("the log tells of people: %s", i.log)
+	}
+}
