@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/auth"
@@ -47,6 +48,9 @@ type Request struct {
 // its certificate. [ErrOutside]: the request has been kept and waits for an
 // authority outside.
 func (s *Service) EnrollFor(ctx context.Context, actor auth.Actor, r Request) (Issued, error) {
+	if !slices.Contains(RequestKinds(), r.Kind) {
+		return Issued{}, ErrForbidden
+	}
 	// One enrolment per order at a time: the second finds what the first made.
 	// Before anything is looked at, so that the two see the same order.
 	defer s.turns.take(r.Order)()

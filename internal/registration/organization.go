@@ -119,7 +119,8 @@ func firstAdministrator(tx *store.Tx, actor auth.Actor, address string) (account
 // cleaned checks what can be said of an organization.
 func (o Organization) cleaned() (Organization, error) {
 	o.Country = strings.ToUpper(strings.TrimSpace(o.Country))
-	o.Identifier = strings.ToUpper(strings.Join(strings.Fields(o.Identifier), ""))
+	// Digits of full width are how a Japanese keyboard writes them.
+	o.Identifier = strings.ToUpper(strings.Join(strings.Fields(norm.NFKC.String(o.Identifier)), ""))
 	var all []error
 	for _, f := range []struct {
 		field string

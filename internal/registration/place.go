@@ -41,7 +41,7 @@ func readOctets(text string) (place []byte, id string, err error) {
 		return nil, "", wrong("after", "input.page")
 	}
 	n := int(binary.BigEndian.Uint16(raw))
-	if n > len(raw)-2 {
+	if n > len(raw)-2 || base64.RawURLEncoding.EncodeToString(raw) != text {
 		return nil, "", wrong("after", "input.page")
 	}
 	return raw[2 : 2+n], string(raw[2+n:]), nil

@@ -35,3 +35,12 @@ func (db *DB) Texts(ctx context.Context, query string) (list []string, err error
 	})
 	return list, err
 }
+
+// Plan says how SQLite would read a page of members.
+func (tx *Tx) Plan(q MemberQuery) ([]string, error) {
+	text, args := q.page()
+	return all(tx, "plan", func(s scanner) (line string, err error) {
+		var id, parent, unused int
+		return line, s.Scan(&id, &parent, &unused, &line)
+	}, `EXPLAIN QUERY PLAN `+text, args...)
+}

@@ -160,14 +160,20 @@ type MemberQuery struct {
 
 // Members reads a page of an organization's members.
 func (tx *Tx) Members(q MemberQuery) ([]Member, error) {
+	text, args := q.page()
+	return all(tx, "members", scanMember, text, args...)
+}
+
+// page is the statement that reads one.
+func (q MemberQuery) page() (text string, args []any) {
 	where, args := q.where()
-	text := `SELECT ` + memberColumns + ` FROM memberships m JOIN people p ON p.id = m.person_id WHERE ` + where
+	text = `SELECT ` + memberColumns + ` FROM memberships m JOIN people p ON p.id = m.person_id WHERE ` + where
 	if q.AfterPlace != nil || q.AfterID != "" {
 		args = append(args, q.AfterPlace, q.AfterID)
 		text += fmt.Sprintf(` AND (m.place, m.person_id) > ($%d, $%d)`, len(args)-1, len(args))
 	}
 	args = append(args, q.Limit)
-	return all(tx, "members", scanMember, text+fmt.Sprintf(` ORDER BY m.place, m.person_id LIMIT $%d`, len(args)), args...)
+	return text + fmt.Sprintf(` ORDER BY m.place, m.person_id LIMIT $%d`, len(args)), args
 }
 
 // CountMembers says how many there are.
@@ -186,10 +192,15 @@ func (tx *Tx) MemberIDs(q MemberQuery) ([]string, error) {
 		fmt.Sprintf(` ORDER BY m.place, m.person_id LIMIT $%d`, len(args)), args...)
 }
 
-// valid tells of member m whether a certificate is, and ends not before $%d.
-const validCertificate = `(EXISTS (SELECT 1 FROM certificates c WHERE c.person_id = m.person_id AND c.organization_id = $2
+// ofMember are the conditions of a certificate c of member m. The organization is
+// compared so that no index of all its certificates is taken for this.
+const ofMember = `c.person_id = m.person_id AND coalesce(c.organization_id, '') = $2`
+
+// validCertificate tells of member m whether a certificate is valid, and ends not
+// before $%d.
+const validCertificate = `(EXISTS (SELECT 1 FROM certificates c WHERE ` + ofMember + `
 		AND c.state = 'issued' AND c.revoked_at IS NULL AND c.not_after >= $%[1]d)
-	OR EXISTS (SELECT 1 FROM certificates_foreign c WHERE c.person_id = m.person_id AND c.organization_id = $2
+	OR EXISTS (SELECT 1 FROM certificates_foreign c WHERE ` + ofMember + `
 		AND c.revoked_at IS NULL AND c.not_after >= $%[1]d))`
 
 // where are the conditions and their arguments, of which the first two are those
@@ -216,16 +227,17 @@ func (q MemberQuery) where() (text string, args []any) {
 				AND c.not_after >= $%[1]d AND c.not_after < $%[2]d) AND NOT `, now, end) + fmt.Sprintf(validCertificate, end)
 	case MemberExpired:
 		now := arg(unix(q.Now))
-		text += fmt.Sprintf(` AND (EXISTS (SELECT 1 FROM certificates c WHERE c.person_id = m.person_id AND c.organization_id = $2
-				AND c.state = 'issued' AND c.revoked_at IS NULL AND c.not_after < $%[1]d)
-			OR EXISTS (SELECT 1 FROM certificates_foreign c WHERE c.person_id = m.person_id AND c.organization_id = $2
-				AND c.revoked_at IS NULL AND c.not_after < $%[1]d)) AND NOT `, now) + fmt.Sprintf(validCertificate, now)
+		text += fmt.Sprintf(` AND m.person_id IN (
+			SELECT c.person_id FROM certificates c WHERE c.organization_id = $2 AND c.state = 'issued' AND c.revoked_at IS NULL AND c.not_after < $%[1]d
+			UNION SELECT c.person_id FROM certificates_foreign c WHERE c.organization_id = $2 AND c.revoked_at IS NULL AND c.not_after < $%[1]d) AND NOT `,
+			now) + fmt.Sprintf(validCertificate, now)
 	case MemberRevoked:
-		text += ` AND (EXISTS (SELECT 1 FROM certificates c WHERE c.person_id = m.person_id AND c.organization_id = $2 AND c.revoked_at IS NOT NULL)
-			OR EXISTS (SELECT 1 FROM certificates_foreign c WHERE c.person_id = m.person_id AND c.organization_id = $2 AND c.revoked_at IS NOT NULL))
-			AND NOT ` + fmt.Sprintf(validCertificate, arg(unix(q.Now)))
+		text += ` AND m.person_id IN (
+			SELECT c.person_id FROM certificates c WHERE c.organization_id = $2 AND c.revoked_at IS NOT NULL
+			UNION SELECT c.person_id FROM certificates_foreign c WHERE c.organization_id = $2 AND c.revoked_at IS NOT NULL) AND NOT ` +
+			fmt.Sprintf(validCertificate, arg(unix(q.Now)))
 	case MemberWaiting:
-		text += fmt.Sprintf(` AND EXISTS (SELECT 1 FROM orders o WHERE o.person_id = m.person_id AND o.organization_id = $2
+		text += fmt.Sprintf(` AND EXISTS (SELECT 1 FROM orders o WHERE o.person_id = m.person_id AND coalesce(o.organization_id, '') = $2
 			AND o.state IN ('applied', 'proven') AND o.expires_at > $%d)`, arg(unix(q.Now)))
 	default:
 		text += ` AND 1 = 0`

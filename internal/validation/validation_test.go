@@ -34,7 +34,10 @@ func TestCode(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	counts := map[rune]int{}
-	const codes = 100_000
+	codes := 100_000
+	if long := os.Getenv("MAILSEAL_ROWS"); long != "" { // row 17 of the table of threats
+		codes = 1_000_000
+	}
 	for range codes {
 		code, err := NewCode(rand.Reader)
 		if err != nil {
@@ -52,10 +55,11 @@ func TestCode(t *testing.T) {
 			counts[c]++
 		}
 	}
-	// Each letter is as likely as the others: 111,111 of each, give or take
-	// less than ten standard deviations.
+	// Each letter is as likely as the others, give or take ten standard
+	// deviations.
+	drawn := float64(codes * codeSize)
 	for _, c := range alphabet {
-		if n := counts[c]; math.Abs(float64(n)-codes*codeSize/27.0) > 3300 {
+		if n := counts[c]; math.Abs(float64(n)-drawn/27) > 10*math.Sqrt(drawn/27) {
 			t.Errorf("letter %c came %d times", c, n)
 		}
 	}
