@@ -49,6 +49,7 @@ var sections = []section{
 		{"colleagues", "/org/{org}/colleagues", auth.Actor.MayRead},
 		{"statistics", "/org/{org}/reports", auth.Actor.MayRead},
 		{"orgaudit", "/org/{org}/audit", auth.Actor.MayRead},
+		{"roles", "/org/{org}/accounts", may(auth.Operator, auth.Auditor, auth.Administrator, auth.Approver)},
 		{"settings", "/org/{org}/settings", auth.Actor.MayRead},
 	}},
 	{"nav.authority", []place{
@@ -125,6 +126,11 @@ func (p *portal) inOrganization(may func(auth.Actor, string) bool, page func(w h
 		v.organization = o
 		return page(w, r.WithContext(visiting(r.Context(), v)), v)
 	})
+}
+
+// within is inOrganization for a page that takes from the request what it needs.
+func (p *portal) within(may func(auth.Actor, string) bool, page handler) handler {
+	return p.inOrganization(may, func(w http.ResponseWriter, r *http.Request, _ visit) error { return page(w, r) })
 }
 
 // visiting is a context that knows who is looking.

@@ -30,6 +30,7 @@ type Runs interface {
 	Resume(ctx context.Context, actor auth.Actor, id string) (enrollment.Run, error)
 	Cancel(ctx context.Context, actor auth.Actor, id string) (enrollment.Run, error)
 	Retry(ctx context.Context, actor auth.Actor, id string) (enrollment.Run, error)
+	Sheet(ctx context.Context, actor auth.Actor, run, language string, w io.Writer) error
 	Leave(ctx context.Context, actor auth.Actor, organization string, people []string) (registration.Revocations, error)
 }
 

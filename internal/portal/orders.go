@@ -44,6 +44,9 @@ func orderRows(list []registration.Order) (rows []orderRow) {
 	return rows
 }
 
+// Decides tells whether the page is for deciding.
+func (v ordersView) Decides() bool { return v.May && v.Waiting == "approval" }
+
 // orderTabs are whom orders wait for; the first is what somebody has to do here.
 var orderTabs = []string{"approval", "person", "mailbox", "issuer", "all"}
 
@@ -80,6 +83,12 @@ func (p *portal) decideOrders(w http.ResponseWriter, r *http.Request, v visit) e
 	}
 	f := formOf(r)
 	ids := f.Values["order"]
+	if f.Value("whom") == "all" {
+		var err error
+		if ids, err = p.waitingOrders(r, v); err != nil {
+			return err
+		}
+	}
 	if len(ids) == 0 {
 		f.wrong("", "orders.error.none")
 		return p.showOrders(w, r, v, http.StatusUnprocessableEntity, f)
@@ -115,6 +124,23 @@ func (p *portal) decideOrders(w http.ResponseWriter, r *http.Request, v visit) e
 		return p.showOrders(w, r, v, http.StatusUnprocessableEntity, f)
 	}
 	return seeOther(w, r, "/org/"+v.organization.ID+"/orders?done="+done+"&n="+strconv.Itoa(good))
+}
+
+// waitingOrders are all that wait for approval.
+func (p *portal) waitingOrders(r *http.Request, v visit) (ids []string, err error) {
+	q := registration.OrderQuery{WaitingFor: registration.WaitingApproval}
+	for page := (registration.Page{Limit: registration.MaxPage}); ; {
+		list, next, err := p.Registration.Orders(r.Context(), v.Actor(), v.organization.ID, q, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range list {
+			ids = append(ids, o.ID)
+		}
+		if page.After = next; next == "" {
+			return ids, nil
+		}
+	}
 }
 
 // revokeOf revokes all valid certificates of people, and counts them.

@@ -312,6 +312,15 @@ func (f *fakeOrganization) Redeem(context.Context, string, string) ([]enrollment
 	return []enrollment.Opened{{Order: f.order, Secret: secret}}, f.err
 }
 
+func (f *fakeOrganization) Passphrase(context.Context, auth.Actor, string) (string, error) {
+	return f.order.Name, nil
+}
+
+func (f *fakeOrganization) Sheet(_ context.Context, _ auth.Actor, _, _ string, w io.Writer) error {
+	f.calls++
+	return f.err
+}
+
 func (f *fakeOrganization) PickUp(context.Context, string, string, string, []enrollment.Old) ([]byte, error) {
 	f.calls++
 	return []byte("file"), f.err

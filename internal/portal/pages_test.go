@@ -87,7 +87,7 @@ var ownPaths = []string{
 	"/org/organization1/runs/run1", "/org/organization1/orders?waiting=NAME", "/org/organization1/audit?act=NAME&from=2026-01-01",
 	"/org/organization1/audit?from=NAME", "/org/organization1/reports", "/org/organization1/reports/people", "/org/organization1/evidence",
 	"/org/organization1/colleagues", "/org/organization1/lookup?q=NAME", "/admin/organizations", "/admin/evidence", "/admin/authorities",
-	"/admin/audit?actor=NAME", "/i/invitation1", "/i/file1", "/i/taken1", "/i/over1", "/i/nothing", "/mine", "/org/nothing", "/org/organization1/previews/x",
+	"/admin/audit?actor=NAME", "/i/invitation1", "/i/file1", "/i/file1/passphrase", "/i/taken1", "/i/over1", "/i/nothing", "/mine", "/org/nothing", "/org/organization1/previews/x",
 }
 
 // ownForms are forms with a fault in each.

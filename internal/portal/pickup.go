@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/enrollment"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/validation"
@@ -14,12 +15,13 @@ import (
 type Invitations interface {
 	Waiting(ctx context.Context, id string) (enrollment.Waiting, error)
 	Redeem(ctx context.Context, id, code string) ([]enrollment.Opened, error)
+	Passphrase(ctx context.Context, actor auth.Actor, id string) (string, error)
 	PickUp(ctx context.Context, id, code, client string, old []enrollment.Old) ([]byte, error)
 }
 
 type pickupView struct {
-	ID, Mode, Organization string
-	Form                   form
+	ID, Mode string
+	Form     form
 }
 
 // pickup opens and proves nothing: scanners follow the links in mails.
@@ -94,3 +96,15 @@ func (p *portal) makeKeys(w http.ResponseWriter, r *http.Request, opened []enrol
 	p.remember(w, list...)
 	return seeOther(w, r, "/key")
 }
+
+// passphrase shows what opens a file to the person whose it is: it is not in the
+// mail that leads to the file.
+func (p *portal) passphrase(w http.ResponseWriter, r *http.Request, actor auth.Actor) error {
+	passphrase, err := p.Enrollment.Passphrase(r.Context(), actor, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return p.render(w, r, http.StatusOK, "passphrase", passphraseView{r.PathValue("id"), passphrase})
+}
+
+type passphraseView struct{ ID, Passphrase string }

@@ -3,6 +3,7 @@ package portal
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/mailseal/mailseal/internal/auth"
 )
@@ -18,11 +19,15 @@ func (p *portal) roleRoutes(handle func(pattern string, h handler)) {
 		{"/admin/accounts", may(auth.Operator, auth.Auditor), may(auth.Operator)},
 		{"/org/{org}/accounts", may(auth.Operator, auth.Auditor, auth.Administrator, auth.Approver), may(auth.Operator, auth.Administrator)},
 	} {
-		handle("GET "+place.path, p.signedIn(place.see, p.accounts))
+		in := p.signedIn
+		if strings.Contains(place.path, "{org}") {
+			in = p.within
+		}
+		handle("GET "+place.path, in(place.see, p.accounts))
 		for act, h := range map[string]handler{
 			"invite": p.invite, "uninvite": p.uninvite, "give": p.giveRole, "take": p.takeRole, "remove": p.removeAccount,
 		} {
-			handle("POST "+place.path+"/"+act, p.signedIn(place.give, h))
+			handle("POST "+place.path+"/"+act, in(place.give, h))
 		}
 	}
 }
@@ -38,6 +43,14 @@ type accountsView struct {
 	Me           string      // id of whoever looks
 	May          bool        // give roles and take them back
 	Remove       bool        // end accounts
+}
+
+// Place is where the page stands in the navigation.
+func (v accountsView) Place() string {
+	if v.Organization != "" {
+		return "roles"
+	}
+	return "accounts"
 }
 
 // Free are the roles that an account could get here.

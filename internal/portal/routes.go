@@ -36,6 +36,7 @@ func (p *portal) organizationRoutes(handle func(string, handler)) {
 		"GET /import": p.importForm, "GET /import/example.csv": p.importExample, "POST /import": p.checkList,
 		"GET /previews/{preview}": p.preview, "GET /previews/{preview}/problems.csv": p.previewSheet,
 		"POST /previews/{preview}": p.startRun, "POST /runs/{run}/{change}": p.changeRun,
+		"POST /runs/{run}/passphrases.csv": p.passphrases,
 	} {
 		method, path, _ := strings.Cut(pattern, " ")
 		handle(method+" /org/{org}"+path, p.inOrganization(may(auth.Administrator), page))
@@ -60,6 +61,7 @@ func (p *portal) authorityRoutes(handle func(string, handler)) {
 func (p *portal) ownRoutes(handle func(string, handler)) {
 	handle("GET /i/{id}", p.pickup)
 	handle("POST /i/{id}", p.redeem)
+	handle("GET /i/{id}/passphrase", p.own(p.passphrase))
 	handle("GET /mine", p.own(p.mine))
 	handle("POST /mine/make", p.own(p.makeMine))
 	handle("POST /mine/renew", p.own(p.renewMine))

@@ -17,6 +17,7 @@ type runView struct {
 	Organization string
 	Run          runNow
 	Live, May    bool
+	Files        bool     // keys are made here
 	Actions      []string // pause, resume, retry, cancel
 	Failures     []failureRow
 }
@@ -73,7 +74,7 @@ func (p *portal) run(w http.ResponseWriter, r *http.Request, v visit) error {
 	if err != nil {
 		return err
 	}
-	view := runView{Organization: v.organization.ID, Run: run, Live: run.Live(), May: v.administers(), Actions: run.actions()}
+	view := runView{Organization: v.organization.ID, Run: run, Live: run.Live(), May: v.administers(), Files: run.Mode == enrollment.ModeServerKeys, Actions: run.actions()}
 	if run.Failed > 0 {
 		failed, err := p.Enrollment.Members(r.Context(), v.Actor(), run.ID, "failed", -1, shownProblems)
 		if err != nil {
@@ -185,4 +186,19 @@ func (p *portal) changeRun(w http.ResponseWriter, r *http.Request, v visit) erro
 		return err
 	}
 	return seeOther(w, r, "/org/"+v.organization.ID+"/runs/"+run.ID)
+}
+
+// passphrases is the sheet of a run's passphrases, which the administrator hands
+// out another way than by mail. That it was asked for is in the log, so it takes
+// a button.
+func (p *portal) passphrases(w http.ResponseWriter, r *http.Request, v visit) error {
+	run, err := p.ownRun(r, v)
+	if err != nil {
+		return err
+	}
+	if run.Mode != enrollment.ModeServerKeys {
+		return errNoPage
+	}
+	attach(w, "text/csv; charset=utf-8", "passphrases.csv")
+	return p.cutOff(p.Enrollment.Sheet(r.Context(), v.Actor(), run.ID, p.tongueOf(r).tag, w))
 }

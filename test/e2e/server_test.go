@@ -49,19 +49,21 @@ func (b *buffer) String() string {
 
 // serve starts the server in a folder and stops it at the end of the test. The
 // authority gets P-256 keys, because RSA-4096 ones take seconds.
-func serve(t *testing.T) *site {
+func serve(t *testing.T, changes ...func(*server.Config)) *site {
 	t.Helper()
 	s := &site{t: t, data: t.TempDir(), out: &buffer{}, logs: &buffer{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan string, 1), make(chan error, 1)
-	go func() {
-		done <- server.Run(ctx, server.Config{
-			Data: s.data, Listen: "127.0.0.1:0", SMTPListen: "127.0.0.1:0", Dev: true,
-			Clock: time.Now, Rand: rand.Reader, Out: s.out, Ready: func(url string) { ready <- url },
-			Log:         slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
-			GenerateKey: func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
-		})
-	}()
+	c := server.Config{
+		Data: s.data, Listen: "127.0.0.1:0", SMTPListen: "127.0.0.1:0", Dev: true,
+		Clock: time.Now, Rand: rand.Reader, Out: s.out, Ready: func(url string) { ready <- url },
+		Log:         slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		GenerateKey: func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
+	}
+	for _, change := range changes {
+		change(&c)
+	}
+	go func() { done <- server.Run(ctx, c) }()
 	select {
 	case s.url = <-ready:
 	case err := <-done:

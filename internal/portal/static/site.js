@@ -13,8 +13,9 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 }
 
 // A form is sent once: a second press would ask for a second mail. The form of
-// the key page is its own script's.
-const forms = document.querySelectorAll('form[method="post"]:not(#enroll)');
+// the key page is its own script's, and one that brings a file leaves the page
+// where it is.
+const forms = document.querySelectorAll('form[method="post"]:not(#enroll, [data-again])');
 for (const form of forms) {
   form.addEventListener("submit", (event) => {
     if (form.ariaBusy === "true") event.preventDefault();
