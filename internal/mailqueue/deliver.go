@@ -37,6 +37,7 @@ func (q *Queue) deliver(ctx context.Context, s Sort, j outbox.Job) (outbox.Finis
 	err = q.o.Mailer.Send(ctx, mail)
 	if err == nil {
 		q.o.Tried("sent")
+		q.tell(m.ID, Mail{State: Sent})
 		log.InfoContext(ctx, "mail sent")
 		return func(tx *store.Tx) error {
 			if err := q.end(j.Key, Sent, "")(tx); err != nil || s.Sent == nil {
@@ -48,7 +49,9 @@ func (q *Queue) deliver(ctx context.Context, s Sort, j outbox.Job) (outbox.Finis
 	if u, final := errors.AsType[*validation.UndeliverableError](err); final {
 		q.o.Tried("refused")
 		log.WarnContext(ctx, "mail not sent: the address takes no mail")
-		return q.end(j.Key, Refused, readable(u.Reason)), nil
+		reason := readable(u.Reason)
+		q.tell(m.ID, Mail{Refused, reason})
+		return q.end(j.Key, Refused, reason), nil
 	}
 	q.o.Tried("deferred")
 	if _, away := errors.AsType[*validation.UnavailableError](err); away {

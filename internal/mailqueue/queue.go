@@ -24,6 +24,8 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -126,7 +128,10 @@ type Options struct {
 }
 
 // Queue is the mails of one store.
-type Queue struct{ o Options }
+type Queue struct {
+	o      Options
+	urgent sync.Map // *Urgent by their names, while somebody waits
+}
 
 // New returns a Queue.
 func New(o Options) *Queue {
@@ -139,7 +144,7 @@ func New(o Options) *Queue {
 	if o.Tried == nil {
 		o.Tried = func(string) {}
 	}
-	return &Queue{o}
+	return &Queue{o: o}
 }
 
 // Handle says how mails of a kind are made. It is called before the outbox runs.
@@ -178,6 +183,8 @@ type Urgent struct {
 	q   *Queue
 	id  string
 	job *outbox.Reserved
+
+	came atomic.Pointer[Mail] // how far, once that is known
 }
 
 // Reserve is Enqueue for a mail that somebody waits for: it passes by the queue.
@@ -191,7 +198,7 @@ func (q *Queue) Reserve(tx *store.Tx, l Letter) (*Urgent, error) {
 	if err == nil && reserved == nil {
 		err = errors.New("mailqueue: there is a job of that name already")
 	}
-	return &Urgent{q, r.Key, reserved}, err
+	return &Urgent{q: q, id: r.Key, job: reserved}, err
 }
 
 // insert writes the mail and returns the job to be written with it.
@@ -215,20 +222,21 @@ func lane(domain string) string { return domain[max(0, len(domain)-outbox.MaxKey
 
 // Send tries the mail at once and says how far it came when that is known, or
 // when ctx ends. What takes longer goes on.
-func (u *Urgent) Send(ctx context.Context) (m Mail, err error) {
+func (u *Urgent) Send(ctx context.Context) Mail {
+	u.q.urgent.Store(u.id, u)
+	defer u.q.urgent.Delete(u.id)
 	u.job.Do(ctx)
-	if ctx.Err() != nil {
-		return Mail{State: Waiting}, nil
+	if m := u.came.Load(); m != nil {
+		return *m
 	}
-	err = u.q.o.Store.View(ctx, func(tx *store.Tx) error {
-		row, err := tx.Mail(u.id)
-		m = Mail{State(row.State), row.Reason}
-		return err
-	})
-	if err != nil {
-		return Mail{State: Waiting}, fmt.Errorf("outcome of a mail: %w", err)
+	return Mail{State: Waiting}
+}
+
+// tell tells who waits for a mail.
+func (q *Queue) tell(id string, m Mail) {
+	if u, waits := q.urgent.Load(id); waits {
+		u.(*Urgent).came.Store(&m)
 	}
-	return m, nil
 }
 
 // Last is what became of the last mail of a kind about something; the zero value

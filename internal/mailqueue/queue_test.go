@@ -313,3 +313,40 @@ func TestBounced(t *testing.T) {
 		t.Errorf("a second time: %v", err)
 	}
 }
+
+// Who waits for a mail has it before those that wait in the queue, and hears what
+// became of it.
+func TestUrgent(t *testing.T) {
+	p := open(t)
+	p.set("gone@example.org", &validation.UndeliverableError{Reason: "no such person"})
+	p.set("silent@example.org", errors.New("no answer"))
+	for i := range 50 {
+		p.write(mailqueue.Letter{About: "others"}, fmt.Sprintf("p%d@example.org", i))
+	}
+	for address, want := range map[string]mailqueue.Mail{
+		"alice@example.org": {State: mailqueue.Sent}, "silent@example.org": {State: mailqueue.Waiting},
+		"gone@example.org": {State: mailqueue.Refused, Reason: "no such person"},
+	} {
+		var urgent *mailqueue.Urgent
+		err := p.db.Update(t.Context(), func(tx *store.Tx) error {
+			to, err := mailbox.Parse(address)
+			if err != nil {
+				return err
+			}
+			urgent, err = p.Reserve(tx, mailqueue.Letter{Kind: "news", About: address, To: to})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := urgent.Send(t.Context()); got != want {
+			t.Errorf("%s: %+v, want %+v", address, got, want)
+		}
+		if got := p.became(address, want.State); got != want {
+			t.Errorf("%s: stored as %+v, want %+v", address, got, want)
+		}
+	}
+	if n := p.waiting("others"); n != 50 {
+		t.Errorf("%d of 50 wait", n)
+	}
+}

@@ -34,11 +34,7 @@ func (s *Service) enqueue(tx *store.Tx, row store.Order, to mailbox.Mailbox, cli
 func (s *Service) try(ctx context.Context, u *mailqueue.Urgent) (Mail, error) {
 	wait, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	mail, err := u.Send(wait)
-	if err != nil { // it is on its way all the same
-		s.o.Log.ErrorContext(ctx, "outcome of a mail not read", "error", err)
-		return mail, nil
-	}
+	mail := u.Send(wait)
 	if mail.State == mailqueue.Refused {
 		return mail, &UndeliverableError{mail.Reason}
 	}
