@@ -3,6 +3,7 @@ package authority_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"math/big"
@@ -11,14 +12,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/keys"
 	"github.com/mailseal/mailseal/internal/mailbox"
+	"github.com/mailseal/mailseal/internal/store/storetest"
+	"github.com/mailseal/mailseal/internal/validation"
 )
 
 func mailboxes(t *testing.T, addresses ...string) (list []mailbox.Mailbox) {
@@ -318,5 +323,61 @@ func copyKeys(t *testing.T, from, to string) {
 		if err := os.WriteFile(filepath.Join(to, "keys", filepath.Base(file)), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Of two who make the next key at once one does, and the other one is told.
+func TestTwoRolloversAtOnce(t *testing.T) {
+	w := found(t)
+	for _, line := range []string{"root", "issuing"} {
+		o := w.options()
+		o.GenerateKey = func() (crypto.Signer, error) {
+			if _, err := authority.Rollover(t.Context(), w.options(), line, ""); err != nil {
+				t.Fatal(err)
+			}
+			return p256()
+		}
+		if _, err := authority.Rollover(t.Context(), o, line, ""); err == nil || !strings.Contains(err.Error(), "somebody else made its next key") {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	w.restart()
+	active := map[string]int{}
+	for _, m := range w.Members() {
+		if m.Active() {
+			active[m.Line()]++
+		}
+	}
+	if len(w.Members()) != 4 || active["root"] != 1 || active["issuing"] != 1 {
+		t.Errorf("%d keys, active: %v", len(w.Members()), active)
+	}
+	if r, err := audit.Verify(t.Context(), w.db, nil); err != nil || !r.Good() {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// Of two first starts at once one makes the authorities, the other one is told.
+func TestTwoFoundedAtOnce(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir(), source: storetest.Source(t), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	w.v = &validation.Validator{Clock: w.clock}
+	w.openStore()
+	t.Cleanup(func() { w.db.Close() })
+	f := authority.Founding{BaseURL: "http://ca.example.org", Dev: true}
+	o := w.options()
+	var once sync.Once
+	o.GenerateKey = func() (crypto.Signer, error) {
+		once.Do(func() {
+			if _, err := authority.Found(t.Context(), w.options(), f); err != nil {
+				t.Error(err)
+			}
+		})
+		return p256()
+	}
+	if _, err := authority.Found(t.Context(), o, f); !errors.Is(err, authority.ErrFounded) {
+		t.Errorf("the other one: %v", err)
+	}
+	w.restart()
+	if n := len(w.Members()); n != 2 {
+		t.Errorf("%d authorities", n)
 	}
 }
