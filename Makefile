@@ -26,7 +26,7 @@ KILLS ?= 1000
 IMAGES ?= 10000
 FAULTS ?= 150
 
-.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-rate bench-authority cover fuzz fuzz-long mutants kills images timing metrics rows nodes testkit clean
+.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-rate bench-authority cover fuzz fuzz-long mutants kills images timing metrics rows nodes logins testkit clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -122,6 +122,9 @@ metrics: ## ask a server for a million different things; the number of its metri
 
 rows: ## the counts of the table of threats about issuing: a million codes and request kinds, 5,000 mutants of certification requests; 100,000 people
 	MAILSEAL_ROWS=1 $(GO) test -count=1 -timeout 1h -v -run '^(TestCode|TestUnknownRequests|TestMutatedRequests|TestWhiteList|TestManyMembers)$$' ./internal/store ./internal/validation ./internal/registration
+
+logins: ## 10,000 wrong sign-ins: how many reach the hash, and how long each kind takes
+	$(GO) test -count=1 -timeout 1h -v -run 'TestFlood|TestAccountsLookAlike' ./internal/auth -args -logins 10000
 
 nodes: ## two nodes on one PostgreSQL, killed in turn under load NODE_KILLS times
 	MAILSEAL_NODE_KILLS=$(NODE_KILLS) $(GO) test -count=1 -timeout 2h -v ./test/nodes

@@ -365,13 +365,17 @@ func (s *Service) inviter(tx *store.Tx, name string) (Actor, error) {
 	return Actor{Kind: KindAccount, ID: id, Grants: list}, err
 }
 
-// GiveRole gives an account a role. Nobody gives one to themselves.
+// GiveRole gives an account a role, which it has from its next sign-in on: no
+// session that is open becomes worth more. Nobody gives one to themselves.
 func (s *Service) GiveRole(ctx context.Context, by Actor, account string, g Grant) error {
 	return s.db.Update(ctx, func(tx *store.Tx) error {
 		if by.Kind == KindAccount && by.ID == account {
 			return ErrForbidden
 		}
 		if err := mayGrant(tx, by, g); err != nil {
+			return err
+		}
+		if err := tx.DeleteOtherAdministratorSessions(account, []byte{}); err != nil {
 			return err
 		}
 		return GiveRole(ctx, tx, by, account, g, s.clock())

@@ -168,6 +168,16 @@ func TestWhoGivesRoles(t *testing.T) {
 	first, firstToken := f.joins(t, operator, "one@example.org", Grant{Administrator, "org"})
 	administrator := f.actor(t, firstToken)
 	secondary, _ := f.joins(t, administrator, "two@example.org", Grant{Approver, "org"})
+	idle, idleToken := f.joins(t, operator, "zoe@example.org", Grant{Validator, ""})
+	if err := f.GiveRole(ctx, administrator, idle.Account.ID, Grant{Approver, "org"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Session(ctx, idleToken); !errors.Is(err, ErrNoSession) {
+		t.Errorf("a session from before the role was given: %v", err)
+	}
+	if err := f.Remove(ctx, operator, idle.Account.ID); err != nil {
+		t.Fatal(err)
+	}
 	auditor, auditorToken := f.joins(t, operator, "three@example.org", Grant{Auditor, ""})
 	program := Actor{Kind: KindToken, ID: "t", Account: operator.ID, Grants: operator.Grants, Strong: true}
 	officer := Grant{RecoveryOfficer, "org"}

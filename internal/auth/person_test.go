@@ -77,6 +77,16 @@ func TestPersonByCode(t *testing.T) {
 	if _, err := f.Session(ctx, token); !errors.Is(err, ErrNoSession) {
 		t.Errorf("a person's token opens an account: %v", err)
 	}
+	_, others, err := f.EnterCode(ctx, "", another, bobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.db.Update(ctx, func(tx *store.Tx) error { return tx.ReleaseMailbox("bob@example.org", f.now) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.PersonSession(ctx, others); !errors.Is(err, ErrNoSession) {
+		t.Errorf("after the mailbox was given up: %v", err)
+	}
 	f.now = f.now.Add(PersonIdleTime - time.Second)
 	if _, err := f.PersonSession(ctx, token); err != nil {
 		t.Errorf("within the idle time: %v", err)

@@ -43,6 +43,9 @@ func (p *portal) overview(w http.ResponseWriter, r *http.Request) error {
 // begin leads whoever is signed in to the first page that is of use to them.
 func (p *portal) begin(w http.ResponseWriter, r *http.Request) error {
 	v, _ := visitOf(r.Context())
+	if len(v.Grants) == 0 && len(v.Withheld) > 0 {
+		return seeOther(w, r, "/admin/account")
+	}
 	if !may(auth.Operator, auth.Auditor)(v.Actor(), "") {
 		return seeOther(w, r, "/org")
 	}

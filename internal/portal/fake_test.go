@@ -189,7 +189,10 @@ func newDoor(t *testing.T, f *fake, change func(*Config)) *door {
 	}
 	organization := newFakeOrganization(t, f)
 	c.Registration, c.Enrollment, c.Mine, c.Figures = organization, organization, organization, organization
-	c.Certificates, c.Hierarchy, c.Accounts = organization, organization, fakeAccounts{}
+	c.Certificates, c.Hierarchy = organization, organization
+	if c.Accounts == nil {
+		c.Accounts = fakeAccounts{}
+	}
 	h, err := New(c)
 	if err != nil {
 		t.Fatal(err)

@@ -50,9 +50,16 @@ func (tx *Tx) HoldMailbox(key, address, personID string, since time.Time) error 
 		VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, key, address, personID, unix(since))
 }
 
-// ReleaseMailbox ends that a mailbox is held; nobody holding it is no error.
+// ReleaseMailbox ends that a mailbox is held, and with it the sessions of who held
+// it: the next holder may read the mails that opened them. Nobody holding it is
+// no error.
 func (tx *Tx) ReleaseMailbox(key string, until time.Time) error {
-	_, err := tx.execCount("release mailbox", `UPDATE mailbox_holders SET held_until = $2
+	_, err := tx.execCount("end sessions", `DELETE FROM person_sessions WHERE person_id IN
+		(SELECT person_id FROM mailbox_holders WHERE mailbox_key = $1 AND held_until IS NULL)`, key)
+	if err != nil {
+		return err
+	}
+	_, err = tx.execCount("release mailbox", `UPDATE mailbox_holders SET held_until = $2
 		WHERE mailbox_key = $1 AND held_until IS NULL`, key, unix(until))
 	return err
 }

@@ -43,12 +43,6 @@ func (tx *Tx) DeletePersonSession(tokenHash []byte) error {
 	return err
 }
 
-// DeletePersonSessions ends all sessions of a person.
-func (tx *Tx) DeletePersonSessions(personID string) error {
-	_, err := tx.execCount("end sessions", `DELETE FROM person_sessions WHERE person_id = $1`, personID)
-	return err
-}
-
 // PersonOfCertificate reads who asked for a certificate of ours that is not
 // revoked, by its SHA-256.
 func (tx *Tx) PersonOfCertificate(sha256 []byte) (Person, error) {
