@@ -27,12 +27,13 @@ type domainOut struct {
 	Proven      *time.Time `json:"proven,omitempty"`
 	Expires     *time.Time `json:"expires,omitempty"`
 	Problem     string     `json:"problem,omitempty" doc:"What the last look found instead."`
+	Code        string     `json:"code,omitempty" doc:"The same for programs: a word, and what belongs to it."`
 }
 
 func domainOf(language string) func(registration.Domain) domainOut {
 	return func(d registration.Domain) domainOut {
 		return domainOut{
-			d.ID, d.Name, string(d.State), d.RecordName, d.RecordValue, d.Created.UTC(), moment(d.Checked), moment(d.Proven), moment(d.Expires), d.Problem(language),
+			d.ID, d.Name, string(d.State), d.RecordName, d.RecordValue, d.Created.UTC(), moment(d.Checked), moment(d.Proven), moment(d.Expires), d.Problem(language), d.Trouble,
 		}
 	}
 }

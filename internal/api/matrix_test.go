@@ -292,7 +292,7 @@ func (c *company) example(s *server, o operation) (media, body string) {
 		"setSettings": settings(), "setStanding": object{"standing": "suspended"}, "acceptAgreement": object{"version": registration.AgreementVersion},
 		"addDomain": object{"name": "more.example"}, "submitEvidence": object{"method": "3.2.3.1", "reference": "file 8"}, "decideEvidence": object{"good": true},
 		"addPeople":    object{"people": []object{{"surname": "X", "addresses": []string{"x@example.com"}}}},
-		"changePerson": object{"surname": "Changed", "addresses": []string{"p0@example.com"}}, "dismissPeople": object{"ids": c.people[2:]},
+		"changePerson": object{"surname": "Changed", "addresses": []string{"p0@example.com"}}, "dismissPeople": object{"ids": c.people[2:]}, "peopleLeave": object{"ids": c.people[2:]},
 		"orderFor": object{"people": c.people[2:]}, "approveOrders": ids, "refuseOrders": object{"ids": ids["ids"], "reason": "not needed"},
 		"enrollOrders":       object{"requests": []object{{"order": c.objects["order"], "request": s.request()}}},
 		"revokeCertificates": object{"ids": []string{c.objects["certificate"]}, "reason": "superseded"},
@@ -452,7 +452,7 @@ func rank(o operation) int {
 		return 0
 	case o.method == "DELETE" || o.id == "setStanding":
 		return 3
-	case o.id == "dismissPeople" || o.id == "revokeCertificates" || o.id == "refuseOrders" || o.id == "withdrawRecoveryRequest" || o.id == "cancelRun":
+	case o.id == "dismissPeople" || o.id == "peopleLeave" || o.id == "revokeCertificates" || o.id == "refuseOrders" || o.id == "withdrawRecoveryRequest" || o.id == "cancelRun":
 		return 2
 	}
 	return 1
@@ -462,7 +462,7 @@ func rank(o operation) int {
 // of the other's comes back, and nothing of it is changed.
 func (s *server) foreignBody(o operation, token, path string, theirs *company) {
 	s.t.Helper()
-	touches := []string{"dismissPeople", "orderFor", "approveOrders", "refuseOrders", "enrollOrders", "revokeCertificates", "startRunOfPeople", "requestKeys"}
+	touches := []string{"dismissPeople", "peopleLeave", "orderFor", "approveOrders", "refuseOrders", "enrollOrders", "revokeCertificates", "startRunOfPeople", "requestKeys"}
 	if !slices.Contains(touches, o.id) {
 		return
 	}

@@ -101,6 +101,7 @@ type fourEyesOut struct {
 type feature struct {
 	On     bool   `json:"on"`
 	Why    string `json:"why,omitempty" doc:"Why not."`
+	Code   string `json:"code,omitempty" doc:"The same for programs."`
 	People int    `json:"people" doc:"Who could take part."`
 	Needed int    `json:"needed"`
 }
@@ -108,7 +109,7 @@ type feature struct {
 func (h *handler) fourEyes(c *call, _ none) (fourEyesOut, error) {
 	eyes, err := h.Registration.FourEyes(c.ctx, c.actor, c.org())
 	show := func(f registration.FourEyesState) feature {
-		return feature{f.On, f.Text(language(c.r)), f.People, f.Needed}
+		return feature{f.On, f.Text(language(c.r)), f.Why, f.People, f.Needed}
 	}
 	return fourEyesOut{show(eyes.Approval), show(eyes.Evidence)}, err
 }

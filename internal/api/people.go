@@ -13,6 +13,7 @@ func (h *handler) people() []*route {
 		do(all, "addPeople", "Say that people belong to the organization; what is wrong with one keeps out that one alone", managers, h.addPeople).upTo(maxList),
 		get(all+"/{person}", "getPerson", "One of an organization's people", lookers, h.getPerson),
 		act("PUT", all+"/{person}", "changePerson", "Replace what the organization says of a person", managers, h.changePerson),
+		do(all+"/leave", "peopleLeave", "End that people belong to the organization; their certificates stay until they are revoked", managers, h.peopleLeave).upTo(maxList),
 	}
 }
 
@@ -101,4 +102,8 @@ func (h *handler) getPerson(c *call, _ none) (personOut, error) {
 func (h *handler) changePerson(c *call, in personIn) (personOut, error) {
 	p, err := h.Registration.ChangePerson(c.ctx, c.actor, c.org(), c.path("person"), in.input())
 	return personOf(p), err
+}
+
+func (h *handler) peopleLeave(c *call, in selection) (none, error) {
+	return none{}, h.Registration.PeopleLeave(c.ctx, c.actor, c.org(), in.IDs)
 }

@@ -17,7 +17,8 @@ func newOrderCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "order COMMAND",
 		Short: "an organization's orders: make, approve, issue, revoke",
-		Long: `Look after an organization's orders, in a data folder that no server is using.
+		Long: `Look after an organization's orders, in a data folder that no server is using,
+or on a running server with --server and --token-file.
 
 ORG is the organization's id, or its name where only one has it; PERSON an id, or one of
 the person's addresses; ORDER and CERTIFICATE are ids, as list and mailseal person show

@@ -23,8 +23,8 @@ func newOrgCommand(p *program) *cobra.Command {
 		Use:   "org COMMAND",
 		Short: "organizations: agreement, domains, settings",
 		Long: `Look after organizations, which vouch for their people under an agreement, in a data
-folder that no server is using. docs/organizations.md has the whole way; while a server
-runs, its portal does all of this.
+folder that no server is using, or on a running server with --server and --token-file.
+docs/organizations.md has the whole way; the portal does all of this, too.
 
 ORG is the organization's id, or its name where only one has it.`,
 		GroupID: groupServer,
@@ -39,17 +39,20 @@ ORG is the organization's id, or its name where only one has it.`,
 // orgOptions are the flags of all commands on organizations, people and orders.
 type orgOptions struct {
 	caOptions
+	server serverFlags
 	dns    string
 	asJSON bool
 }
 
-// orgRoom is an opened data folder with its registration.
+// orgRoom is an opened data folder with its registration, or a server from
+// outside; of that there is the desk alone.
 type orgRoom struct {
-	*registration.Service
-	actor auth.Actor
-	ca    *caRoom
-	jobs  *outbox.Outbox
-	mails *mailqueue.Queue
+	desk
+	actor        auth.Actor
+	registration *registration.Service
+	ca           *caRoom
+	jobs         *outbox.Outbox
+	mails        *mailqueue.Queue
 }
 
 // add adds the flags that every one of them has; keys opens those of the
@@ -60,11 +63,20 @@ func (o *orgOptions) addFlags(cmd *cobra.Command, keys bool) {
 	} else {
 		o.stateFlags.add(cmd)
 	}
+	o.server.add(cmd)
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print one JSON object")
 }
 
-// inOrg runs what a command does, as who has the data in hand.
+// inOrg runs what a command does: as who has the data in hand, or as who has the
+// token, on a server.
 func (p *program) inOrg(cmd *cobra.Command, o *orgOptions, signs bool, do func(ctx context.Context, r orgRoom) error) error {
+	if o.server.url != "" || o.server.tokenFile != "" {
+		d, err := o.server.desk(cmd)
+		if err != nil {
+			return err
+		}
+		return orgFault(do(cmd.Context(), orgRoom{desk: d}))
+	}
 	return p.inCA(cmd, &o.caOptions, func(ctx context.Context, room *caRoom) error {
 		v := &proofs.Validator{Clock: p.env.Now, Resolver: proofs.DNS{Server: o.dns}}
 		room.o.Validation = v
@@ -81,7 +93,7 @@ func (p *program) inOrg(cmd *cobra.Command, o *orgOptions, signs bool, do func(c
 		}
 		mails := mailqueue.New(mailqueue.Options{Store: room.store, Outbox: jobs, Mailer: noRelay{}, Clock: p.env.Now})
 		s := registration.New(registration.Options{Store: room.store, Validation: v, Issuer: a, Mails: mails, Clock: p.env.Now})
-		return orgFault(do(ctx, orgRoom{s, auth.Console(), room, jobs, mails}))
+		return orgFault(do(ctx, orgRoom{s, auth.Console(), s, room, jobs, mails}))
 	})
 }
 
@@ -129,7 +141,7 @@ func (r orgRoom) find(ctx context.Context, name string) (registration.Organizati
 	if len(found) != 1 {
 		return o, broken(fmt.Errorf("%d organizations are called %q", len(found), name), "mailseal org list shows their ids")
 	}
-	return found[0], nil
+	return r.Organization(ctx, r.actor, found[0].ID)
 }
 
 // orgArguments wants an organization and so many arguments more.

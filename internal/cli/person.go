@@ -15,7 +15,8 @@ func newPersonCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "person COMMAND",
 		Short: "people of an organization, and what they have",
-		Long: `Look after the people of an organization, in a data folder that no server is using.
+		Long: `Look after the people of an organization, in a data folder that no server is using,
+or on a running server with --server and --token-file.
 
 ORG is the organization's id, or its name where only one has it; PERSON an id, or one of
 the person's addresses.`,

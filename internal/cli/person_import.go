@@ -90,7 +90,10 @@ func (p *program) runPersonImport(cmd *cobra.Command, o *listOptions, path strin
 		if err != nil {
 			return err
 		}
-		options := enrollment.Options{Store: r.ca.store, Outbox: r.jobs, Mails: r.mails, Registration: r.Service, Clock: p.env.Now}
+		if r.registration == nil {
+			return p.importOnServer(ctx, o, r.desk.(*serverDesk), org.ID, file)
+		}
+		options := enrollment.Options{Store: r.ca.store, Outbox: r.jobs, Mails: r.mails, Registration: r.registration, Clock: p.env.Now}
 		if !o.dryRun {
 			options.Keys = r.ca.keys
 		}

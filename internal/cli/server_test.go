@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,11 +30,18 @@ import (
 // of the fixtures' day, and returns its address.
 func startServer(t *testing.T) string {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
+	url, _ := startServerIn(t, t.TempDir())
+	return url
+}
+
+// startServerIn runs it with a data folder, until stop or the end of the test.
+func startServerIn(t *testing.T, dir string) (url string, stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan string, 1), make(chan error, 1)
 	go func() {
 		done <- server.Run(ctx, server.Config{
-			Data: t.TempDir(), Listen: "127.0.0.1:0", SMTPListen: "127.0.0.1:0", Dev: true,
+			Data: dir, Listen: "127.0.0.1:0", SMTPListen: "127.0.0.1:0", Dev: true,
 			Clock: func() time.Time { return testca.Now }, Rand: rand.Reader,
 			Log: slog.New(slog.DiscardHandler), Out: io.Discard,
 			Ready: func(url string) { ready <- url },
@@ -42,20 +50,20 @@ func startServer(t *testing.T) string {
 			},
 		})
 	}()
-	t.Cleanup(func() {
-		stop()
+	stop = sync.OnceFunc(func() {
+		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(stop)
 	select {
-	case url := <-ready:
-		return url
+	case url = <-ready:
 	case err := <-done:
 		done <- nil
 		t.Fatal(err)
 	}
-	return ""
+	return url, stop
 }
 
 // mailedCode is a command of the stories: it prints the code in the newest mail to an

@@ -37,13 +37,15 @@ type Domain struct {
 	Proven       time.Time
 	Expires      time.Time
 
-	problem string
+	// Trouble is what the last look found instead of a proof; [Domain.Problem] says
+	// it in words.
+	Trouble string
 }
 
 // Problem says what the last look found instead of a proof, empty if it found
 // one or nobody looked.
 func (d Domain) Problem(language string) string {
-	key, detail, _ := strings.Cut(d.problem, " ")
+	key, detail, _ := strings.Cut(d.Trouble, " ")
 	switch validation.DomainProblem(key) {
 	case validation.DomainShown:
 		return ""
@@ -59,7 +61,7 @@ const maxDomains = 200
 func domainOf(row store.Domain) Domain {
 	d := Domain{
 		ID: row.ID, Organization: row.OrganizationID, Name: row.Name, State: DomainState(row.State), Token: row.Token,
-		Created: row.Created, Checked: row.Checked, Proven: row.Proven, Expires: row.Expires, problem: row.Problem,
+		Created: row.Created, Checked: row.Checked, Proven: row.Proven, Expires: row.Expires, Trouble: row.Problem,
 	}
 	d.RecordName, d.RecordValue = validation.DomainRecord(row.Name, row.Token)
 	return d
