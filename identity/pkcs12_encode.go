@@ -59,7 +59,8 @@ func iterationsOr(n int) int {
 // EncodePKCS12 writes identities as one PKCS #12 file in DER (RFC 7292). For
 // other software to import it, give it one identity: many take only the first.
 // The error is [ErrLimit] when there are so many that opening the file would
-// take more iterations than [DecodePKCS12] allows: with ChosenIterations 14.
+// take more iterations than [DecodePKCS12] allows: with Compatible and
+// ChosenIterations 14.
 func EncodePKCS12(ids []*Identity, passphrase []byte, o *PKCS12Options) ([]byte, error) {
 	if o == nil {
 		o = &PKCS12Options{}
@@ -72,7 +73,7 @@ func EncodePKCS12(ids []*Identity, passphrase []byte, o *PKCS12Options) ([]byte,
 	}
 	e := &pkcs12Encoder{
 		options:    o,
-		encryption: encryption{randOr(o.Rand), pbe.PBES2, iterationsOr(o.Iterations)},
+		encryption: encryption{randOr(o.Rand), pbe.OnePBES2(), iterationsOr(o.Iterations)},
 		passphrase: pbe.NewPassphrase(passphrase),
 	}
 	if o.Compatible {

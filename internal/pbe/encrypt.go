@@ -24,8 +24,8 @@ func randomBytes(rand io.Reader, n int) ([]byte, error) {
 	return b, nil
 }
 
-// Encryption makes the algorithm identifier for one encryption, with a fresh
-// salt: [PBES2] or [TripleDES].
+// Encryption makes the algorithm identifier for one encryption: [PBES2] or
+// [TripleDES], with a fresh salt, or [OnePBES2].
 type Encryption func(rand io.Reader, iterations int) (oid.AlgorithmIdentifier, error)
 
 // Encrypt encrypts plain and returns what [Passphrase.Decrypt] needs.
@@ -41,10 +41,7 @@ func (p *Passphrase) Encrypt(rand io.Reader, e Encryption, iterations int, plain
 	if err != nil {
 		return alg, nil, err
 	}
-	if err := p.spend(s.work); err != nil {
-		return alg, nil, err
-	}
-	key, iv, err := s.derive(p.secrets(s.encoding)[0])
+	key, iv, err := p.derive(s, p.secrets(s.encoding)[0])
 	if err != nil {
 		return alg, nil, err
 	}
@@ -54,11 +51,30 @@ func (p *Passphrase) Encrypt(rand io.Reader, e Encryption, iterations int, plain
 
 // PBES2 is AES-256-CBC with a key from PBKDF2 with HMAC-SHA-256 (RFC 8018).
 func PBES2(rand io.Reader, iterations int) (oid.AlgorithmIdentifier, error) {
-	alg := oid.AlgorithmIdentifier{Algorithm: oid.PBES2}
 	salt, err := newSalt(rand)
 	if err != nil {
-		return alg, err
+		return oid.AlgorithmIdentifier{}, err
 	}
+	return pbes2With(rand, salt, iterations)
+}
+
+// OnePBES2 returns PBES2 with one salt for all parts of a file: whoever writes
+// or, with this package, reads it derives one key for all of them. Each has an
+// initialization vector of its own.
+func OnePBES2() Encryption {
+	var salt []byte
+	return func(rand io.Reader, iterations int) (alg oid.AlgorithmIdentifier, err error) {
+		if salt == nil {
+			if salt, err = newSalt(rand); err != nil {
+				return alg, err
+			}
+		}
+		return pbes2With(rand, salt, iterations)
+	}
+}
+
+func pbes2With(rand io.Reader, salt []byte, iterations int) (oid.AlgorithmIdentifier, error) {
+	alg := oid.AlgorithmIdentifier{Algorithm: oid.PBES2}
 	iv, err := randomBytes(rand, 16)
 	if err != nil {
 		return alg, err

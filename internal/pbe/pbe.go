@@ -53,6 +53,8 @@ type Passphrase struct {
 	text []byte
 	bmp  [][]byte // encodings for the PKCS #12 derivation, the likeliest first
 	work int      // iterations spent
+
+	derived map[string][]byte // keys of PBES2 that were derived already
 }
 
 // NewPassphrase returns the passphrase whose UTF-8 encoding is text. It keeps no
@@ -96,14 +98,30 @@ func (p *Passphrase) Decrypt(alg oid.AlgorithmIdentifier, ciphertext []byte) ([]
 
 // decrypt tries one encoding of the passphrase.
 func (p *Passphrase) decrypt(s *scheme, secret, ciphertext []byte) ([]byte, error) {
-	if err := p.spend(s.work); err != nil {
-		return nil, err
-	}
-	key, iv, err := s.derive(secret)
+	key, iv, err := p.derive(s, secret)
 	if err != nil {
 		return nil, err
 	}
 	return s.cipher.decrypt(key, iv, ciphertext)
+}
+
+// derive spends the work of a derivation, once where several parts of a file
+// share it.
+func (p *Passphrase) derive(s *scheme, secret []byte) (key, iv []byte, err error) {
+	if s.same != "" && p.derived[s.same] != nil { // PBES2 knows one secret
+		return p.derived[s.same], s.iv, nil
+	}
+	if err := p.spend(s.work); err != nil {
+		return nil, nil, err
+	}
+	key, iv, err = s.derive(secret)
+	if err == nil && s.same != "" {
+		if p.derived == nil {
+			p.derived = map[string][]byte{}
+		}
+		p.derived[s.same] = key
+	}
+	return key, iv, err
 }
 
 // secrets returns the byte strings that the passphrase may stand for.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 	"math"
+	"strconv"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -29,6 +30,9 @@ type scheme struct {
 	work     int // iterations that derive takes
 	derive   func(secret []byte) (key, iv []byte, err error)
 	cipher   blockCipher
+
+	same string // two schemes of PBES2 with the same one derive the same key
+	iv   []byte // of PBES2
 }
 
 func parseScheme(alg oid.AlgorithmIdentifier) (*scheme, error) {
@@ -160,6 +164,8 @@ func parsePBES2(params []byte) (*scheme, error) {
 			return key, iv, err
 		},
 		cipher: c,
+		same:   string(kdfID.Algorithm) + " " + strconv.Itoa(c.keySize) + " " + string(kdfID.Parameters),
+		iv:     iv,
 	}, nil
 }
 
