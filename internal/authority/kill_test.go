@@ -31,6 +31,10 @@ func times(t *testing.T, name string, short int) int {
 // looked at after each does not grow for ever.
 const killsPerStore = 25
 
+// stepKillsPerStore is the same for kills at a step; from one to the next of a
+// store they come later, so that these stores grow faster.
+const stepKillsPerStore = 10
+
 // TestKill kills a process that issues for eight clients at once, at random
 // moments: after each restart no certificate that a client got is lost or
 // another one, no serial number is there twice, the audit log is whole, and
@@ -72,15 +76,15 @@ func TestKillAtSteps(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			var w *world
 			for turn := range turns {
-				if turn%killsPerStore == 0 {
+				if turn%stepKillsPerStore == 0 {
 					w = found(t)
 				}
-				c := w.bulk([]string{bulkKillAt + "=" + step, bulkKillTurn + "=" + strconv.Itoa(1+turn%killsPerStore*7)})
+				c := w.bulk([]string{bulkKillAt + "=" + step, bulkKillTurn + "=" + strconv.Itoa(1+turn%stepKillsPerStore*7)})
 				if code := c.wait(); code != -1 {
 					t.Fatalf("the child was not killed but ended with %d: %s", code, c.stderr.String())
 				}
 				w.settle(c.got)
-				if (turn+1)%killsPerStore == 0 {
+				if (turn+1)%stepKillsPerStore == 0 {
 					t.Logf("%d kills", turn+1)
 				}
 			}
