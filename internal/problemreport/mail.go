@@ -19,11 +19,11 @@ const (
 	answerKind   = "problem report answer"
 )
 
-// tell writes down that all administrators are to get the report, each in a mail
+// tell writes down that all operators are to get the report, each in a mail
 // of their own, so that none of them depends on another one's mailbox. Where
 // there is none yet, it is left to be done later.
 func (s *Service) tell(tx *store.Tx, id string) error {
-	addresses, err := tx.AdministratorEmails()
+	addresses, err := tx.OperatorEmails()
 	if err != nil || len(addresses) == 0 {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/keys"
 	"github.com/mailseal/mailseal/internal/mailqueue"
@@ -137,7 +138,9 @@ func (o *office) hire() { o.hireAs("carol@example.org") }
 func (o *office) hireAs(address string) {
 	o.t.Helper()
 	err := o.db.Update(o.t.Context(), func(tx *store.Tx) error {
-		return tx.InsertAdministrator(store.Administrator{ID: address, Email: address, EmailKey: address, Created: o.now})
+		return errors.Join(
+			tx.InsertAdministrator(store.Administrator{ID: address, Email: address, EmailKey: address, Created: o.now}),
+			auth.GiveRole(o.t.Context(), tx, auth.Console(), address, auth.Grant{Role: auth.Operator}, o.now))
 	})
 	if err != nil {
 		o.t.Fatal(err)
@@ -479,6 +482,27 @@ func TestDeadMailbox(t *testing.T) {
 	}
 }
 
+// Accounts that are an organization's hear nothing of what is reported.
+func TestOperatorsAlone(t *testing.T) {
+	o := open(t)
+	o.hire()
+	err := o.db.Update(t.Context(), func(tx *store.Tx) error {
+		return errors.Join(
+			tx.InsertAdministrator(store.Administrator{ID: "2", Email: "dan@example.net", EmailKey: "dan@example.net", Created: o.now}),
+			auth.GiveRole(t.Context(), tx, auth.Console(), "2", auth.Grant{Role: auth.Administrator, Organization: "org"}, o.now))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.File(t.Context(), problemreport.Report{Problem: problemreport.Other, Text: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	o.post()
+	if len(o.mails) != 1 || o.mails[0].To != "carol@example.org" {
+		t.Errorf("mailed %+v", o.mails)
+	}
+}
+
 // What comes before there is an administrator is told to the first one.
 func TestToldLate(t *testing.T) {
 	o := open(t)
@@ -541,12 +565,12 @@ func TestProvenIsFinished(t *testing.T) {
 	}
 }
 
-// maintained runs Maintain for one round.
+// maintained runs one round of Maintain.
 func (o *office) maintained() {
 	o.t.Helper()
-	ctx, stop := context.WithTimeout(o.t.Context(), 300*time.Millisecond)
-	defer stop()
-	o.Maintain(ctx)
+	if err := problemreport.CatchUp(o.t.Context(), o.Service); err != nil {
+		o.t.Log(err)
+	}
 }
 
 func FuzzProof(f *testing.F) {

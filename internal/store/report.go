@@ -107,9 +107,11 @@ func (tx *Tx) CertificatesLikeSerial(serial []byte, now time.Time) ([]KeyCertifi
 		ORDER BY issued_at, id`, serial, unix(now))
 }
 
-// AdministratorEmails lists whom the operator's mail goes to.
-func (tx *Tx) AdministratorEmails() ([]string, error) {
-	return all(tx, "administrators", scanString, `SELECT email FROM administrators ORDER BY created_at, id`)
+// OperatorEmails lists whom the operator's mail goes to: not the accounts that are
+// an organization's.
+func (tx *Tx) OperatorEmails() ([]string, error) {
+	return all(tx, "operators", scanString, `SELECT email FROM administrators WHERE id IN
+		(SELECT administrator_id FROM role_grants WHERE role = 'operator' AND organization_id = '') ORDER BY created_at, id`)
 }
 
 // KeyHashOf reads the SHA-256 of an issued certificate's SubjectPublicKeyInfo.
