@@ -716,3 +716,59 @@ func TestDomainsAreKeptUp(t *testing.T) {
 	}
 	c.logIsWhole(t)
 }
+
+// Who is signed in and proved a mailbox lately needs no other code for it; nobody
+// else gets by with that proof.
+func TestOwnProofsAreReliedOn(t *testing.T) {
+	o := open(t)
+	first, secret := o.proven(t, "alice@example.org")
+	if _, err := o.Enroll(t.Context(), first.ID, secret, request(t, newKey(t))); err != nil {
+		t.Fatal(err)
+	}
+	var alice auth.Actor
+	err := o.db.View(t.Context(), func(tx *store.Tx) error {
+		p, err := tx.HolderOf("alice@example.org")
+		alice = auth.Actor{Kind: auth.KindPerson, ID: p.ID}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := func(a auth.Actor, address string) (registration.Order, string) {
+		t.Helper()
+		o.pass(time.Hour)
+		order, secret, err := o.ApplySignedIn(t.Context(), a, registration.Application{Email: address})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return order, secret
+	}
+	mails := o.sent()
+	order, secret := again(alice, "ALICE@example.org")
+	if order.State != registration.StateApplied {
+		t.Errorf("another spelling is another address in the certificate: %+v", order)
+	}
+	order, secret = again(alice, "alice@example.org")
+	if order.State != registration.StateProven || o.sent() != mails+1 {
+		t.Fatalf("%+v, %d mails", order, o.sent()-mails)
+	}
+	if _, err := o.Enroll(t.Context(), order.ID, secret, request(t, newKey(t))); err != nil {
+		t.Error(err)
+	}
+	for what, try := range map[string]struct {
+		a       auth.Actor
+		address string
+	}{"somebody else": {auth.Actor{Kind: auth.KindPerson, ID: "mallory"}, "alice@example.org"}, "another mailbox": {alice, "bob@example.org"}} {
+		if order, _ := again(try.a, try.address); order.State != registration.StateApplied {
+			t.Errorf("%s: %+v", what, order)
+		}
+	}
+	if _, _, err := o.ApplySignedIn(t.Context(), auth.Actor{Kind: auth.KindAccount, ID: alice.ID}, registration.Application{Email: "alice@example.org"}); !errors.Is(err, registration.ErrForbidden) {
+		t.Errorf("an account: %v", err)
+	}
+	o.pass(validation.ProofLife)
+	if order, _ := again(alice, "alice@example.org"); order.State != registration.StateApplied {
+		t.Errorf("after 30 days: %+v", order)
+	}
+	o.logIsWhole(t)
+}

@@ -101,8 +101,8 @@ func (s *Service) askCAA(ctx context.Context, order string) error {
 	var mailboxes []mailbox.Mailbox
 	err := s.o.Store.View(ctx, func(tx *store.Tx) error {
 		row, err := tx.Order(order)
-		if err != nil || s.state(row) != StateProven {
-			return nil // what is wrong is told later, to whom it may be
+		if err != nil || s.state(row) != StateProven || row.Issuer == IssuerExternal {
+			return nil // who issues asks; what is wrong is told later, to whom it may be
 		}
 		for _, address := range row.Addresses {
 			m, err := mailbox.Parse(address)

@@ -55,6 +55,7 @@ func (s *Service) Enlist(ctx context.Context, actor auth.Actor, organization, re
 		if err != nil {
 			return err
 		}
+		d.by = requester
 		for i, p := range people {
 			e := &enlisted[i]
 			e.Person, e.Orders, e.Err = s.enlist(ctx, tx, d, actor, requester, p)

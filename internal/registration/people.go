@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -209,6 +210,7 @@ type desk struct {
 	row      store.Organization
 	settings Settings
 	domains  map[string]bool // those that are proven
+	by       string          // who vouches, where that is not the actor
 }
 
 // desk opens one, for an organization that is active.
@@ -334,7 +336,7 @@ func (d *desk) fill(row *store.Member, actor auth.Actor, p PersonInput) {
 	row.Person = store.Person{
 		ID: row.ID, Name: p.name(), GivenName: p.GivenName, Surname: p.Surname, LocalName: p.LocalName, Language: p.Language, Created: now,
 	}
-	row.Number, row.Department, row.VouchedBy, row.Vouched = p.Number, p.Department, whose(actor), now
+	row.Number, row.Department, row.VouchedBy, row.Vouched = p.Number, p.Department, cmp.Or(d.by, whose(actor)), now
 	row.Addresses, row.Place = p.Addresses, place(p)
 }
 

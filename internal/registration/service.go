@@ -20,6 +20,7 @@ import (
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/audit"
+	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/internal/mailqueue"
@@ -109,6 +110,21 @@ type Issued struct {
 // and it is returned only here. An *[UndeliverableError] leaves nothing behind
 // that could be proven.
 func (s *Service) Apply(ctx context.Context, a Application) (Order, string, error) {
+	return s.apply(ctx, a, "")
+}
+
+// ApplySignedIn does so for a person who is signed in. When they hold the mailbox
+// and proved it within the last 30 days, no code is mailed: the order is proven
+// (S/MIME BR §4.2.1).
+func (s *Service) ApplySignedIn(ctx context.Context, actor auth.Actor, a Application) (Order, string, error) {
+	if actor.Kind != auth.KindPerson || actor.ID == "" {
+		return Order{}, "", ErrForbidden
+	}
+	return s.apply(ctx, a, actor.ID)
+}
+
+// apply opens an order; person is who is signed in, or empty.
+func (s *Service) apply(ctx context.Context, a Application, person string) (Order, string, error) {
 	m, err := s.mailbox(a.Email)
 	if err != nil {
 		return Order{}, "", err
@@ -137,7 +153,9 @@ func (s *Service) Apply(ctx context.Context, a Application) (Order, string, erro
 		Created: now, Expires: now.Add(OrderLife), Addresses: []string{m.String()}, Profile: profile.Name(), WaitingFor: string(WaitingMailbox),
 	}
 	var mail *mailqueue.Urgent
+	fresh := row
 	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
+		row, mail = fresh, nil
 		if err := tx.ForgetOrders(now.Add(-keepUnproven), forgetAtOnce); err != nil {
 			return err
 		}
@@ -150,6 +168,9 @@ func (s *Service) Apply(ctx context.Context, a Application) (Order, string, erro
 		if err := s.record(ctx, tx, row, store.ActApplied); err != nil {
 			return err
 		}
+		if proven, err := s.reliedOn(ctx, tx, &row, m, person); err != nil || proven {
+			return err
+		}
 		mail, err = s.enqueue(tx, row, m, a.Client)
 		return err
 	})
@@ -157,10 +178,39 @@ func (s *Service) Apply(ctx context.Context, a Application) (Order, string, erro
 		return Order{}, "", limited(err)
 	}
 	order := s.public(row)
+	if mail == nil {
+		return order, secret, nil
+	}
 	if order.Mail, err = s.try(ctx, mail); err != nil {
 		return Order{}, "", err
 	}
 	return order, secret, nil
+}
+
+// reliedOn makes a new order proven by an earlier proof of the person who holds
+// its mailbox, if there is one.
+func (s *Service) reliedOn(ctx context.Context, tx *store.Tx, row *store.Order, m mailbox.Mailbox, person string) (bool, error) {
+	if person == "" {
+		return false, nil
+	}
+	holder, err := tx.HolderOf(m.Key())
+	if errors.Is(err, store.ErrNotFound) || err == nil && holder.ID != person {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	row.PersonID = person
+	rest, err := s.o.Validation.Rely(tx, *row, []mailbox.Mailbox{m})
+	if err != nil || len(rest) > 0 {
+		row.PersonID = ""
+		return false, err
+	}
+	row.State, row.WaitingFor = string(StateProven), string(WaitingPerson)
+	if err := tx.OrderProven(row.ID, person, row.Expires); err != nil {
+		return false, err
+	}
+	return true, s.record(ctx, tx, *row, store.ActProven)
 }
 
 // Resend mails a new code for an order that nothing was proven for yet; the
