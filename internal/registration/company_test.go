@@ -574,6 +574,34 @@ func TestVouchingEnds(t *testing.T) {
 	if _, err := c.EnrollFor(t.Context(), c.admin, ask); !errors.Is(err, validation.ErrIdentity) {
 		t.Errorf("under a name that was left behind: %v", err)
 	}
+	// The same letters divided otherwise are another name; what does not stand in
+	// the certificate may change.
+	changed.GivenName, changed.Surname = "Taro Jiro", "Suzuki"
+	if _, err := c.ChangePerson(t.Context(), c.admin, c.id, person.ID, changed); err != nil {
+		t.Fatal(err)
+	}
+	if open, err = order(); err != nil {
+		t.Fatal(err)
+	}
+	changed.GivenName, changed.Surname = "Taro", "Jiro Suzuki"
+	if _, err := c.ChangePerson(t.Context(), c.admin, c.id, person.ID, changed); err != nil {
+		t.Fatal(err)
+	}
+	ask.Order = open.ID
+	if _, err := c.EnrollFor(t.Context(), c.admin, ask); !errors.Is(err, validation.ErrIdentity) {
+		t.Errorf("under the same letters divided otherwise: %v", err)
+	}
+	if open, err = order(); err != nil {
+		t.Fatal(err)
+	}
+	changed.LocalName = "鈴木 太郎"
+	if _, err := c.ChangePerson(t.Context(), c.admin, c.id, person.ID, changed); err != nil {
+		t.Fatal(err)
+	}
+	ask.Order = open.ID
+	if _, err := c.EnrollFor(t.Context(), c.admin, ask); err != nil {
+		t.Errorf("after a name that is not in it was corrected: %v", err)
+	}
 	if open, err = order(); err != nil {
 		t.Fatal(err)
 	}

@@ -50,6 +50,13 @@ func (n IndividualNames) displays() []string {
 	return list
 }
 
+// certifies tells whether a certificate says the same of both; the name in the
+// person's own script stands in it only as [Subject].Display.
+func (n IndividualNames) certifies(m IndividualNames) bool {
+	n.LocalName, m.LocalName = "", ""
+	return n == m
+}
+
 // Subject is what an order says of whom its certificate is for, beside the
 // mailboxes: a snapshot that evidence is held against.
 type Subject struct {
@@ -231,7 +238,7 @@ func (v *Validator) identified(tx *store.Tx, t issuance.Type, o store.Order) (na
 		if err != nil {
 			return names, until, err
 		}
-		if snapshot.Individual == nil || *snapshot.Individual != n || !slices.Contains(n.displays(), snapshot.Display) {
+		if snapshot.Individual == nil || !snapshot.Individual.certifies(n) || !slices.Contains(n.displays(), snapshot.Display) {
 			return names, until, fmt.Errorf("%w: the order was made under another name of the person", ErrIdentity)
 		}
 		if names.Individual, err = n.certified(snapshot.Display, e); err != nil {
