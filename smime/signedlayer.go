@@ -87,7 +87,7 @@ type verified struct {
 // program may have signed bare LFs, as OpenSSL's -binary does. They are still in this file, or a relay has made CRLF of them.
 func (op *opener) verifyDetached(content, signature *entity.Entity, enc entity.Encoding) (verified, error) {
 	canonical := entity.NewCanonicalReader(content.Raw())
-	v, err := op.verifyOnce(canonical, signature, enc)
+	v, err := op.verifyOnce(canonical, content.Raw().Size(), signature, enc)
 	if err != nil {
 		return v, err
 	}
@@ -98,7 +98,7 @@ func (op *opener) verifyDetached(content, signature *entity.Entity, enc entity.E
 	if !canonical.Changed() {
 		other, lines = lineEnds(content)[2], "bare LFs"
 	}
-	again, err := op.verifyOnce(other(), signature, enc)
+	again, err := op.verifyOnce(other(), content.Raw().Size(), signature, enc)
 	if err == nil && !slices.ContainsFunc(again.signers, isWrong) {
 		op.warn("the signature covers the content with other line ends than those of mail: %s", lines)
 		return op.augment(again, other)
@@ -108,16 +108,20 @@ func (op *opener) verifyDetached(content, signature *entity.Entity, enc entity.E
 
 func isWrong(r cms.SignerResult) bool { return errors.Is(r.Err, cms.ErrSignature) }
 
-func (op *opener) verifyOnce(content io.Reader, signature *entity.Entity, enc entity.Encoding) (verified, error) {
+// verifyOnce reads content, of about that size.
+func (op *opener) verifyOnce(content io.Reader, size int64, signature *entity.Entity, enc entity.Encoding) (verified, error) {
 	r, err := cms.NewReader(cmsBody(signature, enc), op.o.Limits)
 	if err != nil {
 		return verified{}, err
 	}
-	// One core reads and looks at line ends while another hashes.
-	canonical := ahead.NewReader(content)
-	defer canonical.Close()
+	if size > ahead.Alone {
+		// One core reads and looks at line ends while another hashes.
+		canonical := ahead.NewReader(content)
+		defer canonical.Close()
+		content = canonical
+	}
 	// Content inside a detached signature is refused by cms: one program would show it, another the part beside it (CVE-2018-18509).
-	s, err := r.SignedData(op.signedOptions(canonical))
+	s, err := r.SignedData(op.signedOptions(content))
 	if err != nil {
 		return verified{}, err
 	}

@@ -20,8 +20,8 @@ import (
 
 const (
 	firstBlock = 8 << 10 // most messages end within
-	// alone is how much is copied before a goroutine is worth its start: 64 KiB.
-	alone = 8 * firstBlock
+	// Alone is how much is copied before a goroutine is worth its start: 64 KiB.
+	Alone = 8 * firstBlock
 	// block is what changes hands; depth blocks may be full at a time. They fit
 	// the cache that the cores share.
 	block = 128 << 10
@@ -115,7 +115,7 @@ func (r *Reader) next() error {
 }
 
 func (r *Reader) fill() {
-	if r.read < alone && !r.flow {
+	if r.read < Alone && !r.flow {
 		if size := max(firstBlock, r.read); len(r.current) < size { // doubles what was read
 			r.release()
 			r.current = newBlock(size)

@@ -15,7 +15,7 @@ import (
 // sizes are on both sides of every block's end.
 func sizes() []int {
 	var all []int
-	for _, n := range []int{0, 1, firstBlock, alone, alone + firstBlock, block, firstBlock + alone + depth*block, 20 * block} {
+	for _, n := range []int{0, 1, firstBlock, Alone, Alone + firstBlock, block, firstBlock + Alone + depth*block, 20 * block} {
 		all = append(all, max(0, n-1), n, n+1)
 	}
 	return all
@@ -149,7 +149,7 @@ func panics(f func()) (did bool) {
 // TestPanicsReachTheCaller: a panic on a goroutine is one of the caller, who is
 // watched over, and nothing blocks or is taken for done.
 func TestPanicsReachTheCaller(t *testing.T) {
-	for _, n := range []int{0, 1, alone, alone + block + 1, 12 * block} {
+	for _, n := range []int{0, 1, Alone, Alone + block + 1, 12 * block} {
 		if !panics(func() { _, _ = Copy(io.Discard, &panicsAfter{n}) }) {
 			t.Errorf("source, %d octets: no panic", n)
 		}
@@ -157,9 +157,9 @@ func TestPanicsReachTheCaller(t *testing.T) {
 			t.Errorf("source that flows, %d octets: no panic", n)
 		}
 		if !panics(func() { // the panic lies ahead of what was read
-			r := NewReader(&panicsAfter{alone + n})
+			r := NewReader(&panicsAfter{Alone + n})
 			defer r.Close()
-			_, _ = io.CopyN(io.Discard, r, alone+1)
+			_, _ = io.CopyN(io.Discard, r, Alone+1)
 			_, _ = io.Copy(io.Discard, r)
 		}) {
 			t.Errorf("reader, %d octets: no panic", n)
@@ -178,8 +178,8 @@ func TestPanicsReachTheCaller(t *testing.T) {
 		}
 	}
 	// Given up before the caller came to it.
-	r := NewReader(&panicsAfter{alone + block})
-	if _, err := io.CopyN(io.Discard, r, alone+1); err != nil {
+	r := NewReader(&panicsAfter{Alone + block})
+	if _, err := io.CopyN(io.Discard, r, Alone+1); err != nil {
 		t.Fatal(err)
 	}
 	for len(r.full) == 0 {

@@ -88,15 +88,20 @@ func scan(b []byte, pos, depth int) (end int, same bool, err error) {
 	if h.Length != Indefinite {
 		limit = body + int(h.Length)
 	}
+	pieces := joined(h)
 	for pos = body; h.Length == Indefinite || pos < limit; {
 		if h.Length == Indefinite && limit-pos >= 2 && b[pos] == 0 && b[pos+1] == 0 {
 			return pos + 2, false, nil
+		}
+		if n := short(b[pos:limit]); n > 0 && !pieces {
+			pos += n
+			continue
 		}
 		next, ok, err := scan(b[:limit], pos, depth+1)
 		if err != nil {
 			return 0, false, err
 		}
-		if joined(h) {
+		if pieces {
 			if piece, _ := headerAt(b[pos:], 0); !piece.Is(Universal, h.Number) {
 				return 0, false, &SyntaxError{int64(pos), "piece of a string is " + piece.String()}
 			}
@@ -104,6 +109,19 @@ func scan(b []byte, pos, depth int) (end int, same bool, err error) {
 		pos, same = next, same && ok
 	}
 	return limit, same, nil
+}
+
+// short is the size of the element that b begins with, when it is primitive and
+// its tag and length take one octet each, as most do; 0 otherwise.
+func short(b []byte) int {
+	const constructed, highTag, longLength = 0x20, 0x1f, 0x80
+	if len(b) < 2 || b[0] == TagEndOfContents || b[0]&constructed != 0 || b[0]&highTag == highTag || b[1] >= longLength {
+		return 0
+	}
+	if n := 2 + int(b[1]); n <= len(b) {
+		return n
+	}
+	return 0
 }
 
 // joined reports whether the element is a universal string in pieces. Pieces
@@ -120,7 +138,12 @@ func joined(h Header) bool {
 	return false
 }
 
-func tagSize(h Header) int64 { return int64(len(appendTag(nil, h.Class, h.Constructed, h.Number))) }
+func tagSize(h Header) int64 {
+	if h.Number < 0x1f {
+		return 1
+	}
+	return int64(len(appendTag(nil, h.Class, h.Constructed, h.Number)))
+}
 
 // transcode appends the DER form of the element at the start of b, whose
 // structure scan has checked, and returns how many octets it took.
