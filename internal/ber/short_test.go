@@ -1,0 +1,33 @@
+package ber
+
+import "testing"
+
+// TestShort: what is passed over in one step is what the slow way finds: a
+// primitive element in DER form, whole.
+func TestShort(t *testing.T) {
+	passed := 0
+	for tag := range 256 {
+		for length := range 256 {
+			for _, room := range []int{0, 1, 2, length, length + 1, length + 2, length + 3} {
+				b := make([]byte, max(room, 2))
+				b[0], b[1] = byte(tag), byte(length)
+				b = b[:room]
+				n := short(b)
+				if n == 0 {
+					continue
+				}
+				passed++
+				end, same, err := scan(b, 0, 0)
+				if err != nil || !same || end != n {
+					t.Fatalf("% x in %d octets: %d; the slow way %d, %v, %v", b[:2], room, n, end, same, err)
+				}
+				if h, _ := headerAt(b, 0); h.Constructed {
+					t.Fatalf("% x is constructed", b[:2])
+				}
+			}
+		}
+	}
+	if passed < 10000 {
+		t.Errorf("%d elements", passed)
+	}
+}
