@@ -160,9 +160,19 @@ func literal(text string) string {
 }
 
 // roff keeps a text from acting on the formatter: no escapes, no requests at the
-// beginning of a line, and hyphens that can be copied as options.
+// beginning of a line, hyphens that can be copied as options, and no letters that it
+// would read octet by octet.
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "\n", " ").Replace(text)
+	var b strings.Builder
+	for _, r := range text {
+		if r < 0x80 {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, `\[u%04X]`, r)
+		}
+	}
+	text = b.String()
 	if strings.HasPrefix(text, ".") {
 		text = `\&` + text
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/outbox"
+	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
 	proofs "github.com/mailseal/mailseal/internal/validation"
 )
@@ -92,7 +93,8 @@ func (p *program) inOrg(cmd *cobra.Command, o *orgOptions, signs bool, do func(c
 			return err
 		}
 		mails := mailqueue.New(mailqueue.Options{Store: room.store, Outbox: jobs, Mailer: noRelay{}, Clock: p.env.Now})
-		s := registration.New(registration.Options{Store: room.store, Validation: v, Issuer: a, Mails: mails, Clock: p.env.Now})
+		keep := recovery.New(recovery.Options{Store: room.store, Mails: mails, Clock: p.env.Now})
+		s := registration.New(registration.Options{Store: room.store, Validation: v, Issuer: a, Mails: mails, Escrow: keep, Clock: p.env.Now})
 		return orgFault(do(ctx, orgRoom{s, auth.Console(), s, room, jobs, mails}))
 	})
 }
@@ -284,9 +286,12 @@ func (p *program) showOrg(ctx context.Context, r orgRoom, name string, asJSON bo
 	for _, d := range domains {
 		facts.Domains = append(facts.Domains, factsOfDomain(d))
 	}
-	for feature, state := range map[string]registration.FourEyesState{"approval": eyes.Approval, "evidence": eyes.Evidence} {
-		if !state.On {
-			facts.Off = append(facts.Off, feature+": "+state.Text("en"))
+	for _, feature := range []struct {
+		name  string
+		state registration.FourEyesState
+	}{{"approval", eyes.Approval}, {"evidence", eyes.Evidence}} {
+		if !feature.state.On {
+			facts.Off = append(facts.Off, feature.name+": "+feature.state.Text("en"))
 		}
 	}
 	if asJSON {

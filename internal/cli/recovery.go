@@ -19,18 +19,21 @@ func newRecoveryCommand(p *program) *cobra.Command {
 still be read when a key is lost. No one opens a copy alone: each needs the shares of
 several recovery officers, two of three unless the organization says otherwise.
 
-Officers answer their tasks with share, on a machine of their own; whoever asked for a
-key puts it together with open. The server only passes on what it cannot read.`,
+Administrators look after officers and requests on a running server (--server and
+--token-file), or in the portal. Officers answer their tasks with share, on a machine of
+their own; whoever asked for a key puts it together with open. The server only passes on
+what it cannot read.`,
 		GroupID: groupKeys,
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usage(errors.New("mailseal recovery needs a command"), "share or open; see mailseal recovery --help")
+				return usage(errors.New("mailseal recovery needs a command"), "officers, propose, keys, request, list, release, share or open; see mailseal recovery --help")
 			}
 			return unknownCommand(cmd, args)
 		},
 	}
-	cmd.AddCommand(newRecoveryShareCommand(p), newRecoveryOpenCommand(p))
+	cmd.AddCommand(newRecoveryOfficersCommand(p), newRecoveryProposeCommand(p), newRecoveryKeysCommand(p), newRecoveryRequestCommand(p),
+		newRecoveryListCommand(p), newRecoveryReleaseCommand(p), newRecoveryShareCommand(p), newRecoveryOpenCommand(p))
 	return cmd
 }
 

@@ -21,7 +21,7 @@ func TestServerDesk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: a whole server")
 	}
-	home := t.TempDir()
+	home := fixtureFolder(t)
 	data := filepath.Join(home, "data")
 	url, stop := startServerIn(t, data)
 	operator := auth.Grant{Role: auth.Operator}
@@ -76,6 +76,13 @@ func TestServerDesk(t *testing.T) {
 	if stdout, stderr, exit := mailseal(t, home, "org", "list", "--server", url, "--token-file", "other"); exit != 3 || !strings.Contains(stderr, "portal") {
 		t.Errorf("with another token: %d %s%s", exit, stdout, stderr)
 	}
+
+	says(remote(0, "recovery", "officers", org), "active       none", "keys         0")
+	says(remote(3, "recovery", "request", org, "taro@example.jp", "--recipient", "alice.pem", "--reason", "the laptop was stolen"), "no such keys")
+	says(remote(0, "recovery", "list", org, "--json"), "[]")
+	says(remote(3, "recovery", "release", org, "nothing", "-o", "bundle.json"), "no such thing")
+	says(remote(3, "recovery", "propose", org, "--officer", "admin="+filepath.Join(home, "alice.pem")), "officers: must be at least 3")
+	says(remote(0, "recovery", "keys", org, "taro@example.jp"))
 
 	// The same words, whoever looks.
 	looks := [][]string{
