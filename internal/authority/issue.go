@@ -130,7 +130,10 @@ func (a *Authority) draw(ctx context.Context, m *Member, p *issuance.Profile, ro
 		if refusal != nil {
 			return a.refused(ctx, tx, row, refusal)
 		}
-		return bind(tx, row)
+		if err := bind(tx, row); err != nil {
+			return err
+		}
+		return a.checkKey(tx, row.OrderID, row.KeyHash)
 	})
 	if err == nil {
 		a.profiles.Store(string(p.Hash()), true)

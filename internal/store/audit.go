@@ -54,7 +54,7 @@ func (tx *Tx) LastAuditEntry() (AuditEntry, error) {
 
 // InsertAuditEntry adds an entry. ErrConflict: its place is taken.
 func (tx *Tx) InsertAuditEntry(e AuditEntry) error {
-	err := tx.exec("audit entry", `INSERT INTO audit_entries (`+auditColumns+`)
+	err := tx.later("audit entry", `INSERT INTO audit_entries (`+auditColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
 		e.Seq, e.At.Unix(), e.Actor, e.Act, e.Object, e.Details, e.Hash)
 	if err != nil {

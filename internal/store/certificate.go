@@ -32,7 +32,7 @@ func (tx *Tx) PrepareCertificate(c Certificate) error {
 	if c.OrderID != "" {
 		order = c.OrderID
 	}
-	return tx.exec("store prepared bytes", `INSERT INTO certificates
+	return tx.later("store prepared bytes", `INSERT INTO certificates
 		(id, authority_id, serial, crl_partition, state, order_id, profile_hash, key_hash, tbs, reserved_at, note, person_id, organization_id)
 		VALUES ($1, $2, $3, $4, 'prepared', $5, $6, $7, $8, $9, '',
 			(SELECT person_id FROM orders WHERE id = $5), (SELECT organization_id FROM orders WHERE id = $5)) ON CONFLICT DO NOTHING`,
@@ -43,7 +43,7 @@ func (tx *Tx) PrepareCertificate(c Certificate) error {
 // response about it is due; zero: never. Nobody answers for a responder's own,
 // and the status of some is asked of a CRL alone.
 func (tx *Tx) IssueCertificate(id string, der, sha256 []byte, notAfter, now, ocsp time.Time) error {
-	return tx.owe(ActIssued, tx.exec("store certificate", `UPDATE certificates
+	return tx.owe(ActIssued, tx.later("store certificate", `UPDATE certificates
 		SET state = 'issued', der = $2, sha256 = $3, not_after = $4, issued_at = $5, ocsp_due = $6
 		WHERE id = $1 AND state = 'prepared'`, id, der, sha256, unix(notAfter), unix(now), unix(ocsp)))
 }

@@ -101,6 +101,8 @@ func (c *change) do(tx *Tx, f func(*Tx) error) {
 		c.ran <- err
 	}()
 	switch err = f(tx); {
+	case tx.late != nil:
+		err = tx.late
 	case err != nil:
 	case tx.failed != nil:
 		// PostgreSQL commits nothing after a statement that failed, whether or
@@ -109,7 +111,9 @@ func (c *change) do(tx *Tx, f func(*Tx) error) {
 	case c.ctx.Err() != nil:
 		err = fmt.Errorf("store: %w", c.ctx.Err())
 	default:
-		err = tx.recorded()
+		if err = tx.flush(); err == nil {
+			err = tx.recorded()
+		}
 	}
 }
 
@@ -266,6 +270,9 @@ func (b *batch) add(c *change) error {
 	}
 }
 
+// moveSavepoint is two calls: SQLite would parse several in one every time.
+var moveSavepoint = []string{`RELEASE SAVEPOINT change`, `SAVEPOINT change`}
+
 // mark makes the point that a change goes back to when it fails: as long as
 // nobody's work is in the transaction that is its beginning.
 func (b *batch) mark() error {
@@ -277,10 +284,12 @@ func (b *batch) mark() error {
 	}
 	statements := []string{`SAVEPOINT change`}
 	if b.marked {
-		statements = b.db.engine.mark
+		statements = moveSavepoint
 	}
 	for _, s := range statements {
-		if err := b.tx.control(s, b.db.engine.several...); err != nil {
+		if b.db.engine.together {
+			b.tx.waiting = append(b.tx.waiting, statement{"savepoint", s, nil, control})
+		} else if err := b.tx.control(s); err != nil {
 			return fmt.Errorf("store: savepoint: %w", err)
 		}
 	}
@@ -310,7 +319,7 @@ func (b *batch) undo() error {
 		return nil
 	}
 	b.fresh, b.tx.newest = true, nil
-	return b.tx.control(`ROLLBACK TO SAVEPOINT change`)
+	return b.tx.back()
 }
 
 func (b *batch) rollback() {

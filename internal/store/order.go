@@ -116,7 +116,7 @@ func (tx *Tx) OrderKey(id string, keyHash []byte) error {
 // OrderIssued moves a proven order to its good end. The entry of its certificate
 // says so.
 func (tx *Tx) OrderIssued(id string) error {
-	return tx.exec("order issued", `UPDATE orders SET state = 'issued', waiting_for = '' WHERE id = $1 AND state = 'proven'`, id)
+	return tx.later("order issued", `UPDATE orders SET state = 'issued', waiting_for = '' WHERE id = $1 AND state = 'proven'`, id)
 }
 
 // OrderRefused ends an order that has no certificate yet.

@@ -21,11 +21,9 @@ import (
 // that changes something first locks the one row that all nodes know. A row
 // lock ends with its transaction, however that ends.
 var onPostgres = engine{
-	lock: `SELECT id FROM writers WHERE id = 1 FOR UPDATE`,
-	view: sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
-	mark: []string{`RELEASE SAVEPOINT change; SAVEPOINT change`}, // one round trip
-	// Prepared statements are one at a time.
-	several:  []any{pgx.QueryExecModeSimpleProtocol},
+	lock:     `SELECT id FROM writers WHERE id = 1 FOR UPDATE`,
+	view:     sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+	together: true,
 	patience: 40 * time.Second, // more than the server's own limits
 	endless:  `SET LOCAL statement_timeout = 0`,
 }

@@ -16,11 +16,7 @@ import (
 // onSQLite is the engine that is embedded. It has one writer at a time: one
 // connection makes the waiting a queue in this process instead of SQLITE_BUSY.
 // Readers see the last committed state (write-ahead log).
-var onSQLite = engine{
-	view: sql.TxOptions{ReadOnly: true},
-	// One each: several in a call are parsed every time.
-	mark: []string{`RELEASE SAVEPOINT change`, `SAVEPOINT change`},
-}
+var onSQLite = engine{view: sql.TxOptions{ReadOnly: true}}
 
 // openSQLite opens the file at path, makes it (mode 0600) where there is none
 // and brings its tables up to date.

@@ -40,8 +40,7 @@ const maxReaders = 8
 type engine struct {
 	lock     string        // makes a transaction the only one that writes; empty where beginning does
 	view     sql.TxOptions // of a transaction that reads one consistent state
-	mark     []string      // calls that move the savepoint of a change
-	several  []any         // arguments with which one call may run several statements
+	together bool          // statements wait for each other, see later
 	patience time.Duration // how long one answer may take; 0: it always comes
 	endless  string        // takes away the server's own limit, for the transaction
 }
@@ -82,6 +81,7 @@ type Tx struct {
 	t      *transaction
 	over   bool           // the function has returned
 	failed error          // of the first statement that the database refused
+	late   error          // of the first statement that is run with later
 	owed   map[string]int // acts without their audit entry, see owe
 }
 
@@ -107,6 +107,10 @@ func (tx *Tx) exec(what, query string, args ...any) error {
 func (tx *Tx) execCount(what, query string, args ...any) (n int64, err error) {
 	if err := tx.ready(args); err != nil {
 		return 0, fmt.Errorf("store: %s: %w", what, err)
+	}
+	if len(tx.t.waiting) > 0 {
+		tx.t.waiting = append(tx.t.waiting, statement{what, query, args, counted})
+		return tx.send()
 	}
 	defer tx.t.watch()()
 	res, err := tx.t.tx.ExecContext(tx.t.ctx, query, args...)
@@ -153,6 +157,9 @@ type scanner interface{ Scan(dest ...any) error }
 
 // one reads the single row of a query, or says ErrNotFound.
 func one[T any](tx *Tx, what string, scan func(scanner) (T, error), query string, args ...any) (v T, err error) {
+	if err = tx.flush(); err != nil {
+		return v, err
+	}
 	err = tx.ready(args)
 	if err == nil {
 		defer tx.t.watch()()
@@ -166,6 +173,9 @@ func one[T any](tx *Tx, what string, scan func(scanner) (T, error), query string
 
 // all reads every row of a query.
 func all[T any](tx *Tx, what string, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	if err := tx.flush(); err != nil {
+		return nil, err
+	}
 	err := tx.ready(args)
 	if errors.Is(err, errNotText) {
 		return nil, nil
@@ -201,6 +211,9 @@ func rows[T any](tx *Tx, scan func(scanner) (T, error), query string, args []any
 func stream[T any](tx *Tx, what string, scan func(scanner) (T, error), each func(T, error) error, query string, args ...any) error {
 	if err := tx.ready(args); err != nil {
 		return fmt.Errorf("store: %s: %w", what, err)
+	}
+	if err := tx.flush(); err != nil {
+		return err
 	}
 	if err := tx.t.endless(); err != nil {
 		return tx.fail(what, err)

@@ -16,13 +16,15 @@ var errSilent = fmt.Errorf("%w: it does not answer", ErrUnavailable)
 // that ends, and a caller may leave at any moment. It ends when a single answer
 // takes longer than the engine's patience.
 type transaction struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	engine *engine
-	timer  *time.Timer // set while an answer is waited for
-	conn   *sql.Conn
-	tx     *sql.Tx
-	newest *AuditEntry // that was written here, and nothing was taken back since
+	ctx     context.Context
+	cancel  context.CancelFunc
+	engine  *engine
+	timer   *time.Timer // set while an answer is waited for
+	conn    *sql.Conn
+	tx      *sql.Tx
+	waiting []statement // to be sent with the next one
+	lost    error       // why the state of the savepoints is not known
+	newest  *AuditEntry // that was written here, and nothing was taken back since
 }
 
 // begin begins a transaction on a connection of the pool, which it waits for as
