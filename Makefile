@@ -26,7 +26,7 @@ KILLS ?= 1000
 IMAGES ?= 10000
 FAULTS ?= 150
 
-.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-rate bench-authority cover fuzz fuzz-long mutants kills images timing metrics rows nodes logins testkit clean
+.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-rate bench-authority cover fuzz fuzz-long mutants kills run-kills enterprise images timing metrics rows nodes logins testkit clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -113,6 +113,16 @@ kills: ## kill -9 a process that issues KILLS times, and KILLS/10 times at each 
 
 images: ## make IMAGES crash images of a recorded trace of issuing, and let each of the first FAULTS writes and syncs fail
 	MAILSEAL_IMAGES=$(IMAGES) MAILSEAL_FAULTS=$(FAULTS) $(GO) test -count=1 -timeout 6h -v -run '^(TestCrashImages|TestFaults)$$' ./internal/authority
+
+# How often `make run-kills` kills, and for how many people `make enterprise` measures.
+RUN_KILLS ?= 100
+ENTERPRISE ?= 1000 10000 100000
+
+run-kills: ## kill -9 a bulk run RUN_KILLS times, at each step and at any time; nothing may be lost or doubled
+	MAILSEAL_RUN_KILLS=$(RUN_KILLS) $(GO) test -count=1 -timeout 2h -v -run '^TestKill$$' ./internal/enrollment
+
+enterprise: ## equip ENTERPRISE people, on SQLite and PostgreSQL, and say what each one cost
+	MAILSEAL_PEOPLE="$(ENTERPRISE)" $(GO) test -count=1 -timeout 3h -v -run '^TestSpeed$$' ./internal/enrollment
 
 timing: ## measure TIMING decryptions of each kind that fail; none may be told from another
 	MAILSEAL_TIMING=$(TIMING) $(GO) test -count=1 -timeout 2h -v -run '^TestTiming$$' ./test/testkit

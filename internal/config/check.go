@@ -306,6 +306,9 @@ func (c *checker) mail() {
 	case m.User == "" && !loopback:
 		c.warn("mail.user", "the relay is used without a password", "most relays want mail.user and mail.password")
 	}
+	if m.Signature.File.Given() != m.Signature.Passphrase.Given() {
+		c.refuse("mail.signature", "file and passphrase belong together", "give both or none")
+	}
 	c.bounces(m.Bounces)
 }
 

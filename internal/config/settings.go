@@ -100,6 +100,15 @@ type Mail struct {
 	Password Secret  `yaml:"password"`
 	Hello    string  `yaml:"hello"`
 	Bounces  Bounces `yaml:"bounces"`
+
+	Signature Signature `yaml:"signature"`
+}
+
+// Signature is what mails to an organization's people are signed with: a
+// PKCS #12 file with a certificate for mail.from.
+type Signature struct {
+	File       Secret `yaml:"file"`
+	Passphrase Secret `yaml:"passphrase"`
 }
 
 // Bounces is the door for mails that say that one of ours did not arrive.

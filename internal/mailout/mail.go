@@ -20,6 +20,7 @@ type Mail struct {
 	Subject  string // any UTF-8 on one line
 	Text     string // UTF-8, lines ended by LF or CRLF
 	Language string // BCP 47 tag of Subject and Text, "" when not known
+	Signed   bool   // by [Relay].Sign, where there is one
 }
 
 // Sender is who the mails come from, in the envelope and in the From field.

@@ -42,6 +42,9 @@ type Relay struct {
 	From     Sender
 	Now      func() time.Time
 	Random   io.Reader // crypto/rand.Reader outside of tests
+
+	// Sign signs a message; nil: mails leave as they are.
+	Sign func(message []byte, at time.Time) ([]byte, error)
 }
 
 // RefusedError tells that the relay will not take this mail for this
@@ -83,9 +86,15 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 // about all. Bounces go to the sender's mailbox unless returnTo names
 // another one.
 func (r *Relay) Send(ctx context.Context, m Mail, returnTo mailbox.Mailbox) error {
-	message, err := m.Compose(r.From, r.Now(), r.Random)
+	now := r.Now()
+	message, err := m.Compose(r.From, now, r.Random)
 	if err != nil {
 		return fmt.Errorf("compose mail: %w", err)
+	}
+	if m.Signed && r.Sign != nil {
+		if message, err = r.Sign(message, now); err != nil {
+			return fmt.Errorf("sign mail: %w", err)
+		}
 	}
 	if returnTo.IsZero() {
 		returnTo = r.From.Mailbox

@@ -30,7 +30,7 @@ func (m mailer) Send(ctx context.Context, mail validation.Mail) error {
 			return fmt.Errorf("return path of the mail: %w", err)
 		}
 	}
-	err = m.relay.Send(ctx, mailout.Mail{To: to, Subject: mail.Subject, Text: mail.Text, Language: mail.Language}, back)
+	err = m.relay.Send(ctx, mailout.Mail{To: to, Subject: mail.Subject, Text: mail.Text, Language: mail.Language, Signed: mail.Signed}, back)
 	if refused, ok := errors.AsType[*mailout.RefusedError](err); ok {
 		return &validation.UndeliverableError{Reason: fmt.Sprintf("%d %s", refused.Code, refused.Text)}
 	}
@@ -74,6 +74,13 @@ func (s *system) sender(catcher string) (validation.Mailer, error) {
 		return nil, err
 	}
 	relay.Now, relay.Random = s.Clock, s.Rand
+	if s.Settings.Mail.Signature.File.Given() {
+		signer, err := MailSigner(s.Settings, s.Credentials)
+		if err != nil {
+			return nil, err
+		}
+		relay.Sign = s.signMail(signer)
+	}
 	return mailer{relay, s.Settings.Mail.Bounces.Domain}, nil
 }
 
