@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -202,14 +203,41 @@ func (s *Service) Invited(ctx context.Context, client, code string) (i Invitatio
 			return err
 		}
 		i = invitation(row)
-		_, err = tx.AdministratorByEmail(row.EmailKey)
-		known = err == nil
+		a, err := tx.AdministratorByEmail(row.EmailKey)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
 		}
+		if err != nil {
+			return err
+		}
+		known, err = signsIn(tx, a.ID)
 		return err
 	})
 	return i, known, err
+}
+
+// signsIn tells whether there is anything that signs an account in: not so after
+// [Service.Reset].
+func signsIn(tx *store.Tx, id string) (bool, error) {
+	f, err := factors(tx, id)
+	return f.Password || f.any() || f.OpenID > 0, err
+}
+
+// heldBy is the account that an invitation makes or gives back: one of its
+// address that nothing signs in, or a new one with the id of the invitation.
+func heldBy(tx *store.Tx, row store.Invitation) (a store.Administrator, isNew bool, err error) {
+	a, err = tx.AdministratorByEmail(row.EmailKey)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Administrator{ID: row.ID, Email: row.Email, EmailKey: row.EmailKey}, true, nil
+	}
+	if err != nil {
+		return a, false, err
+	}
+	known, err := signsIn(tx, a.ID)
+	if err == nil && known {
+		err = ErrInvitation // it has to be signed in
+	}
+	return a, false, err
 }
 
 func (s *Service) invited(tx *store.Tx, code string) (store.Invitation, error) {
@@ -242,20 +270,24 @@ func (s *Service) NewPasskeyInvited(ctx context.Context, client, code string) (o
 	if !s.Passkeys() {
 		return nil, ErrState
 	}
-	i, known, err := s.Invited(ctx, client, code)
-	if err != nil {
+	if _, _, err := s.Invited(ctx, client, code); err != nil {
 		return nil, err
 	}
-	if known {
-		return nil, ErrInvitation
-	}
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
-		// The account's id is fixed here: the passkey carries it as its handle.
-		challenge, err := s.challenge(tx, store.SignInStep{Kind: stepNewPasskey, AdministratorID: i.ID})
+		row, err := s.invited(tx, code)
 		if err != nil {
 			return err
 		}
-		options, err = s.site.Creation(challenge, userOf(Account{ID: i.ID, Email: i.Email}), nil)
+		a, _, err := heldBy(tx, row)
+		if err != nil {
+			return err
+		}
+		// The account's id is fixed by now: the passkey carries it as its handle.
+		challenge, err := s.challenge(tx, store.SignInStep{Kind: stepNewPasskey, AdministratorID: a.ID})
+		if err != nil {
+			return err
+		}
+		options, err = s.site.Creation(challenge, userOf(account(a)), nil)
 		return err
 	})
 	return options, err
@@ -276,7 +308,7 @@ func (s *Service) AcceptByPasskey(ctx context.Context, code, name, passkey strin
 	})
 }
 
-// accept makes the account of an invitation, whose id it gets, with its role.
+// accept makes the account of an invitation, or gives it back, with its role.
 func (s *Service) accept(ctx context.Context, code, name, hash, method string, strong bool, more func(*store.Tx, string) error) (Session, string, error) {
 	var session Session
 	var token string
@@ -285,13 +317,21 @@ func (s *Service) accept(ctx context.Context, code, name, hash, method string, s
 		if err != nil {
 			return err
 		}
-		a := store.Administrator{ID: row.ID, Email: row.Email, EmailKey: row.EmailKey, Name: shortName(name), Password: hash, Created: s.clock()}
-		if err := tx.InsertAdministrator(a); errors.Is(err, store.ErrConflict) {
-			return ErrInvitation // there is an account: it has to be signed in
-		} else if err != nil {
+		a, isNew, err := heldBy(tx, row)
+		if err != nil {
 			return err
 		}
-		if err := s.record(ctx, tx, a.ID, audit.ActAdministrator, ""); err != nil {
+		act := audit.ActPassword
+		if isNew {
+			a.Name, a.Password, a.Created, act = shortName(name), hash, s.clock(), audit.ActAdministrator
+			err = tx.InsertAdministrator(a)
+		} else {
+			err = tx.SetPassword(a.ID, hash)
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.record(ctx, tx, a.ID, act, ""); err != nil {
 			return err
 		}
 		if more != nil {
@@ -342,11 +382,15 @@ func (s *Service) takeInvitation(ctx context.Context, tx *store.Tx, row store.In
 	} else if err != nil {
 		return err
 	}
+	g := Grant{Role(row.Role), row.OrganizationID}
+	has, err := grants(tx, account)
+	if err != nil || slices.Contains(has, g) {
+		return err
+	}
 	by, err := s.inviter(tx, row.InvitedBy)
 	if err != nil {
 		return err
 	}
-	g := Grant{Role(row.Role), row.OrganizationID}
 	if err := mayGrant(tx, by, g); errors.Is(err, ErrForbidden) {
 		return ErrInvitation
 	} else if err != nil {
@@ -392,6 +436,89 @@ func (s *Service) TakeRole(ctx context.Context, by Actor, account string, g Gran
 		}
 		return TakeRole(ctx, tx, by, account, g, s.clock())
 	})
+}
+
+// Reset takes away all that signs an account in, for somebody who lost it, and
+// mails a code with which its holder sets it up anew. Roles stay. Only an operator
+// does it, and not for themselves.
+func (s *Service) Reset(ctx context.Context, by Actor, id, language string) error {
+	return s.db.Update(ctx, func(tx *store.Tx) error {
+		row, m, err := s.reset(ctx, tx, by, id, language)
+		if err != nil {
+			return err
+		}
+		return s.queue.Enqueue(tx, Letter{Kind: MailInvitation, About: row.ID, To: m, Data: []byte(row.ID)})
+	})
+}
+
+// ResetHere is Reset for who runs a command on the server's own data, who gets
+// the code instead of a mail.
+func (s *Service) ResetHere(ctx context.Context, email string) (code string, err error) {
+	m, err := mailbox.Parse(strings.TrimSpace(email))
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrEmail, err)
+	}
+	if code, err = s.newCode(codeGroups); err != nil {
+		return "", err
+	}
+	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		a, err := tx.AdministratorByEmail(m.Key())
+		if errors.Is(err, store.ErrNotFound) {
+			return ErrForbidden
+		}
+		if err != nil {
+			return err
+		}
+		row, _, err := s.reset(ctx, tx, Console(), a.ID, "en")
+		if err != nil {
+			return err
+		}
+		return tx.SetInvitationCode(row.ID, hashSecret("invitation", code))
+	})
+	return code, err
+}
+
+// reset resets an account and invites its holder back to a role that they have.
+func (s *Service) reset(ctx context.Context, tx *store.Tx, by Actor, id, language string) (row store.Invitation, m mailbox.Mailbox, err error) {
+	if by.Kind != KindAccount && by.Kind != KindServer || !by.Has(Operator, "") || by.ID == id {
+		return row, m, ErrForbidden
+	}
+	a, err := tx.Administrator(id)
+	if errors.Is(err, store.ErrNotFound) {
+		return row, m, ErrForbidden
+	}
+	if err != nil {
+		return row, m, err
+	}
+	has, err := grants(tx, id)
+	if err != nil {
+		return row, m, err
+	}
+	if len(has) == 0 {
+		return row, m, ErrState // nothing to come back to: remove it
+	}
+	if m, err = mailbox.Parse(a.Email); err != nil {
+		return row, m, err
+	}
+	if err := tx.ResetAdministrator(id); err != nil {
+		return row, m, err
+	}
+	now := s.clock().UTC().Truncate(time.Second)
+	err = audit.Append(ctx, tx, audit.Entry{At: now, Actor: by.String(), Act: store.ActAccountReset, Object: id})
+	if err != nil {
+		return row, m, err
+	}
+	if row.ID, err = s.newID(); err != nil {
+		return row, m, err
+	}
+	row = store.Invitation{
+		ID: row.ID, Email: a.Email, EmailKey: a.EmailKey, Role: string(has[0].Role), OrganizationID: has[0].Organization,
+		Language: language, InvitedBy: by.String(), Created: now, Expires: now.Add(InvitationLife),
+	}
+	if err := tx.InsertInvitation(row); err != nil {
+		return row, m, err
+	}
+	return row, m, recordRole(ctx, tx, by, store.ActInvited, row.ID, has[0], now)
 }
 
 // Remove ends an account: nothing signs it in any more, its tokens end, and its

@@ -219,6 +219,67 @@ func TestWhoGivesRoles(t *testing.T) {
 	}
 }
 
+// Whoever lost what signs them in gets it back by a mail, or from the console,
+// with their roles; nobody gets anybody else's.
+func TestReset(t *testing.T) {
+	f, token := claimed(t)
+	ctx := t.Context()
+	operator := f.actor(t, token)
+	other, otherToken := f.joins(t, operator, "other@example.org", Grant{Validator, ""})
+	f.app(t, otherToken)
+	for name, err := range map[string]error{
+		"by themselves": f.Reset(ctx, other.Actor(), other.Account.ID, "en"), "one's own": f.Reset(ctx, operator, operator.ID, "en"),
+		"nobody": f.Reset(ctx, operator, "nobody", "en"), "from the console, nobody": second(f.ResetHere(ctx, "nobody@example.org")),
+	} {
+		if !errors.Is(err, ErrForbidden) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := f.Reset(ctx, operator, other.Account.ID, "ja"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.SignIn(ctx, "", "other@example.org", password); !errors.Is(err, ErrCredentials) {
+		t.Errorf("with the old password: %v", err)
+	}
+	code := f.deliver()
+	if f.mails[0].To != "other@example.org" || f.mails[0].Subject != "サインインの再設定" {
+		t.Errorf("mail %+v", f.mails[0])
+	}
+	session, again, err := f.Accept(ctx, "", code, "Eve", "another good password")
+	if err != nil || session.Account.ID != other.Account.ID || !session.Actor().Has(Validator, "") {
+		t.Fatalf("%+v, %v", session, err)
+	}
+	if e, err := f.SignIn(ctx, "", "other@example.org", "another good password"); err != nil || e.Second {
+		t.Errorf("with the new password: %+v, %v", e, err)
+	}
+	// The first operator, from the console, with a passkey; an old code is used up.
+	code, err = f.ResetHere(ctx, email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Session(ctx, token); !errors.Is(err, ErrNoSession) {
+		t.Errorf("a session from before: %v", err)
+	}
+	options, err := f.NewPasskeyInvited(ctx, "", code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	soft, err := softkey.New(site.Origins[0], options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, _, err = f.AcceptByPasskey(ctx, code, "", "key", soft.Create(options))
+	if err != nil || session.Account.ID != operator.ID || !session.Actor().Has(Operator, "") {
+		t.Fatalf("%+v, %v", session, err)
+	}
+	if _, _, err := f.Accept(ctx, "", code, "", password); !errors.Is(err, ErrInvitation) {
+		t.Errorf("the code again: %v", err)
+	}
+	if _, err := f.Session(ctx, again); err != nil {
+		t.Errorf("somebody else's session: %v", err)
+	}
+}
+
 func TestRemoveAccount(t *testing.T) {
 	f, token := claimed(t)
 	ctx := t.Context()

@@ -69,7 +69,11 @@ func (s *Service) invitationMail(tx *store.Tx, id []byte, code string) (Mail, er
 	if err := tx.SetInvitationCode(row.ID, hashSecret("invitation", code)); err != nil {
 		return Mail{}, err
 	}
-	return s.write(MailInvitation, row.Language, row.Email, code)
+	kind := MailInvitation
+	if _, isNew, err := heldBy(tx, row); err == nil && !isNew {
+		kind = letterReset
+	}
+	return s.write(kind, row.Language, row.Email, code)
 }
 
 // codeMail is the mail with the code that a person asked for, if somebody holds
@@ -116,7 +120,43 @@ func newLetter(subject, text string) letter {
 	return letter{subject, template.Must(template.New("").Parse(text))}
 }
 
+// letterReset goes to whoever has an account that nothing signs in.
+const letterReset = "reset"
+
 var letters = map[string]map[string]letter{
+	letterReset: {
+		"en": newLetter("Set up your sign-in anew", `Hello,
+
+how you sign in with the address
+
+    {{.Address}}
+
+was reset: password, authenticator app, passkeys and certificates sign
+you in no more. Your roles stay. Open {{.Site}}/admin/invitation
+and copy the next line into it, to set a password or a passkey:
+
+{{.Code}}
+
+The code works once, for seven days. Nobody honest asks you to pass it
+on. If you did not ask for this, tell whoever runs the authority.
+`),
+		"ja": newLetter("サインインの再設定", `こんにちは。
+
+次のメールアドレスのサインイン方法がリセットされました。
+
+    {{.Address}}
+
+これまでのパスワード、認証アプリ、パスキー、証明書ではサインイン
+できません。役割はそのままです。{{.Site}}/admin/invitation を開き、
+次の行のコードを貼り付けて、パスワードかパスキーを設定してください。
+
+{{.Code}}
+
+コードは一度だけ、7日以内に使えます。このコードを他の人に教えるよう
+求められても、応じないでください。お心当たりがない場合は、認証局を
+運用している人に知らせてください。
+`),
+	},
 	MailInvitation: {
 		"en": newLetter("You are invited to administer mail certificates", `Hello,
 

@@ -78,7 +78,7 @@ func TestStories(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "mailed-code": mailedCode, "alter": alter, "digest": digest, "serial": serial, "wait-for": waitFor, "issue-in": issueIn},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "mailed-code": mailedCode, "alter": alter, "digest": digest, "claim": claim, "serial": serial, "wait-for": waitFor, "issue-in": issueIn},
 	})
 }
 

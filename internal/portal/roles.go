@@ -25,7 +25,7 @@ func (p *portal) roleRoutes(handle func(pattern string, h handler)) {
 		}
 		handle("GET "+place.path, in(place.see, p.accounts))
 		for act, h := range map[string]handler{
-			"invite": p.invite, "uninvite": p.uninvite, "give": p.giveRole, "take": p.takeRole, "remove": p.removeAccount,
+			"invite": p.invite, "uninvite": p.uninvite, "give": p.giveRole, "take": p.takeRole, "reset": p.resetAccount, "remove": p.removeAccount,
 		} {
 			handle("POST "+place.path+"/"+act, in(place.give, h))
 		}
@@ -118,6 +118,8 @@ func (p *portal) rolesDone(w http.ResponseWriter, r *http.Request, err error) er
 		return errUnreadable
 	case errors.Is(err, auth.ErrApart):
 		f.wrong("", "accounts.error.apart")
+	case errors.Is(err, auth.ErrState):
+		f.wrong("", "accounts.error.noroles")
 	case errors.Is(err, auth.ErrLast):
 		f.wrong("", "accounts.error.last")
 	case errors.Is(err, auth.ErrTooMany):
@@ -174,4 +176,12 @@ func (p *portal) removeAccount(w http.ResponseWriter, r *http.Request) error {
 	}
 	visit, _ := visitOf(r.Context())
 	return p.rolesDone(w, r, p.Accounts.Remove(r.Context(), visit.Actor(), r.PostFormValue("id")))
+}
+
+func (p *portal) resetAccount(w http.ResponseWriter, r *http.Request) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	visit, _ := visitOf(r.Context())
+	return p.rolesDone(w, r, p.Accounts.Reset(r.Context(), visit.Actor(), r.PostFormValue("id"), p.tongueOf(r).tag))
 }

@@ -49,6 +49,7 @@ type Accounts interface {
 	Uninvite(ctx context.Context, by auth.Actor, id string) error
 	GiveRole(ctx context.Context, by auth.Actor, account string, g auth.Grant) error
 	TakeRole(ctx context.Context, by auth.Actor, account string, g auth.Grant) error
+	Reset(ctx context.Context, by auth.Actor, id, language string) error
 	Remove(ctx context.Context, by auth.Actor, id string) error
 	Invited(ctx context.Context, client, code string) (i auth.Invitation, known bool, err error)
 	Accept(ctx context.Context, client, code, name, password string) (auth.Session, string, error)

@@ -152,10 +152,22 @@ func (tx *Tx) Accounts(organizationID string) ([]AccountRow, error) {
 		ORDER BY a.email_key`, organizationID)
 }
 
-// ownedByAccount are the tables whose rows go with their account.
-var ownedByAccount = []string{
-	"administrator_sessions", "administrator_certificates", "totp_secrets", "recovery_codes", "passkeys",
-	"openid_subjects", "api_tokens", "role_grants",
+// Tables whose rows sign an account in, and others whose rows go with it.
+var (
+	signsIn        = []string{"administrator_sessions", "administrator_certificates", "totp_secrets", "recovery_codes", "passkeys", "openid_subjects"}
+	ownedByAccount = append([]string{"api_tokens", "role_grants"}, signsIn...)
+)
+
+// ResetAdministrator takes away all that signs an account in; its roles and
+// tokens stay. ErrConflict when there is none. The log must say so.
+func (tx *Tx) ResetAdministrator(id string) error {
+	for _, table := range signsIn {
+		if _, err := tx.execCount("reset account", `DELETE FROM `+table+` WHERE administrator_id = $1`, id); err != nil {
+			return err
+		}
+	}
+	return tx.owe(ActAccountReset, tx.exec("reset account", `UPDATE administrators SET password = ''
+		WHERE id = $1 AND removed_at IS NULL`, id))
 }
 
 // RemoveAdministrator ends an account and all that signs it in. Its id stays,

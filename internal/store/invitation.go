@@ -6,6 +6,7 @@ import "time"
 const (
 	ActInvited        = "account.invited"
 	ActAccountRemoved = "account.removed"
+	ActAccountReset   = "account.reset"
 )
 
 // Invitation is one row of invitations.
