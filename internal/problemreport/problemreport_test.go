@@ -526,6 +526,14 @@ func TestToldLate(t *testing.T) {
 type broken struct {
 	*authority.Authority
 	serial *big.Int
+	blind  error // of looking for anything
+}
+
+func (b broken) Standing(ctx context.Context, serial *big.Int) (store.Standing, error) {
+	if b.blind != nil {
+		return store.Standing{}, b.blind
+	}
+	return b.Authority.Standing(ctx, serial)
 }
 
 func (b broken) Revoke(ctx context.Context, serial *big.Int, reason cert.Reason) error {
@@ -541,9 +549,11 @@ func TestProvenIsFinished(t *testing.T) {
 	o := open(t)
 	o.hire()
 	key := newKey(t)
-	first, second := o.enrol("alice@example.org", key), o.enrol("alice@example.org", key)
+	first := o.enrol("alice@example.org", key)
+	o.now = o.now.Add(time.Second) // the report names the older one
+	second := o.enrol("alice@example.org", key)
 	o.mails = nil
-	a := &broken{o.authority, first.Serial}
+	a := &broken{Authority: o.authority, serial: first.Serial}
 	o.reports(a)
 	if _, err := o.File(t.Context(), problemreport.Report{Problem: problemreport.KeyCompromise, Proof: privatePEM(t, key)}); err == nil {
 		t.Fatal("a revocation that failed was reported as done")
@@ -558,7 +568,16 @@ func TestProvenIsFinished(t *testing.T) {
 		!strings.Contains(o.mails[0].Text, "まだ失効していません") {
 		t.Errorf("the operator got %+v", o.mails)
 	}
-	a.serial = nil
+	// Nobody knows which other certificates have the key: the one that is named is
+	// revoked, and the report stays open, aloud.
+	a.serial, a.blind = nil, errors.New("disk unreadable")
+	if err := problemreport.CatchUp(t.Context(), o.Service); !errors.Is(err, a.blind) {
+		t.Errorf("what could not be looked for is told as %v", err)
+	}
+	if list, err := o.List(t.Context()); err != nil || !o.revoked(first) || !list[0].Closed.IsZero() {
+		t.Errorf("meanwhile: %v, %+v, %v", o.revoked(first), list, err)
+	}
+	a.blind = nil
 	o.maintained() // though they were told already
 	if list, err := o.List(t.Context()); err != nil || !o.revoked(first) || list[0].Outcome != "revoked" {
 		t.Errorf("in the end: %v, %+v, %v", o.revoked(first), list, err)
