@@ -144,14 +144,13 @@ func (k *kind) wait(ctx context.Context) {
 		case <-k.wake:
 			return
 		case <-freed: // in whose lane there may be another one
-			return
 		case <-time.After(around(k.box.o.Poll)):
-			// Only a look: every node asks, and writers queue.
-			if due, err := k.due(ctx); err != nil {
-				k.box.o.Log.Error("jobs not looked for", "kind", k.name, "error", err)
-			} else if due {
-				return
-			}
+		}
+		// Only a look: every node asks, and writers queue.
+		if due, err := k.due(ctx); err != nil {
+			k.box.o.Log.Error("jobs not looked for", "kind", k.name, "error", err)
+		} else if due {
+			return
 		}
 	}
 }
