@@ -14,6 +14,7 @@ import (
 
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/testdns"
@@ -799,4 +800,65 @@ func TestOwnProofsAreReliedOn(t *testing.T) {
 		t.Errorf("after 30 days: %+v", order)
 	}
 	o.logIsWhole(t)
+}
+
+// Every product is issued, with its policy, its names and its use of the key.
+func TestEveryProduct(t *testing.T) {
+	c := openCompany(t)
+	c.set(t, func(*registration.Settings) {})
+	c.validate(t, "")
+	person := c.add(t, tanaka())
+	c.validate(t, person.ID)
+	policies := map[string]bool{}
+	for _, generation := range []string{"multipurpose", "strict"} {
+		for _, split := range []bool{false, true} {
+			c.set(t, func(s *registration.Settings) { s.Generation, s.Split, s.Validity = generation, split, 100 })
+			for _, kind := range []string{registration.KindBasic, registration.KindIV, registration.KindOV, registration.KindIVOV} {
+				outcomes, err := c.OrdersFor(t.Context(), c.admin, c.id, []string{person.ID}, registration.OrderRequest{Kind: kind})
+				if err != nil || len(outcomes) != map[bool]int{false: 1, true: 2}[split] {
+					t.Fatal(outcomes, err)
+				}
+				for _, o := range outcomes {
+					issued, _ := c.enroll(t, o.Order)
+					x := issued.Certificate
+					policies[string(x.Policies[0].ID)] = true
+					clientAuth := slices.Contains(x.ExtKeyUsage, oid.ClientAuth)
+					names := x.Subject
+					if x.CanSign() != (o.Order.Use != "encryption") || x.CanEncrypt() != (o.Order.Use != "signing") || clientAuth != (generation == "multipurpose" && o.Order.Use != "encryption") ||
+						(len(names.Get(oid.Organization)) > 0) != strings.HasSuffix(kind, "ov") || (len(names.Get(oid.Surname)) > 0) != strings.HasPrefix(kind, "iv") ||
+						x.NotAfter.Sub(x.NotBefore).Round(day) != 100*day {
+						t.Errorf("%s %s %s: %s, signs %v, encrypts %v, client %v", generation, kind, o.Order.Use, names, x.CanSign(), x.CanEncrypt(), clientAuth)
+					}
+					want := "account:admin"
+					if got := c.entered(t, store.ActIssued); got != want {
+						t.Errorf("issued by %q, want %q", got, want)
+					}
+				}
+			}
+		}
+	}
+	if len(policies) != 8 {
+		t.Errorf("%d policies for 4 types and 2 generations", len(policies))
+	}
+	if _, err := c.SetStanding(t.Context(), c.operator, c.id, registration.StandingClosed); inputKey(err) != "standing input.close" {
+		t.Errorf("closed with valid certificates: %v", err)
+	}
+	c.logIsWhole(t)
+}
+
+// entered is who did an act last.
+func (o *office) entered(t testing.TB, act string) (actor string) {
+	t.Helper()
+	err := o.db.View(t.Context(), func(tx *store.Tx) error {
+		return tx.AuditEntries(func(e store.AuditEntry, err error) error {
+			if e.Act == act {
+				actor = e.Actor
+			}
+			return err
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return actor
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/mailbox"
@@ -64,6 +65,7 @@ func (s *Service) EnrollFor(ctx context.Context, actor auth.Actor, r Request) (I
 	if a.outside {
 		return Issued{}, s.send(ctx, actor, a)
 	}
+	ctx = audit.WithActor(ctx, a.who())
 	c := a.done
 	if c == nil {
 		var err error
@@ -134,6 +136,14 @@ type authorization struct {
 	warrant validation.Warrant
 	done    *cert.Certificate // the order has it already, for this key
 	outside bool              // somebody else issues
+}
+
+// who is entered as who had the certificate made.
+func (a *authorization) who() string {
+	if a.r.Kind == RequestSession {
+		return "order:" + a.row.ID
+	}
+	return a.actor.String()
 }
 
 // look judges the request in one state of the store.

@@ -387,8 +387,9 @@ func (s *Service) SetSettings(ctx context.Context, actor auth.Actor, organizatio
 	})
 }
 
-// SetStanding suspends an organization, lets it go on, or closes it. It is the
-// operator's; an administrator may close their own.
+// SetStanding suspends an organization, lets it go on, or closes it when its
+// certificates have been revoked or have ended. It is the operator's; an
+// administrator may close their own.
 func (s *Service) SetStanding(ctx context.Context, actor auth.Actor, organization string, to Standing) (Organization, error) {
 	own := to == StandingClosed && administers(actor, organization)
 	if organization == "" || !operates(actor) && !own {
@@ -399,6 +400,13 @@ func (s *Service) SetStanding(ctx context.Context, actor auth.Actor, organizatio
 		switch {
 		case to == StandingSuspended && (from == StandingActive || from == StandingApplied):
 		case to == StandingClosed && from != StandingClosed:
+			counts, err := tx.CountOrganization(organization, s.now())
+			if err != nil {
+				return err
+			}
+			if counts.Valid > 0 { // the agreement ends, and they with it
+				return wrong("standing", "input.close", counts.Valid)
+			}
 		case to == StandingActive && from == StandingSuspended:
 			accepted, err := tx.AgreementAcceptances(organization)
 			if err != nil {
