@@ -62,6 +62,7 @@ func (a Attributes) single(t OID) (value []byte, present bool, err error) {
 // Attribute demands one value at least, and real mail breaks that.
 func parseAttributes(content []byte) (Attributes, bool) {
 	var out Attributes
+	var single [][]byte // room for the values of attributes with one
 	s := cryptobyte.String(content)
 	for !s.Empty() {
 		var seq, values cryptobyte.String
@@ -77,6 +78,14 @@ func parseAttributes(content []byte) (Attributes, bool) {
 			var tag asn1.Tag
 			if !values.ReadAnyASN1Element(&v, &tag) {
 				return nil, false
+			}
+			if attr.Values == nil && values.Empty() {
+				if len(single) == 0 {
+					single = make([][]byte, 8)
+				}
+				single[0] = v
+				attr.Values, single = single[:1:1], single[1:]
+				break
 			}
 			attr.Values = append(attr.Values, v)
 		}

@@ -181,6 +181,8 @@ func (s *SignedReader) readCertificates() error {
 	if _, err := r.ber.Enter(); err != nil {
 		return malformed("certificates", err)
 	}
+	const few = 4 // as most messages have at most
+	s.archive.certificates, s.certificates = make([][]byte, 0, few), make([]*cert.Certificate, 0, few)
 	for n := 0; ; n++ {
 		h, err := r.ber.Peek()
 		if errors.Is(err, io.EOF) {

@@ -68,8 +68,10 @@ func unfold(v []byte) []byte {
 	return out
 }
 
-// Is tells whether the field has this name; case is ignored, as RFC 5322 §1.2.2 wants it.
-func (f Field) Is(name string) bool { return strings.EqualFold(f.Name, name) }
+// Is tells whether the field has this name, which is ASCII; case is ignored, as RFC 5322 §1.2.2 wants it.
+func (f Field) Is(name string) bool {
+	return len(f.Name) == len(name) && strings.EqualFold(f.Name, name)
+}
 
 // IsContent tells whether the field describes the body (Content-Type and its family, RFC 2045 §9), so that it belongs to the
 // entity and not to the message around it.
