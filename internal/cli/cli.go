@@ -10,6 +10,7 @@ package cli
 
 import (
 	"context"
+	"crypto"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -36,6 +37,9 @@ type Environment struct {
 	// Loopback lets --revocation online reach this machine itself, which a mail of
 	// a stranger must not do: it is for tests, and main never sets it.
 	Loopback bool
+	// GenerateKey makes the keys of the demo's authority; nil: RSA-4096. It is for
+	// tests, which cannot wait, and main never sets it.
+	GenerateKey func() (crypto.Signer, error)
 	// Hangup asks for SIGHUP from now on, until ctx ends; nil: there is none.
 	Hangup func(ctx context.Context) <-chan struct{}
 }

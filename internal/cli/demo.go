@@ -144,7 +144,7 @@ func (s *story) startServer(ctx context.Context) (stop func() error, err error) 
 	go func() {
 		done <- server.Run(ctx, server.Config{
 			Data: s.path("server"), Listen: "127.0.0.1:0", SMTPListen: "127.0.0.1:0", Dev: true,
-			Clock: s.p.env.Now, Rand: rand.Reader,
+			Clock: s.p.env.Now, Rand: rand.Reader, GenerateKey: s.p.env.GenerateKey,
 			Log: slog.New(slog.NewTextHandler(logs, nil)), Out: logs,
 			Ready: func(url string) { ready <- url },
 		})

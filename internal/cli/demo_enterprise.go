@@ -148,7 +148,7 @@ func (e *enterprise) start(ctx context.Context) (stop func() error, err error) {
 	go func() {
 		done <- server.Run(ctx, server.Config{
 			Data: e.path("server"), Listen: "127.0.0.1:0", SMTPListen: "127.0.0.1:0", Dev: true, DNS: packets.LocalAddr().String(),
-			Clock: e.p.env.Now, Rand: rand.Reader,
+			Clock: e.p.env.Now, Rand: rand.Reader, GenerateKey: e.p.env.GenerateKey,
 			Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})), Out: e,
 			Ready: func(url string) { ready <- url },
 		})

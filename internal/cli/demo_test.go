@@ -3,6 +3,11 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,9 +19,6 @@ import (
 
 // TestDemo plays the whole story and looks at what it leaves.
 func TestDemo(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: makes RSA-4096 keys")
-	}
 	dir := filepath.Join(t.TempDir(), "demo")
 	var stdout, stderr bytes.Buffer
 	begin := time.Now()
@@ -24,6 +26,8 @@ func TestDemo(t *testing.T) {
 		LookupEnv: func(string) (string, bool) { return "", false },
 		ConfigDir: os.UserConfigDir,
 		Now:       time.Now,
+
+		GenerateKey: func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
 	})
 	if exit != 0 {
 		t.Fatalf("exit status %d\n%s%s", exit, &stdout, &stderr)
@@ -46,5 +50,34 @@ func TestDemo(t *testing.T) {
 	// A second story in the same folder would mix with the first.
 	if exit := cli.Run(context.Background(), []string{"demo", "--dir", dir}, strings.NewReader(""), &stdout, &stderr, cli.Environment{LookupEnv: func(string) (string, bool) { return "", false }}); exit != 2 {
 		t.Errorf("exit status %d in a folder that is not empty", exit)
+	}
+}
+
+// TestEnterpriseDemo plays the administrator's story, which looks at every answer
+// itself: what is refused as well.
+func TestEnterpriseDemo(t *testing.T) {
+	const people = 4
+	var stdout, stderr bytes.Buffer
+	run := func(args ...string) int {
+		stdout.Reset()
+		return cli.Run(context.Background(), args, strings.NewReader(""), &stdout, &stderr, cli.Environment{
+			LookupEnv: func(string) (string, bool) { return "", false }, ConfigDir: os.UserConfigDir, Now: time.Now,
+			GenerateKey: func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
+		})
+	}
+	if exit := run("demo", "--enterprise", "4", "--json"); exit != 0 {
+		t.Fatalf("exit status %d\n%s%s", exit, &stdout, &stderr)
+	}
+	var facts map[string]float64
+	if err := json.Unmarshal(stdout.Bytes(), &facts); err != nil {
+		t.Fatal(err)
+	}
+	if len(facts) != 4 || facts["people"] != people || facts["issued"] != people || facts["seconds"] <= 0 || facts["peak_rss_mib"] <= 0 {
+		t.Errorf("%v", facts)
+	}
+	for _, args := range [][]string{{"demo", "--enterprise", "0"}, {"demo", "--enterprise", "100001"}, {"demo", "--json"}} {
+		if exit := run(args...); exit != 2 {
+			t.Errorf("%q: exit status %d", args, exit)
+		}
 	}
 }

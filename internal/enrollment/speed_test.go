@@ -51,7 +51,7 @@ func TestSpeed(t *testing.T) {
 			started := time.Since(begun)
 			h.work()
 			for h.run(r.ID).State == enrollment.RunRunning {
-				time.Sleep(20 * time.Millisecond)
+				time.Sleep(min(500*time.Millisecond, time.Duration(n)*100*time.Microsecond))
 			}
 			took := time.Since(begun)
 			after, peak := spent(t)
