@@ -181,7 +181,7 @@ type door struct {
 func newDoor(t *testing.T, f *fake, change func(*Config)) *door {
 	t.Helper()
 	c := Config{
-		Orders: f, Administrators: f, Authority: f, Reports: fakeReports{f}, Mail: f, Dev: true,
+		Orders: f, Administrators: f, Authority: f, Reports: fakeReports{f}, Mail: f, Dev: true, URL: "https://ca.example.com",
 		Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {

@@ -15,6 +15,9 @@ type installView struct {
 	Device   string
 	Detected bool // Device was guessed from the browser
 	Root     AuthorityCertificate
+	Setup    string // file that sets the device up, or ""
+	Phone    code   // leads a phone here
+	URL      string // where it leads
 }
 
 // Key is the key of one of the device's texts, for the template.
@@ -28,6 +31,10 @@ func (p *portal) install(w http.ResponseWriter, r *http.Request) error {
 	v := installView{Devices: devices, Device: r.URL.Query().Get("device"), Root: root}
 	if !slices.Contains(devices, v.Device) {
 		v.Device, v.Detected = deviceOf(r.UserAgent()), true
+	}
+	v.Setup, v.URL = setups[v.Device], p.URL+"/install"
+	if v.Phone, err = newCode(v.URL); err != nil {
+		return err
 	}
 	return p.render(w, r, http.StatusOK, "install", v)
 }

@@ -206,6 +206,7 @@ func TestLanguages(t *testing.T) {
 	}
 	names := map[string]bool{ // names of languages and products
 		"language.en": true, "language.ja": true, "guide.thunderbird.name": true, "guide.android.name": true,
+		"client.thunderbird": true, "client.android": true,
 	}
 	english, japanese := tongues[0].texts, tongues[1].texts
 	gap := regexp.MustCompile(`\{[a-z]+\}`)
@@ -262,7 +263,7 @@ func TestTextsAreUsed(t *testing.T) {
 		put := base != key && strings.Contains(source.String(), `"`+base+`"`)
 		put = put || strings.HasSuffix(key, ".title") || strings.HasPrefix(key, "problem.") || strings.HasPrefix(key, "nav.")
 		for _, beginning := range []string{
-			"guide.", "language.", "steps.", "order.", "certificate.known.", "certificate.new.", "certificate.strange.", "certificate.added.",
+			"setup.", "guide.", "language.", "steps.", "order.", "certificate.known.", "certificate.new.", "certificate.strange.", "certificate.added.",
 			"certificate.entered.", "certificate.person.", "certificate.inside.", "report.problem.", "reason.", "role.", "cameback.", "state.",
 			"use.", "waiting.", "orders.tab.", "run.kind.", "statistics.", "evidence.kind.", "dashboard.step.", "run.",
 		} {

@@ -26,7 +26,7 @@ type pickupView struct {
 
 // pickup opens and proves nothing: scanners follow the links in mails.
 func (p *portal) pickup(w http.ResponseWriter, r *http.Request) error {
-	return p.showPickup(w, r, http.StatusOK, form{})
+	return p.showPickup(w, r, http.StatusOK, filled("client", importer[deviceOf(r.UserAgent())]))
 }
 
 func (p *portal) showPickup(w http.ResponseWriter, r *http.Request, status int, f form) error {
@@ -42,6 +42,9 @@ func (p *portal) showPickup(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	return p.render(w, r, status, "pickup", pickupView{ID: waiting.ID, Mode: waiting.Mode, Form: f})
 }
+
+// importer is what imports a file on a device, as enrollment calls it.
+var importer = map[string]string{"iphone": "ios", "android": "android", "outlook": "outlook", "applemail": "apple", "thunderbird": "any"}
 
 // gone: what could be had once is had.
 func (p *portal) gone(w http.ResponseWriter, r *http.Request) error {

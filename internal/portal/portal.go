@@ -29,6 +29,7 @@ type Config struct {
 	Hierarchy      Hierarchy
 	Mail           CaughtMail // nil: there is no /dev/mail
 	Dev            bool       // tells on every page that nothing here is to be trusted
+	URL            string     // of the portal, without a final slash
 	Secure         bool       // the portal is reached over https
 	Door           string     // address of the door for certificates, "" where there is none
 	Now            func() time.Time
@@ -170,6 +171,7 @@ func (p *portal) routes() *http.ServeMux {
 	handle("GET /key", p.keyPage)
 	handle("POST /key", p.enroll)
 	handle("GET /install", p.install)
+	handle("GET /install/{file}", p.setupFile)
 	handle("POST /language", p.chooseLanguage)
 	handle("GET /admin", p.signedIn(anyAccount, p.begin))
 	handle("GET /admin/sign-in", p.signInForm)
