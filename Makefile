@@ -26,7 +26,7 @@ KILLS ?= 1000
 IMAGES ?= 10000
 FAULTS ?= 150
 
-.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-rate bench-authority cover fuzz fuzz-long mutants kills run-kills enterprise images timing metrics rows nodes logins testkit clean
+.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-rate bench-authority cover fuzz fuzz-long mutants kills run-kills enterprise images timing metrics rows nodes logins screenshots testkit clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -138,6 +138,11 @@ logins: ## 10,000 wrong sign-ins: how many reach the hash, and how long each kin
 
 nodes: ## two nodes on one PostgreSQL, killed in turn under load NODE_KILLS times
 	MAILSEAL_NODE_KILLS=$(NODE_KILLS) $(GO) test -count=1 -timeout 2h -v ./test/nodes
+
+SCREENS ?= var/screens
+
+screenshots: ## take a picture of every page into SCREENS: both languages, wide and narrow, light and dark
+	$(GO) test -count=1 -timeout 1h ./test/e2e -run '^(TestScreens|TestAccounts|TestPagesAreAccessible)$$' -screens '$(abspath $(SCREENS))'
 
 testkit: ## write the folder testkit anew: attacks and their honest twins, for other implementations too
 	$(GO) test -count=1 -run '^TestFresh$$' ./test/testkit -update

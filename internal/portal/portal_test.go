@@ -7,6 +7,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,13 +25,22 @@ import (
 var changing = []string{
 	"/apply", "/code", "/code/resend", "/key", "/admin/claim", "/admin/sign-in", "/admin/sign-out",
 	"/report", "/admin/reports/answer", "/admin/reports/decide", "/admin/revoke",
+	"/org/new", "/org/organization1/names", "/org/organization1/agreement", "/org/organization1/settings",
+	"/org/organization1/domains", "/org/organization1/domains/check", "/org/organization1/domains/remove",
+	"/org/organization1/people", "/org/organization1/people/new", "/org/organization1/people/person1/change",
+	"/org/organization1/people/person1/order", "/org/organization1/people/person1/revoke", "/org/organization1/people/person1/leave",
+	"/org/organization1/evidence", "/org/organization1/import", "/org/organization1/previews/x", "/org/organization1/orders",
+	"/org/organization1/runs/run1/pause", "/org/organization1/runs/run1/resume", "/org/organization1/runs/run1/retry",
+	"/org/organization1/runs/run1/cancel", "/org/organization1/runs/run1/passphrases.csv",
+	"/admin/organizations", "/admin/evidence/decide", "/i/invitation1", "/i/file1",
+	"/mine/make", "/mine/renew", "/mine/again", "/mine/revoke",
 }
 
 // TestLooksChangeNothing sends what scanners, prefetchers and crawlers send,
 // with the sessions of the person and the administrator.
 func TestLooksChangeNothing(t *testing.T) {
 	f := newFake()
-	d := newDoor(t, f, nil).asks().administers()
+	d := newDoor(t, f, nil).asks().administers().signsIn()
 	paths := append([]string{"/", "/install", "/admin", "/language", "/dev/mail"}, changing...)
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodTrace} {
 		for _, path := range paths {
@@ -40,13 +52,66 @@ func TestLooksChangeNothing(t *testing.T) {
 	}
 }
 
+// TestEveryFormIsListed finds forms in routes.go that the list above lacks.
+func TestEveryFormIsListed(t *testing.T) {
+	source, err := os.ReadFile("routes.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, path := range changing {
+		path = strings.NewReplacer("organization1", "{org}", "person1", "{person}", "run1", "{run}", "/previews/x", "/previews/{preview}",
+			"/i/invitation1", "/i/{id}", "/i/file1", "/i/{id}").Replace(path)
+		known[strings.TrimPrefix(path, "/org/{org}")] = true
+		known[path] = true
+	}
+	for _, change := range []string{"pause", "resume", "retry", "cancel"} {
+		known["/runs/{run}/{change}"] = known["/runs/{run}/"+change]
+	}
+	forms := regexp.MustCompile(`"POST ([^"]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(forms) < 25 {
+		t.Fatalf("%d forms found: the test sees too little", len(forms))
+	}
+	for _, form := range forms {
+		if !known[form[1]] {
+			t.Errorf("POST %s is in no test of what other sites may send", form[1])
+		}
+	}
+}
+
+// TestOrganizationsAreClosed asks for every page and sends every form of an
+// organization as somebody who has no role in it.
+func TestOrganizationsAreClosed(t *testing.T) {
+	f := newFake()
+	d := newDoor(t, f, nil).administers()
+	f.grants = []auth.Grant{{Role: auth.Administrator, Organization: "another"}}
+	n := 0
+	for _, path := range append(slices.Clone(ownPaths), changing...) {
+		path, _, _ = strings.Cut(path, "?")
+		if !strings.HasPrefix(path, "/org/organization1") && !strings.HasPrefix(path, "/admin/organizations") && !strings.HasPrefix(path, "/admin/evidence") {
+			continue
+		}
+		for method, answer := range map[string]*http.Response{
+			"GET": d.get(path), "POST": d.post(path, url.Values{"person": {"person1"}, "sure": {"yes"}, "do": {"leave"}}),
+		} {
+			n++
+			if answer.StatusCode != http.StatusForbidden && answer.StatusCode != http.StatusMethodNotAllowed && answer.StatusCode != http.StatusNotFound {
+				t.Errorf("%s %s: %s", method, path, answer.Status)
+			}
+		}
+	}
+	if f.calls != 0 || n < 80 {
+		t.Errorf("%d changes by %d requests of somebody without a role", f.calls, n)
+	}
+}
+
 // TestOtherSitesChangeNothing sends every form as a page of another site would.
 func TestOtherSitesChangeNothing(t *testing.T) {
 	for _, header := range []map[string]string{
 		{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://example.org"}, {"Origin": "null"},
 	} {
 		f := newFake()
-		d := newDoor(t, f, nil).asks().administers()
+		d := newDoor(t, f, nil).asks().administers().signsIn()
 		for key, value := range header {
 			d.header.Set(key, value)
 		}

@@ -22,61 +22,8 @@ import (
 
 	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/testnpm"
 )
-
-// openIDFolder holds the provider with what its lock file names, installed once
-// for each lock file.
-func openIDFolder(t *testing.T) string {
-	t.Helper()
-	const source = "testdata/openid"
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatalf("needs %s (scripts/test-deps installs it)", program)
-			}
-			t.Skipf("needs %s (scripts/test-deps installs it)", program)
-		}
-	}
-	lock, err := os.ReadFile(filepath.Join(source, "package-lock.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	caches, err := os.UserCacheDir()
-	if err != nil {
-		caches = os.TempDir()
-	}
-	folder := filepath.Join(caches, "mailseal-tests", fmt.Sprintf("openid-%x", sha256.Sum256(lock))[:24])
-	if _, err := os.Stat(folder); err == nil {
-		return folder
-	}
-	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	half, err := os.MkdirTemp(filepath.Dir(folder), "half-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range []string{"package.json", "package-lock.json", ".npmrc"} {
-		data, err := os.ReadFile(filepath.Join(source, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(half, file), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	npm := exec.CommandContext(t.Context(), "npm", "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund")
-	npm.Dir = half
-	if out, err := npm.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
-	if err := os.Rename(half, folder); err != nil && !errors.Is(err, os.ErrExist) { // another test was quicker
-		if _, there := os.Stat(folder); there != nil {
-			t.Fatal(err)
-		}
-	}
-	return folder
-}
 
 // provider is oidc-provider in a process of its own.
 type provider struct {
@@ -86,7 +33,7 @@ type provider struct {
 
 func startProvider(t *testing.T, secret string) *provider {
 	t.Helper()
-	folder := openIDFolder(t)
+	folder := testnpm.Folder(t, "testdata/openid")
 	script, err := os.ReadFile("testdata/openid/provider.js")
 	if err != nil {
 		t.Fatal(err)

@@ -240,7 +240,7 @@ func (p *person) quiet() {
 // checks that the focus can be seen.
 func (p *person) tabTo(selector string) {
 	p.t.Helper()
-	const most = 60
+	const most = 90
 	for range most {
 		if eval[bool](p, fmt.Sprintf("document.activeElement.matches(%q)", selector)) {
 			if eval[string](p, "getComputedStyle(document.activeElement).outlineStyle") == "none" {

@@ -85,6 +85,7 @@ internal/cli            one file per command
 cmd                     main
 
 internal/testca         test authorities, for tests alone
+internal/testnpm        what tests need of npm, for tests alone
 internal/testdns        a DNS server, for tests alone
 test                    end to end with real software
 bench                   side by side with other software (a module of its own)
@@ -117,5 +118,5 @@ var LibraryLimits = Limits{
 	},
 	// A person's key store is a folder of files: that is what identity is for.
 	Excepted: map[string][]string{"identity": {"os"}},
-	TestOnly: []string{"internal/testca", "internal/testdns", "internal/store/storetest", "test"},
+	TestOnly: []string{"internal/testca", "internal/testnpm", "internal/testdns", "internal/store/storetest", "test"},
 }
