@@ -235,8 +235,15 @@ func TestReset(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	begun, err := f.SignIn(ctx, "", "other@example.org", password)
+	if err != nil || !begun.Second {
+		t.Fatalf("%+v, %v", begun, err)
+	}
 	if err := f.Reset(ctx, operator, other.Account.ID, "ja"); err != nil {
 		t.Fatal(err)
+	}
+	if _, _, err := f.SecondFactor(ctx, "", begun.Token, "123456"); !errors.Is(err, ErrNoSession) {
+		t.Errorf("a sign-in that had begun: %v", err)
 	}
 	if _, err := f.SignIn(ctx, "", "other@example.org", password); !errors.Is(err, ErrCredentials) {
 		t.Errorf("with the old password: %v", err)

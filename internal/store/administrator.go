@@ -154,7 +154,9 @@ func (tx *Tx) Accounts(organizationID string) ([]AccountRow, error) {
 
 // Tables whose rows sign an account in, and others whose rows go with it.
 var (
-	signsIn        = []string{"administrator_sessions", "administrator_certificates", "totp_secrets", "recovery_codes", "passkeys", "openid_subjects"}
+	signsIn = []string{
+		"administrator_sessions", "sign_in_steps", "administrator_certificates", "totp_secrets", "recovery_codes", "passkeys", "openid_subjects",
+	}
 	ownedByAccount = append([]string{"api_tokens", "role_grants"}, signsIn...)
 )
 

@@ -159,6 +159,7 @@ func walkAccounts(t *testing.T, s *site, language string) {
 	if eval[bool](p, "!!document.querySelector('form[action$=give] select')") {
 		t.Error("an auditor may get another role")
 	}
+	p.show(language, "accounts-two")
 	p.follow("form[action$=remove] button")
 	q.open("/admin/account")
 	q.at("/admin/sign-in")

@@ -1,0 +1,66 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// A provider that is away, leads elsewhere, answers without an end or is another
+// one than it says lets nobody begin, and is asked again the next time. With a
+// real one signing in is tested in internal/server.
+func TestProviderTrouble(t *testing.T) {
+	f := open(t)
+	var mode atomic.Value
+	var server *httptest.Server
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		body := fmt.Sprintf(`{"issuer":%[1]q,"authorization_endpoint":"%[1]s/a","token_endpoint":"%[1]s/t","jwks_uri":"%[1]s/j"}`, server.URL)
+		switch mode.Load() {
+		case "away":
+			w.WriteHeader(http.StatusBadGateway)
+		case "elsewhere":
+			w.Header().Set("Location", "http://169.254.169.254/")
+			w.WriteHeader(http.StatusFound)
+		case "endless":
+			_, _ = w.Write([]byte(body[:len(body)-1] + `,"x":"` + strings.Repeat("a", maxOpenID) + `"}`))
+		case "another":
+			_, _ = w.Write([]byte(strings.Replace(body, server.URL, "https://evil.example", 1)))
+		default:
+			_, _ = w.Write([]byte(body))
+		}
+	}))
+	defer server.Close()
+	f.Service = New(Options{Store: f.opened, Clock: f.clock, Cost: LeastCost, OpenID: &OpenID{
+		Name: "Example", Issuer: server.URL, ClientID: "mailseal", Redirect: "https://ca.example.org/back", ACR: []string{"a", "b"},
+	}})
+	for _, trouble := range []string{"away", "elsewhere", "endless", "another"} {
+		mode.Store(trouble)
+		if _, token, err := f.StartOpenID(t.Context(), "", ForPerson, ""); !errors.Is(err, ErrProvider) || token != "" {
+			t.Errorf("%s: %v", trouble, err)
+		}
+	}
+	mode.Store("well")
+	address, token, err := f.StartOpenID(t.Context(), "", ForPerson, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{server.URL + "/a?", "code_challenge_method=S256", "nonce=", "state=", "acr_values=a+b", "response_type=code"} {
+		if !strings.Contains(address, want) {
+			t.Errorf("no %s in %s", want, address)
+		}
+	}
+	if _, err := f.FinishOpenID(t.Context(), token, OpenIDAnswer{State: "other", Code: "x"}); !errors.Is(err, ErrProvider) {
+		t.Errorf("another state: %v", err)
+	}
+	if _, err := f.FinishOpenID(t.Context(), token, OpenIDAnswer{State: "other", Code: "x"}); !errors.Is(err, ErrNoSession) {
+		t.Errorf("the token again: %v", err)
+	}
+	if _, _, err := f.StartOpenID(t.Context(), "", ForLink, "guessed"); !errors.Is(err, ErrNoSession) {
+		t.Errorf("to link without a session: %v", err)
+	}
+}
