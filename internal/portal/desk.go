@@ -47,6 +47,7 @@ var sections = []section{
 		{"orders", "/org/{org}/orders", auth.Actor.MayRead},
 		{"domains", "/org/{org}/domains", auth.Actor.MayRead},
 		{"colleagues", "/org/{org}/colleagues", auth.Actor.MayRead},
+		{"recovery", "/org/{org}/recovery", seesRecovery},
 		{"statistics", "/org/{org}/reports", auth.Actor.MayRead},
 		{"orgaudit", "/org/{org}/audit", auth.Actor.MayRead},
 		{"roles", "/org/{org}/accounts", may(auth.Operator, auth.Auditor, auth.Administrator, auth.Approver)},

@@ -190,6 +190,7 @@ func newDoor(t *testing.T, f *fake, change func(*Config)) *door {
 	organization := newFakeOrganization(t, f)
 	c.Registration, c.Enrollment, c.Mine, c.Figures = organization, organization, organization, organization
 	c.Certificates, c.Hierarchy = organization, organization
+	c.Recovery = fakeRecovery{organization}
 	if c.Accounts == nil {
 		c.Accounts = fakeAccounts{}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/roster"
 )
 
@@ -29,6 +30,8 @@ func bodyLimit(r *http.Request) int64 {
 		return maxList
 	case organization && strings.HasSuffix(r.URL.Path, "/evidence"):
 		return maxDocument
+	case organization && strings.HasSuffix(r.URL.Path, "/recovery/answer"):
+		return recovery.MaxFile + maxForm
 	case organization:
 		return maxTicked
 	}

@@ -23,18 +23,25 @@ type Organizations interface {
 	AcceptAgreement(ctx context.Context, actor auth.Actor, id, version string) (registration.Organization, error)
 }
 
-type chooseView struct{ Organizations []registration.Organization }
+type chooseView struct {
+	Organizations []registration.Organization
+	Shares        []candidate // organizations of which the account is an officer and may see nothing else
+}
 
 // choose lists the organizations of whoever is signed in.
 func (p *portal) choose(w http.ResponseWriter, r *http.Request) error {
 	v, _ := visitOf(r.Context())
 	own := v.Actor()
+	shares, err := p.sharesOf(r.Context(), own)
+	if err != nil {
+		return err
+	}
 	if !own.Has(auth.Operator, "") { // the operator's own are among all
 		list, _, err := p.Registration.Organizations(r.Context(), own, "", registration.Page{Limit: registration.MaxPage})
 		if err != nil {
 			return err
 		}
-		return p.render(w, r, http.StatusOK, "choose", chooseView{list})
+		return p.render(w, r, http.StatusOK, "choose", chooseView{list, shares})
 	}
 	var list []registration.Organization
 	for _, id := range own.Organizations() {
@@ -44,7 +51,7 @@ func (p *portal) choose(w http.ResponseWriter, r *http.Request) error {
 		}
 		list = append(list, o)
 	}
-	return p.render(w, r, http.StatusOK, "choose", chooseView{list})
+	return p.render(w, r, http.StatusOK, "choose", chooseView{list, shares})
 }
 
 type organizationView struct {

@@ -86,7 +86,7 @@ var ownPaths = []string{
 	"/org/organization1/people/person1", "/org/organization1/people/person1/change", "/org/organization1/import",
 	"/org/organization1/runs/run1", "/org/organization1/orders?waiting=NAME", "/org/organization1/audit?act=NAME&from=2026-01-01",
 	"/org/organization1/audit?from=NAME", "/org/organization1/reports", "/org/organization1/reports/people", "/org/organization1/evidence",
-	"/org/organization1/colleagues", "/org/organization1/lookup?q=NAME", "/admin/organizations", "/admin/evidence", "/admin/authorities",
+	"/org/organization1/recovery?done=asked", "/org/organization1/colleagues", "/org/organization1/lookup?q=NAME", "/admin/organizations", "/admin/evidence", "/admin/authorities",
 	"/admin/audit?actor=NAME", "/i/invitation1", "/i/file1", "/i/file1/passphrase", "/i/taken1", "/i/over1", "/i/nothing", "/mine", "/org/nothing", "/org/organization1/previews/x",
 }
 
@@ -94,8 +94,10 @@ var ownPaths = []string{
 func ownForms(name string) map[string]url.Values {
 	return map[string]url.Values{
 		"/org/new": {"name": {name}, "local_name": {name}}, "/org/organization1/names": {"name": {name}},
-		"/org/organization1/agreement": {}, "/org/organization1/settings": {"kind": {name}, "algorithm": {name}},
-		"/org/organization1/domains": {"name": {name}}, "/org/organization1/people/new": {"addresses": {name}, "surname": {name}},
+		"/org/organization1/agreement": {}, "/org/organization1/recovery/request": {"person": {name}, "recipient": {name}, "reason": {name}},
+		"/org/organization1/recovery/officers": {"threshold": {name}, "officer": {name}}, "/org/organization1/recovery/refuse": {},
+		"/org/organization1/settings": {"kind": {name}, "algorithm": {name}},
+		"/org/organization1/domains":  {"name": {name}}, "/org/organization1/people/new": {"addresses": {name}, "surname": {name}},
 		"/org/organization1/people": {"q": {name}, "do": {name}}, "/org/organization1/people/person1/order": {},
 		"/org/organization1/orders": {"decision": {"approve"}}, "/admin/evidence/decide": {"decision": {"refuse"}, "reason": {name}},
 	}
@@ -265,7 +267,7 @@ func TestTextsAreUsed(t *testing.T) {
 		for _, beginning := range []string{
 			"setup.", "guide.", "language.", "steps.", "order.", "certificate.known.", "certificate.new.", "certificate.strange.", "certificate.added.",
 			"certificate.entered.", "certificate.person.", "certificate.inside.", "report.problem.", "reason.", "role.", "cameback.", "state.",
-			"use.", "waiting.", "orders.tab.", "run.kind.", "statistics.", "evidence.kind.", "dashboard.step.", "run.",
+			"use.", "waiting.", "orders.tab.", "run.kind.", "recovery.task.", "statistics.", "evidence.kind.", "dashboard.step.", "run.",
 		} {
 			put = put || strings.HasPrefix(key, beginning)
 		}

@@ -25,6 +25,7 @@ type Config struct {
 	Enrollment     Enrollment
 	Mine           Mine
 	Figures        Figures
+	Recovery       Recovery
 	Certificates   Certificates
 	Hierarchy      Hierarchy
 	Mail           CaughtMail // nil: there is no /dev/mail
@@ -137,7 +138,7 @@ func newPortal(c Config) (*portal, error) {
 	if c.Orders == nil || c.Administrators == nil || c.Authority == nil || c.Reports == nil || c.Now == nil || c.Log == nil {
 		return nil, errors.New("portal: configuration is not complete")
 	}
-	if c.Registration == nil || c.Enrollment == nil || c.Mine == nil || c.Figures == nil || c.Certificates == nil ||
+	if c.Registration == nil || c.Enrollment == nil || c.Mine == nil || c.Figures == nil || c.Recovery == nil || c.Certificates == nil ||
 		c.Hierarchy == nil {
 		return nil, errors.New("portal: configuration is not complete")
 	}

@@ -41,6 +41,7 @@ func (p *portal) organizationRoutes(handle func(string, handler)) {
 		method, path, _ := strings.Cut(pattern, " ")
 		handle(method+" /org/{org}"+path, p.inOrganization(may(auth.Administrator), page))
 	}
+	p.recoveryRoutes(handle)
 	handle("POST /org/{org}/orders", p.inOrganization(may(auth.Administrator, auth.Approver), p.decideOrders))
 }
 

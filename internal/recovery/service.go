@@ -170,6 +170,7 @@ func (s *Service) Quorum(ctx context.Context, organization string) (q *Quorum, e
 
 // Standing is how an organization's recovery stands.
 type Standing struct {
+	Name     string  // of the organization
 	Active   *Quorum // nil: no key can be escrowed
 	Proposed *Quorum // nil: none
 	Keys     int64   // with the active officers
@@ -182,6 +183,11 @@ func (s *Service) Officers(ctx context.Context, actor auth.Actor, organization s
 		return st, auth.ErrForbidden
 	}
 	err = s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		o, err := tx.Organization(organization)
+		if err != nil {
+			return missing(err)
+		}
+		st.Name = o.Name
 		if st.Active, err = quorumOf(tx, organization, Active); err != nil {
 			return err
 		}

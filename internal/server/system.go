@@ -375,8 +375,8 @@ func (s *system) portal() portal.Config {
 		Orders: s.orders, Administrators: s.administrators, Accounts: s.administrators,
 		Authority: overview{s.store, s.authority, s.orders}, Reports: s.reports,
 		Registration: s.orders, Enrollment: s.enrollment, Mine: pages{s}, Figures: pages{s}, Certificates: pages{s},
-		Hierarchy: pages{s},
-		Dev:       s.Dev, Secure: strings.HasPrefix(s.url, "https:"), Now: s.Clock, Log: s.Log,
+		Hierarchy: pages{s}, Recovery: s.recovery,
+		Dev: s.Dev, Secure: strings.HasPrefix(s.url, "https:"), Now: s.Clock, Log: s.Log,
 	}
 	if s.catcher != nil {
 		c.Mail = s.catcher

@@ -1,0 +1,144 @@
+package portal
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/recovery"
+	"github.com/mailseal/mailseal/internal/testca"
+)
+
+// fakeRecovery is the recovery.Service beside a fake: two sets of officers, a
+// task of each kind, and a request in each state.
+type fakeRecovery struct{ *fakeOrganization }
+
+func (f fakeRecovery) quorum() *recovery.Quorum {
+	q := &recovery.Quorum{ID: "quorum1", Threshold: 2}
+	for i := range 3 {
+		leaf := f.ca.Leaf("officer@example.org", testca.P256)
+		q.Officers = append(q.Officers, recovery.Officer{Position: i + 1, Account: f.order.Name, Certificate: leaf.Certificate, Confirmed: noon})
+	}
+	q.Officers[2].Confirmed = time.Time{}
+	return q
+}
+
+func (f fakeRecovery) Officers(context.Context, auth.Actor, string) (recovery.Standing, error) {
+	return recovery.Standing{Name: f.order.Name, Active: f.quorum(), Proposed: f.quorum(), Keys: 3, Former: 1}, nil
+}
+
+func (f fakeRecovery) SetOfficers(context.Context, auth.Actor, string, int, []recovery.Choice) (*recovery.Quorum, error) {
+	f.calls++
+	return f.quorum(), f.err
+}
+
+func (f fakeRecovery) Waiting(context.Context, auth.Actor, string) (list []recovery.Waiting, err error) {
+	for _, kind := range []recovery.Kind{recovery.Confirm, recovery.Approve, recovery.Reshare, recovery.Release} {
+		list = append(list, recovery.Waiting{Kind: kind, Object: "open", Keys: 1})
+	}
+	return list, nil
+}
+
+func (f fakeRecovery) Task(_ context.Context, _ auth.Actor, _ string, kind recovery.Kind, object string) (*recovery.Task, error) {
+	f.calls++
+	return &recovery.Task{Format: "mailseal recovery task 1", Kind: kind, Object: object, Owner: f.order.Name}, f.err
+}
+
+func (f fakeRecovery) Answer(context.Context, auth.Actor, string, *recovery.Answer) error {
+	f.calls++
+	return f.err
+}
+
+func (f fakeRecovery) Refuse(context.Context, auth.Actor, string, string) error {
+	f.calls++
+	return f.err
+}
+
+func (f fakeRecovery) one(state recovery.RequestState) *recovery.Request {
+	return &recovery.Request{
+		ID: string(state), Person: "person1", Requester: "account:" + f.session().Account.ID, Reason: f.order.Name, State: state, Threshold: 2, Keys: []string{"ab"},
+		Recipient: f.ca.Leaf("to@example.org", testca.P256).Certificate, Created: noon, Expires: noon,
+		Decisions: []recovery.Decision{{Account: "x", Given: true, At: noon}},
+	}
+}
+
+func (f fakeRecovery) Request(context.Context, auth.Actor, string, recovery.Asking) (*recovery.Request, error) {
+	f.calls++
+	return f.one(recovery.Open), f.err
+}
+
+func (f fakeRecovery) Requests(context.Context, auth.Actor, string, time.Time, string, int) (list []*recovery.Request, err error) {
+	for _, state := range []recovery.RequestState{recovery.Open, recovery.Ready, recovery.Released, recovery.Refused, recovery.Withdrawn, recovery.Expired} {
+		list = append(list, f.one(state))
+	}
+	return list, nil
+}
+
+func (f fakeRecovery) Withdraw(context.Context, auth.Actor, string, string) error {
+	f.calls++
+	return f.err
+}
+
+func (f fakeRecovery) Release(context.Context, auth.Actor, string, string) (*recovery.Bundle, error) {
+	f.calls++
+	return &recovery.Bundle{Format: "mailseal recovered keys 1", Request: "ready"}, f.err
+}
+
+func shown(t *testing.T, r *http.Response) string {
+	t.Helper()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+// An officer, who sees nothing else of the organization, finds the tasks, fetches
+// one as a file, and hands the answer in; what does not fit is said on the page.
+func TestOfficersPage(t *testing.T) {
+	f := newFake()
+	d := newDoor(t, f, nil).administers()
+	f.grants = []auth.Grant{{Role: auth.RecoveryOfficer, Organization: organizationID}}
+	const page = "/org/" + organizationID + "/recovery"
+	if body := shown(t, d.get("/org")); !strings.Contains(body, page) {
+		t.Errorf("the officer is not led to %s: %s", page, body)
+	}
+	if body := shown(t, d.get(page)); !strings.Contains(body, "recovery/answer") || strings.Contains(body, "recovery/officers") || strings.Contains(body, "recovery/request") {
+		t.Error("the page is not an officer's")
+	}
+	if r := d.get("/org/" + organizationID + "/people"); r.StatusCode != http.StatusForbidden {
+		t.Errorf("an officer sees people: %s", r.Status)
+	}
+	r := d.post(page+"/task", map[string][]string{"kind": {"release"}, "object": {"open"}})
+	if r.StatusCode != http.StatusOK || !strings.Contains(r.Header.Get("Content-Disposition"), "attachment") || r.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("%s %v", r.Status, r.Header)
+	}
+	good := `{"format":"mailseal recovery answer 1","kind":"release","object":"open","proof":"AA=="}`
+	if r := d.upload(page+"/answer", "file", "answer.json", good); r.StatusCode != http.StatusSeeOther {
+		t.Errorf("an answer: %s", r.Status)
+	}
+	if r := d.upload(page+"/answer", "file", "answer.json", "nonsense"); r.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("nonsense: %s", r.Status)
+	}
+	for _, err := range []error{recovery.ErrProof, recovery.ErrState, recovery.ErrSigns} {
+		f.err = err
+		if r := d.upload(page+"/answer", "file", "answer.json", good); r.StatusCode != http.StatusUnprocessableEntity {
+			t.Errorf("%v: %s", err, r.Status)
+		}
+	}
+	f.err, f.grants = nil, nil
+	if r := d.get(page); r.StatusCode != http.StatusForbidden {
+		t.Errorf("without a role: %s", r.Status)
+	}
+}
+
+// Accounts has one that can be an officer.
+func (fakeAccounts) Accounts(context.Context, auth.Actor, string) ([]auth.AccountInfo, error) {
+	return []auth.AccountInfo{{
+		Account: auth.Account{ID: "account1", Email: "officer@example.org"}, Grants: []auth.Grant{{Role: auth.RecoveryOfficer, Organization: organizationID}},
+	}}, nil
+}
