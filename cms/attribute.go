@@ -190,6 +190,9 @@ func parseTime(der []byte) (time.Time, bool) {
 	if !s.ReadAnyASN1(&content, &tag) || !s.Empty() {
 		return time.Time{}, false
 	}
+	if t, ok := utcTime(content); ok && tag == asn1.UTCTime {
+		return t, true
+	}
 	var layouts []string
 	switch tag {
 	case asn1.UTCTime:
@@ -208,6 +211,28 @@ func parseTime(der []byte) (time.Time, bool) {
 		return t.UTC(), true
 	}
 	return time.Time{}, false
+}
+
+// utcTime reads YYMMDDhhmmssZ, the one form of DER (RFC 5280 §4.1.2.5.1). Of another, or of a day that is none, it says nothing.
+func utcTime(content []byte) (time.Time, bool) {
+	if len(content) != len("YYMMDDhhmmssZ") || content[12] != 'Z' {
+		return time.Time{}, false
+	}
+	var n [6]int
+	for i := range n {
+		tens, ones := content[2*i]-'0', content[2*i+1]-'0'
+		if tens > 9 || ones > 9 {
+			return time.Time{}, false
+		}
+		n[i] = int(tens)*10 + int(ones)
+	}
+	year := 2000 + n[0]
+	if n[0] >= 50 {
+		year -= 100
+	}
+	t := time.Date(year, time.Month(n[1]), n[2], n[3], n[4], n[5], 0, time.UTC)
+	// time.Date makes a day of every number.
+	return t, int(t.Month()) == n[1] && t.Day() == n[2] && t.Hour() == n[3] && t.Minute() == n[4] && t.Second() == n[5]
 }
 
 func timeDER(t time.Time) ([]byte, error) {

@@ -210,6 +210,15 @@ func (r *base64Reader) plain(b []byte) []byte {
 	at := len(r.out)
 	out := r.out[:cap(r.out)]
 	for {
+		for len(b) >= 8 && len(out)-at >= 8 { // two groups at a time
+			v := base64Values[0][b[0]] | base64Values[1][b[1]] | base64Values[2][b[2]] | base64Values[3][b[3]]
+			w := base64Values[0][b[4]] | base64Values[1][b[5]] | base64Values[2][b[6]] | base64Values[3][b[7]]
+			if (v|w)&base64Bad != 0 {
+				break
+			}
+			binary.BigEndian.PutUint64(out[at:], uint64(v)<<32|uint64(w)<<8)
+			b, at = b[8:], at+6
+		}
 		for len(b) >= 4 && len(out)-at >= 4 {
 			v := base64Values[0][b[0]] | base64Values[1][b[1]] | base64Values[2][b[2]] | base64Values[3][b[3]]
 			if v&base64Bad != 0 {

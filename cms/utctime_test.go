@@ -1,0 +1,34 @@
+package cms
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestUTCTime holds the quick reader to the standard library's.
+func TestUTCTime(t *testing.T) {
+	read := 0
+	for year := range 100 {
+		for _, rest := range []string{
+			"0101000000Z", "1231235959Z", "0228120000Z", "0229120000Z", "0230120000Z", "0431000000Z", "1301000000Z", "0001000000Z", "0100000000Z",
+			"0101240000Z", "0101006000Z", "0101000060Z", "0101000000+", "010100000:Z", "/101000000Z", "01010000 0Z", "0101000000", "0101000000Z0",
+		} {
+			text := fmt.Sprintf("%02d%s", year, rest)
+			want, err := time.Parse("060102150405Z", text)
+			if want.Year() >= 2050 {
+				want = want.AddDate(-100, 0, 0)
+			}
+			got, ok := utcTime([]byte(text))
+			if ok != (err == nil) || ok && !got.Equal(want) {
+				t.Errorf("%s: %v, %t; the slow way %v, %v", text, got, ok, want, err)
+			}
+			if ok {
+				read++
+			}
+		}
+	}
+	if read < 300 {
+		t.Errorf("%d times were read", read)
+	}
+}
