@@ -172,7 +172,7 @@ func newOrderListCommand(p *program) *cobra.Command {
 		},
 	}
 	o.addFlags(cmd, false)
-	cmd.Flags().StringVar(&state, "state", "", "`STATE`: applied, proven, issued, refused")
+	cmd.Flags().StringVar(&state, "state", "", "`STATE`: applied, proven, issued, refused, expired")
 	cmd.Flags().StringVar(&waiting, "waiting-for", "", "`WHOM`: mailbox, approval, person, issuer")
 	return cmd
 }

@@ -437,7 +437,7 @@ func (s *Service) Orders(ctx context.Context, actor auth.Actor, organization str
 	}
 	err = s.o.Store.View(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Orders(store.OrderQuery{
-			OrganizationID: organization, State: string(q.State), WaitingFor: string(q.WaitingFor), PersonID: q.Person, Kind: string(q.Kind),
+			OrganizationID: organization, State: string(q.State), WaitingFor: string(q.WaitingFor), PersonID: q.Person, Kind: string(q.Kind), Now: s.now(),
 			Before: at, BeforeID: id, Limit: page.limit() + 1,
 		})
 		if err != nil {
@@ -481,12 +481,10 @@ func own(actor auth.Actor, row store.Order) bool {
 
 // openOrders lists a person's orders that may still become certificates.
 func (s *Service) openOrders(tx *store.Tx, organization, person string) (list []Order, err error) {
-	const most = 50
-	rows, err := tx.Orders(store.OrderQuery{OrganizationID: organization, PersonID: person, Limit: most})
+	const most = 200
+	rows, err := tx.Orders(store.OrderQuery{OrganizationID: organization, PersonID: person, State: "open", Now: s.now(), Limit: most})
 	for _, row := range rows {
-		if state := s.state(row); state == StateApplied || state == StateProven {
-			list = append(list, s.public(row))
-		}
+		list = append(list, s.public(row))
 	}
 	return list, err
 }

@@ -130,6 +130,18 @@ func TestManyMembers(t *testing.T) {
 			list, err := tx.Orders(store.OrderQuery{OrganizationID: "a", WaitingFor: "approval", Limit: 51})
 			return len(list), err
 		})
+		timed("what 500 people have", func() (found int, err error) {
+			for i := 1; i <= 500; i++ {
+				id := fmt.Sprintf("p%07d", i)
+				held, err := tx.HoldingsOf("a", id)
+				orders, err2 := tx.Orders(store.OrderQuery{OrganizationID: "a", PersonID: id, State: "open", Now: now, Limit: 50})
+				if err := errors.Join(err, err2); err != nil {
+					return found, err
+				}
+				found += len(held) + len(orders)
+			}
+			return found, nil
+		})
 		timed("certificates that end", func() (int, error) {
 			list, err := tx.EndingHoldings("a", now, now.Add(30*day), 51)
 			return len(list), err

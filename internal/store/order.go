@@ -204,10 +204,11 @@ func (tx *Tx) SetOrderSecret(id string, secretHash []byte) error {
 // does not narrow.
 type OrderQuery struct {
 	OrganizationID string
-	State          string
+	State          string // or "open": applied or proven
 	WaitingFor     string
 	PersonID       string
 	Kind           string
+	Now            time.Time // open orders are those that last beyond it, "expired" those that do not; zero: it is not looked at
 	Before         time.Time // the last one of the page before; zero: from the newest on
 	BeforeID       string
 	Limit          int
@@ -216,13 +217,27 @@ type OrderQuery struct {
 // Orders reads a page of an organization's orders, the newest first.
 func (tx *Tx) Orders(q OrderQuery) ([]Order, error) {
 	text, args := `o.organization_id = $2`, []any{lineFeed, q.OrganizationID}
+	if q.PersonID != "" { // of whom there are few: not by the index of all the organization's
+		text = `coalesce(o.organization_id, '') = $2`
+	}
 	narrow := func(condition string, v string) {
 		if v != "" {
 			args = append(args, v)
 			text += fmt.Sprintf(condition, len(args))
 		}
 	}
-	narrow(` AND o.state = $%d`, q.State)
+	const open = `o.state IN ('applied', 'proven')`
+	if q.State != "expired" && q.State != "open" {
+		narrow(` AND o.state = $%d`, q.State)
+	}
+	if !q.Now.IsZero() && (q.State == "expired" || q.State == "open" || q.State == "applied" || q.State == "proven" || q.WaitingFor != "") {
+		args = append(args, unix(q.Now))
+		lasts := `>`
+		if q.State == "expired" {
+			lasts = `<=`
+		}
+		text += fmt.Sprintf(` AND `+open+` AND o.expires_at `+lasts+` $%d`, len(args))
+	}
 	narrow(` AND o.waiting_for = $%d AND o.state IN ('applied', 'proven')`, q.WaitingFor)
 	narrow(` AND o.person_id = $%d`, q.PersonID)
 	narrow(` AND o.kind = $%d`, q.Kind)

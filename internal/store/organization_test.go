@@ -422,7 +422,11 @@ func TestOrganizationOrders(t *testing.T) {
 	}{
 		{store.OrderQuery{}, []string{"v", "w"}}, {store.OrderQuery{Limit: 1}, []string{"v"}},
 		{store.OrderQuery{Before: now.Add(time.Second), BeforeID: "v"}, []string{"w"}}, {store.OrderQuery{WaitingFor: "mailbox"}, []string{"v", "w"}},
-		{store.OrderQuery{WaitingFor: "approval"}, nil}, {store.OrderQuery{State: "issued"}, nil}, {store.OrderQuery{PersonID: m.ID, Kind: "organization"}, []string{"v", "w"}},
+		{store.OrderQuery{WaitingFor: "approval"}, nil}, {store.OrderQuery{State: "issued"}, nil}, {store.OrderQuery{State: "expired", Now: now}, nil},
+		{store.OrderQuery{State: "expired", Now: now.Add(30 * day)}, []string{"v", "w"}}, {store.OrderQuery{State: "applied", Now: now.Add(30 * day)}, nil},
+		{store.OrderQuery{WaitingFor: "mailbox", Now: now.Add(30 * day)}, nil}, {store.OrderQuery{State: "applied", Now: now}, []string{"v", "w"}},
+		{store.OrderQuery{State: "open", Now: now}, []string{"v", "w"}}, {store.OrderQuery{State: "open", Now: now.Add(30 * day)}, nil},
+		{store.OrderQuery{PersonID: m.ID, Kind: "organization"}, []string{"v", "w"}},
 	} {
 		if got := page(try.q); !slices.Equal(got, try.want) {
 			t.Errorf("%+v: %q, want %q", try.q, got, try.want)
