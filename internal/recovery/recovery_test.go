@@ -876,6 +876,31 @@ func TestOnePerson(t *testing.T) {
 		t.Errorf("officers took over by one approval: %v, %v", q, err)
 	}
 	w.n++
+	// All of the next ones have confirmed, and one of those before has approved.
+	if err := o.propose(t, administrator, 2, []string{"eve", "fumi", "ben"}, []string{"eve", "fumi", "ben"}); err != nil {
+		t.Fatal(err)
+	}
+	if st, err = o.Officers(t.Context(), administrator, org); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"eve", "fumi", "ben"} {
+		if err := o.answer(t, name, recovery.Confirm, st.Proposed.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := o.answer(t, "ben", recovery.Approve, st.Proposed.ID); err != nil {
+		t.Fatal(err)
+	}
+	if q, err := o.Quorum(t.Context(), org); err != nil || q.ID == st.Proposed.ID {
+		t.Errorf("officers took over by one approval: %v, %v", q, err)
+	}
+	if err := o.answer(t, "chie", recovery.Approve, st.Proposed.ID); err != nil {
+		t.Fatal(err)
+	}
+	if q, err := o.Quorum(t.Context(), org); err != nil || q.ID != st.Proposed.ID {
+		t.Errorf("officers did not take over by two approvals: %v, %v", q, err)
+	}
+	w.n++
 	if w.n < 50 {
 		t.Errorf("%d ways tried, want 50", w.n)
 	}
