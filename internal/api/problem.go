@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/enrollment"
@@ -29,7 +30,9 @@ var (
 )
 
 // roomPrefix is what sentinels begin with, for logs.
-var roomPrefix = regexp.MustCompile(`^(registration|problemreport|recovery|auth|enrollment): `)
+var roomPrefix = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(registration|problemreport|recovery|auth|enrollment): `)
+})
 
 // problem is RFC 9457 §3 with one member of our own.
 type problem struct {
@@ -158,7 +161,7 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) pro
 		}
 		p := known.problem
 		if known.shown {
-			p.Detail = roomPrefix.ReplaceAllString(err.Error(), "")
+			p.Detail = roomPrefix().ReplaceAllString(err.Error(), "")
 		}
 		if p.Status == http.StatusUnauthorized {
 			setHeader(w, "WWW-Authenticate", "Bearer")

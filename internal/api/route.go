@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/mailseal/mailseal/internal/auth"
 )
@@ -187,11 +188,11 @@ func typeOf[T any]() reflect.Type {
 	return nil
 }
 
-var pathName = regexp.MustCompile(`\{([a-z_]+)\}`)
+var pathName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{([a-z_]+)\}`) })
 
 // names lists what stands in braces in the path.
 func (r *route) names() (names []string) {
-	for _, m := range pathName.FindAllStringSubmatch(r.path, -1) {
+	for _, m := range pathName().FindAllStringSubmatch(r.path, -1) {
 		names = append(names, m[1])
 	}
 	return names

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"text/template"
 
 	"github.com/mailseal/mailseal/internal/mailbox"
@@ -102,7 +103,7 @@ func (s *Service) write(kind, language, to, code string) (Mail, error) {
 	}
 	l := letters[kind][language]
 	var text strings.Builder
-	err := l.text.Execute(&text, map[string]string{"Address": to, "Code": code, "Site": s.url})
+	err := l.text().Execute(&text, map[string]string{"Address": to, "Code": code, "Site": s.url})
 	if err != nil {
 		return Mail{}, fmt.Errorf("auth: compose mail: %w", err)
 	}
@@ -113,11 +114,11 @@ func (s *Service) write(kind, language, to, code string) (Mail, error) {
 // does anything.
 type letter struct {
 	subject string
-	text    *template.Template
+	text    func() *template.Template // parsed when it is first asked for
 }
 
 func newLetter(subject, text string) letter {
-	return letter{subject, template.Must(template.New("").Parse(text))}
+	return letter{subject, sync.OnceValue(func() *template.Template { return template.Must(template.New("").Parse(text)) })}
 }
 
 // letterReset goes to whoever has an account that nothing signs in.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"text/template"
 	"time"
 
@@ -26,11 +27,11 @@ type letter struct {
 // writing is a mail in one language.
 type writing struct {
 	subject string
-	text    *template.Template
+	text    func() *template.Template // parsed when it is first asked for
 }
 
 func write(name, subject, text string) writing {
-	return writing{subject, template.Must(template.New(name).Parse(text))}
+	return writing{subject, sync.OnceValue(func() *template.Template { return template.Must(template.New(name).Parse(text)) })}
 }
 
 // The code stands on a line of its own, and whoever follows the link without it
@@ -156,7 +157,7 @@ func compose(kind, language string, l letter) (validation.Mail, error) {
 		language, w = "en", writings[kind]["en"]
 	}
 	var text strings.Builder
-	if err := w.text.Execute(&text, l); err != nil {
+	if err := w.text().Execute(&text, l); err != nil {
 		return validation.Mail{}, fmt.Errorf("enrollment: compose mail: %w", err)
 	}
 	return validation.Mail{Subject: w.subject, Text: text.String(), Language: language, Signed: true}, nil
