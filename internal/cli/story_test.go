@@ -11,7 +11,10 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +23,7 @@ import (
 	"github.com/mailseal/mailseal/identity"
 	"github.com/mailseal/mailseal/internal/cli"
 	"github.com/mailseal/mailseal/internal/testca"
+	"github.com/mailseal/mailseal/internal/testdns"
 )
 
 var update = flag.Bool("update", false, "rewrite the stories' expected output")
@@ -59,6 +63,7 @@ func TestStories(t *testing.T) {
 	files := fixtures(t)
 	url := startServer(t)
 	tsa := newTSA(t, testca.NewRoot(t, "Clock Root"), testca.Now)
+	dns := testdns.New(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
@@ -71,6 +76,7 @@ func TestStories(t *testing.T) {
 			e.Setenv("TMPDIR", e.WorkDir)
 			e.Setenv("SERVER", url)
 			e.Setenv("TSA", tsa.URL)
+			e.Setenv("DNS", dns.Address)
 			for name, data := range files {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), data, 0o600); err != nil {
 					return err
@@ -78,7 +84,7 @@ func TestStories(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "mailed-code": mailedCode, "alter": alter, "digest": digest, "claim": claim, "serial": serial, "wait-for": waitFor, "issue-in": issueIn},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "mailed-code": mailedCode, "alter": alter, "digest": digest, "claim": claim, "serial": serial, "wait-for": waitFor, "issue-in": issueIn, "first-word": firstWord, "after-word": afterWord, "enter-record": enterRecord(dns)},
 	})
 }
 
@@ -99,6 +105,37 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// firstWord puts the first word that was printed into a variable: first-word NAME
+func firstWord(ts *testscript.TestScript, neg bool, args []string) {
+	words := strings.Fields(ts.ReadFile("stdout"))
+	if neg || len(args) != 1 || len(words) == 0 {
+		ts.Fatalf("usage: first-word NAME, after something was printed")
+	}
+	ts.Setenv(args[0], words[0])
+}
+
+// afterWord puts the word that was printed after another one into a variable:
+// after-word WORD NAME
+func afterWord(ts *testscript.TestScript, neg bool, args []string) {
+	words := strings.Fields(ts.ReadFile("stdout"))
+	if neg || len(args) != 2 || !slices.Contains(words[:max(len(words)-1, 0)], args[0]) {
+		ts.Fatalf("usage: after-word WORD NAME, after both were printed")
+	}
+	ts.Setenv(args[1], words[slices.Index(words, args[0])+1])
+}
+
+// enterRecord enters the TXT record that was printed into the DNS: enter-record
+func enterRecord(dns *testdns.Server) func(*testscript.TestScript, bool, []string) {
+	record := regexp.MustCompile(`(?m)^(\S+)\. IN TXT "(\S+)"$`)
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		found := record.FindStringSubmatch(ts.ReadFile("stdout"))
+		if neg || len(args) != 0 || found == nil {
+			ts.Fatalf("usage: enter-record, after a record was printed")
+		}
+		dns.TXT(found[1], found[2])
 	}
 }
 
