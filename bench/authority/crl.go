@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -62,7 +63,7 @@ func measureLists(ctx context.Context, o options, dir string) (map[string]listin
 	best := map[string]listing{}
 	for round := range o.rounds {
 		for name, args := range map[string][]string{
-			"mailseal": append(ours, fmt.Sprintf("01%030x", round)),
+			"mailseal": append(slices.Clone(ours), goodSerial(round)),
 			"Go":       {self, goListCommand, strconv.Itoa(o.entries)},
 			"OpenSSL":  openssl,
 		} {
@@ -81,7 +82,7 @@ func measureLists(ctx context.Context, o options, dir string) (map[string]listin
 			best[name] = l
 		}
 	}
-	return best, checkStoredList(ctx, filepath.Join(dir, "data"), o.entries+o.rounds)
+	return best, checkStoredList(ctx, filepath.Join(dir, "data"), o.entries+o.rounds+1)
 }
 
 func runListing(ctx context.Context, args []string) (listing, error) {
@@ -127,15 +128,22 @@ func largeStore(ctx context.Context, o options, data string) ([]string, error) {
 			INSERT INTO certificates (id, authority_id, serial, state, profile_hash, key_hash, der, not_after, reserved_at, issued_at, note, ocsp_due)
 			SELECT 'good' || i, a.id, unhex(printf('01%%030x', i)), 'issued', x'00', CAST('good' || i AS BLOB), x'3000',
 				%[2]d + 31536000, %[2]d, %[2]d, '', NULL
-			FROM n, authorities a WHERE a.name = 'issuing'`, o.rounds, now),
+			FROM n, authorities a WHERE a.name = 'issuing'`, o.rounds+1, now),
 		`PRAGMA wal_checkpoint(TRUNCATE)`,
 	} {
 		if _, err := db.ExecContext(ctx, statement); err != nil {
 			return nil, fmt.Errorf("fill the store: %w", err)
 		}
 	}
-	return []string{o.mailseal, "ca", "revoke", "--dev", "--data", data, "--reason", "superseded"}, nil
+	// There is a list, as there always is: the authority's first one was signed
+	// when it was made.
+	revoke := []string{o.mailseal, "ca", "revoke", "--dev", "--data", data, "--reason", "superseded"}
+	_, err = runListing(ctx, append(slices.Clone(revoke), goodSerial(o.rounds)))
+	return revoke, err
 }
+
+// goodSerial is the serial number of a certificate that is not revoked yet.
+func goodSerial(i int) string { return fmt.Sprintf("01%030x", i) }
 
 // checkStoredList reads the newest list with another program than the one that
 // made it.

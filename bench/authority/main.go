@@ -123,7 +123,7 @@ func issuing(ctx context.Context, o options, dir string) (text string, err error
 	stores := []string{"embedded"}
 	var database *postgres
 	if o.postgres != "" {
-		if database, err = startPostgres(ctx, o.postgres, filepath.Join(dir, "postgres")); err != nil {
+		if database, err = startPostgres(ctx, o.postgres, dir+"-postgres"); err != nil {
 			return "", err
 		}
 		defer func() { err = errors.Join(err, database.stop()) }()
