@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -28,6 +29,10 @@ func machine() string {
 	load := ""
 	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
 		load = ", load average " + strings.Fields(string(text))[0] + " when the run began"
+	}
+	// The system call answers 20 less the nice value.
+	if p, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0); err == nil && p != 20 {
+		load += fmt.Sprintf(", which was at nice %d", 20-p)
 	}
 	return fmt.Sprintf("%s, %d cores, %s/%s, %s%s", processor, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), load)
 }
