@@ -26,7 +26,7 @@ KILLS ?= 1000
 IMAGES ?= 10000
 FAULTS ?= 150
 
-.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-rate bench-authority cover fuzz fuzz-long mutants kills run-kills enterprise images timing metrics rows nodes logins screenshots testkit clean
+.PHONY: help build pkcs11 run test race check fmt bench bench-full bench-rate bench-authority bench-enterprise cover fuzz fuzz-long mutants kills run-kills enterprise images timing metrics rows nodes logins screenshots testkit clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -91,6 +91,9 @@ bin/peers/cfssl:
 
 bench-authority: build $(STEP_CA) $(CFSSL) ## issue, revoke and answer OCSP beside other software, write docs/benchmarks-authority.md
 	cd bench && $(GO) run ./authority -step-ca ../$(STEP_CA) -cfssl ../$(CFSSL) -postgres "$(POSTGRES)" -report ../docs/benchmarks-authority.md
+
+bench-enterprise: build ## equip ENTERPRISE people through the REST API, and say what each one cost
+	cd bench && $(GO) run ./enterprise -people "$(ENTERPRISE)"
 
 cover: ## write the coverage of all packages to cover.out and print it by function
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...

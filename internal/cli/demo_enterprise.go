@@ -50,7 +50,6 @@ type enterprise struct {
 	client *http.Client
 	token  string
 	org    string
-	domain string
 	run    string
 }
 

@@ -53,9 +53,6 @@ func (t *turn) mine(tx *store.Tx) error {
 	return tx.RunBatchTurn(t.run.ID, t.batch.Number, t.batch.Turn)
 }
 
-// errPassed: another job has the batch by now.
-var errPassed = errors.New("enrollment: the batch is another job's")
-
 // batch equips the people of one batch as far as they can be now.
 func (s *Service) batch(ctx context.Context, j outbox.Job) (outbox.Finish, error) {
 	var b batchJob

@@ -1,7 +1,6 @@
 package enrollment_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -188,5 +187,5 @@ func TestKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Log(fmt.Sprintf("%d people, killed %d times", n, killed))
+	t.Logf("%d people, killed %d times", n, killed)
 }

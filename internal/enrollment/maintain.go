@@ -31,8 +31,8 @@ func (s *Service) Maintain(ctx context.Context) {
 	var looked time.Time
 	for {
 		err := s.Wake(ctx)
-		if time.Since(looked) >= lookForEnds {
-			looked = time.Now()
+		if s.now().Sub(looked) >= lookForEnds {
+			looked = s.now()
 			err = errors.Join(err, s.Expire(ctx), s.Renew(ctx), s.Remind(ctx))
 		}
 		if err != nil && ctx.Err() == nil {

@@ -137,8 +137,7 @@ func (tx *Tx) RunBatchRests(runID string, number, turn int, done bool) (left int
 		WHERE run_id = $1 AND number = $2 AND turn = $3`, runID, number, turn); err != nil {
 		return 0, err
 	}
-	n, err := one(tx, "batches left", scanInt, `SELECT count(*) FROM run_batches WHERE run_id = $1 AND state <> 'done'`, runID)
-	return int64(n), err
+	return one(tx, "batches left", scanInt, `SELECT count(*) FROM run_batches WHERE run_id = $1 AND state <> 'done'`, runID)
 }
 
 // QueuedRunBatches says how many batches of a run have a job.
