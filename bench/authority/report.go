@@ -14,6 +14,7 @@ const heading = `# The authority beside its peers
 Written by ` + "`make bench-authority`" + `; edit bench/authority instead. %s on %s.
 
 A ratio above 1 means that mailseal is faster, or needs less. The clients run on the same machine as the servers.
+Where the load average says that other work went on, single rates are disturbed by it, and the CPU is what compares.
 `
 
 // machine says where the figures come from.
