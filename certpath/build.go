@@ -28,6 +28,7 @@ type search struct {
 	steps         int // issuers tried in this walk
 	comparisons   int // names compared with constraints
 	exhausted     bool
+	short         bool // of budget: a signature was not checked
 	limit         int  // certificates in a path of this walk
 	cut           bool // a path of this walk ended at the limit
 
@@ -322,6 +323,7 @@ func (s *search) verifySignature(child, parent *cert.Certificate) *Error {
 	}
 	effort := cert.Effort(parent.PublicKey)
 	if effort > s.budget {
+		s.short = true
 		return fault(Budget, child, "issuer %s: its key takes more work than is left", label(parent))
 	}
 	s.budget -= effort

@@ -9,10 +9,12 @@ import (
 )
 
 // Limits on the routes of a [Known]: how many it remembers, and how many
-// certificates the search for one may have looked at.
+// certificates, of how many octets together, the search for one may have looked
+// at.
 const (
 	MaxRoutes     = 1024
 	MaxRouteWidth = 16
+	MaxRouteSize  = 8 * cert.MaxCachedSize
 )
 
 // route is a path that a search has found, with all that the search has looked
@@ -53,8 +55,9 @@ func (o *Options) request(leaf *cert.Certificate) request {
 // remember keeps the path that s has found.
 func (s *search) remember(leaf *cert.Certificate, chain []*cert.Certificate) {
 	// Where the first path that came to an anchor was not good, more has been
-	// asked than is written down here.
-	if !s.o.remembers() || s.best != nil {
+	// asked than is written down here. Where the budget ran short, another search
+	// could afford another path.
+	if !s.o.remembers() || s.best != nil || s.short {
 		return
 	}
 	width, size := 0, len(leaf.Raw)
@@ -62,11 +65,11 @@ func (s *search) remember(leaf *cert.Certificate, chain []*cert.Certificate) {
 		for _, list := range [][]*cert.Certificate{a.anchors, a.intermediates} {
 			width += len(list)
 			for _, c := range list {
-				size = max(size, len(c.Raw))
+				size += len(c.Raw)
 			}
 		}
 	}
-	if width > MaxRouteWidth || len(s.asked) > MaxRouteWidth || size > cert.MaxCachedSize {
+	if width > MaxRouteWidth || len(s.asked) > MaxRouteWidth || size > MaxRouteSize {
 		return
 	}
 	r := &route{chain: slices.Clone(chain), at: s.o.At}

@@ -145,4 +145,40 @@ func TestWideRouteIsNotRemembered(t *testing.T) {
 	if len(o.Known.routes) != 0 {
 		t.Error("a wide search is remembered")
 	}
+	// Nor one with a few that are large.
+	for large := range 10 {
+		o.Intermediates, o.Known = slices.Clone(leaf.Chain), &Known{}
+		for range large {
+			o.Intermediates = append(o.Intermediates, ca.Root.CrossSign(ca.Issuing, testca.Extension("1.3.6.1.4.1.99999.1", false, make([]byte, 7<<10))))
+		}
+		if _, err := Verify(leaf.Certificate, o); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(o.Known.routes) != 0; got != (large < 9) {
+			t.Errorf("with %d large certificates remembered: %v", large, got)
+		}
+	}
+}
+
+// TestPathOfShortWorkIsNotRemembered: a search that could not afford a signature
+// went another way than one that can. Whoever sends a mail can make the work run
+// short, and the other way may be past an authority that was revoked.
+func TestPathOfShortWorkIsNotRemembered(t *testing.T) {
+	ca, other := testca.New(t), testca.NewRoot(t, "Other Root")
+	dear := ca.Root.AuthorityOf(testca.RSA3072, "Dear")
+	first, second := dear.CrossSign(ca.Issuing), other.CrossSign(ca.Issuing)
+	leaf := ca.Leaf(alice, testca.P256).Certificate
+	o := Options{
+		Anchors:       []*cert.Certificate{dear.Certificate, other.Certificate},
+		Intermediates: []*cert.Certificate{first, second}, At: testca.Now, Known: &Known{}, Budget: 3,
+	}
+	chain, err := Verify(leaf, &o)
+	if err != nil || !chain[1].Equal(second) {
+		t.Fatalf("with little work %v, %v", chain, err)
+	}
+	o.Budget = 0
+	chain, err = Verify(leaf, &o)
+	if err != nil || !chain[1].Equal(first) {
+		t.Fatalf("what was found with little work is given to who asks for all of it: %v, %v", chain, err)
+	}
 }

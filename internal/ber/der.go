@@ -93,7 +93,7 @@ func scan(b []byte, pos, depth int) (end int, same bool, err error) {
 		if h.Length == Indefinite && limit-pos >= 2 && b[pos] == 0 && b[pos+1] == 0 {
 			return pos + 2, false, nil
 		}
-		if n := short(b[pos:limit]); n > 0 && !pieces {
+		if n := short(b[pos:limit]); n > 0 && !pieces && depth < MaxDepth {
 			pos += n
 			continue
 		}

@@ -1,6 +1,9 @@
 package ber
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestShort: what is passed over in one step is what the slow way finds: a
 // primitive element in DER form, whole.
@@ -29,5 +32,17 @@ func TestShort(t *testing.T) {
 	}
 	if passed < 10000 {
 		t.Errorf("%d elements", passed)
+	}
+}
+
+// TestShortIsNotTooDeep: nothing may lie deeper for being short.
+func TestShortIsNotTooDeep(t *testing.T) {
+	for _, leaf := range []string{"\x04\x00", "\x04\x81\x00"} {
+		for depth := MaxDepth - 1; depth <= MaxDepth+1; depth++ {
+			b := strings.Repeat("\x30\x80", depth) + leaf + strings.Repeat("\x00\x00", depth)
+			if _, err := DER([]byte(b)); (err == nil) != (depth <= MaxDepth) {
+				t.Errorf("% x in %d containers: %v", leaf, depth, err)
+			}
+		}
 	}
 }
