@@ -24,11 +24,16 @@ func (w workers) each(ctx context.Context, n int, do func(i int) error) error {
 	defer stop(nil)
 	var all sync.WaitGroup
 	for i := range n {
+		got := false
 		select {
 		case w <- struct{}{}:
+			got = true
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
+			if got {
+				<-w
+			}
 			break
 		}
 		all.Go(func() {
