@@ -433,10 +433,14 @@ func TestApproval(t *testing.T) {
 	if err := enroll(c.admin); !errors.Is(err, registration.ErrState) {
 		t.Errorf("before approval: %v", err)
 	}
-	for _, a := range []auth.Actor{c.admin, token(c.admin)} {
-		outcomes, err := c.ApproveOrders(t.Context(), a, c.id, []string{order.ID})
-		if err != nil || inputKey(outcomes[0].Err) != "order input.approve.own" {
-			t.Errorf("approved by %s: %+v, %v", a, outcomes, err)
+	if outcomes, err := c.ApproveOrders(t.Context(), c.admin, c.id, []string{order.ID}); err != nil || inputKey(outcomes[0].Err) != "order input.approve.own" {
+		t.Errorf("approved by who asked: %+v, %v", outcomes, err)
+	}
+	// A program decides nothing that another asked for, whoever it belongs to.
+	other := auth.Actor{Kind: auth.KindAccount, ID: "admin2", Grants: c.admin.Grants}
+	for _, a := range []auth.Actor{token(c.admin), token(c.approver), token(other)} {
+		if outcomes, err := c.ApproveOrders(t.Context(), a, c.id, []string{order.ID}); err != nil || !errors.Is(outcomes[0].Err, registration.ErrForbidden) {
+			t.Errorf("approved by the token of %s: %+v, %v", a.Account, outcomes, err)
 		}
 	}
 	for _, a := range []auth.Actor{{}, c.operator, c.operator2, {Kind: auth.KindPerson, ID: person.ID}, auth.Server(registration.PartEnrollment)} {
@@ -456,7 +460,7 @@ func TestApproval(t *testing.T) {
 	if _, err := c.OrderFor(t.Context(), c.admin, c.id, person.ID, registration.OrderRequest{RequestedBy: "account:approver"}); !errors.Is(err, registration.ErrForbidden) {
 		t.Errorf("in somebody else's name: %v", err)
 	}
-	outcomes, err := c.ApproveOrders(t.Context(), token(c.approver), c.id, []string{order.ID, "nothing"})
+	outcomes, err := c.ApproveOrders(t.Context(), c.approver, c.id, []string{order.ID, "nothing"})
 	if err != nil || outcomes[0].Err != nil || !errors.Is(outcomes[1].Err, registration.ErrForbidden) || outcomes[0].Order.ApprovedBy != "account:approver" {
 		t.Fatalf("%+v, %v", outcomes, err)
 	}

@@ -325,6 +325,8 @@ func (s *Service) approve(ctx context.Context, tx *store.Tx, actor auth.Actor, o
 		return fmt.Errorf("%w: it does not wait for approval", ErrState)
 	case o.Standing != StandingActive:
 		return wrong("organization", "input.organization."+string(o.Standing))
+	case o.Settings.Approval && actor.Kind == auth.KindToken: // it takes a person each time (auth.Actor)
+		return ErrForbidden
 	case o.Settings.Approval && row.RequestedBy == by:
 		return wrong("order", "input.approve.own")
 	case o.Settings.Approval:

@@ -80,8 +80,12 @@ func (s *Service) revoke(ctx context.Context, actor auth.Actor, ids []string, re
 		return Revocations{}, err
 	}
 	revoked, err := s.o.Issuer.RevokeAll(ctx, actor.String(), local, reason)
+	is := make(map[string]bool, len(revoked)) // both may be 100,000
+	for _, id := range revoked {
+		is[id] = true
+	}
 	for _, h := range local {
-		if slices.Contains(revoked, h.ID) {
+		if is[h.ID] {
 			done.Revoked = append(done.Revoked, h.ID)
 		} else if err == nil {
 			done.Before = append(done.Before, h.ID) // somebody was faster
