@@ -44,12 +44,14 @@ func (h *handler) once(r *route, c *call) (*answer, error) {
 	if before != nil {
 		return replay(r, row, *before)
 	}
+	// From here on it is done, whether or not the connection lasts: what takes
+	// several transactions would be done by half, and once more by who asks again.
+	ctx := context.WithoutCancel(c.ctx)
+	c.ctx = ctx
 	a, err := h.run(r, c)
 	if err != nil {
 		a = h.problemAnswer(c, err)
 	}
-	// From here on it is done, whether or not the connection lasts.
-	ctx := context.WithoutCancel(c.ctx)
 	if a.status >= 500 || a.status == 499 {
 		err := h.Store.Update(ctx, func(tx *store.Tx) error { return tx.DropAPIRequest(row.Actor, row.Key) })
 		return a, err

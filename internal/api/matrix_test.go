@@ -702,3 +702,45 @@ func TestLimit(t *testing.T) {
 	}
 	t.Error("a thousand requests at once")
 }
+
+// With an Idempotency-Key a request is done as a whole, though whoever sent it
+// hangs up in the middle: who asks again finds that, and not a second one.
+func TestIdempotencyHungUp(t *testing.T) {
+	s := serve(t)
+	ours := s.found("ours")
+	token := s.token(ours.admin, ours.admin.Grants...)
+	base := "/api/v1/organizations/" + ours.objects["organization"]
+	people := make([]object, 401) // more than one transaction takes
+	for i := range people {
+		people[i] = object{"surname": "Many", "addresses": []string{fmt.Sprintf("many%d@ours.example", i)}}
+	}
+	var ids []string
+	for _, item := range s.json(token, "POST", base+"/people", object{"people": people}, 200)["items"].([]any) {
+		ids = append(ids, item.(object)["person"].(object)["id"].(string))
+	}
+	body, err := json.Marshal(object{"people": ids})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	before := s.db.Stats().Changes
+	go func() { // when the key is taken and the first ones are ordered
+		for s.db.Stats().Changes < before+2 && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		hangUp()
+	}()
+	r := httptest.NewRequestWithContext(ctx, "POST", base+"/orders", bytes.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Idempotency-Key", "hung-up")
+	s.Config.Handler.ServeHTTP(httptest.NewRecorder(), r)
+	if w := s.ask(token, "POST", base+"/orders", "application/json", string(body), "Idempotency-Key: hung-up"); w.Code != 200 {
+		t.Fatalf("again: %d %s", w.Code, w.Body)
+	}
+	p := s.json(token, "GET", base+"/people/"+ids[0], nil, 200)
+	if orders := p["orders"].([]any); len(orders) != 1 {
+		t.Errorf("%d orders for one person", len(orders))
+	}
+}
