@@ -159,6 +159,9 @@ func (s *Service) Invite(ctx context.Context, by Actor, email, language string, 
 		if err := s.admit(tx, "invitations of "+by.String(), time.Hour, InvitationsPerHour); err != nil {
 			return err
 		}
+		if err := s.admit(tx, "invitations to "+m.Key(), time.Hour, InvitationsToOne); err != nil {
+			return err
+		}
 		if err := tx.InsertInvitation(row); err != nil {
 			return err
 		}
@@ -390,6 +393,9 @@ func (s *Service) takeInvitation(ctx context.Context, tx *store.Tx, row store.In
 	by, err := s.inviter(tx, row.InvitedBy)
 	if err != nil {
 		return err
+	}
+	if by.Kind == KindAccount && by.ID == account { // nor by a mail to themselves
+		return ErrInvitation
 	}
 	if err := mayGrant(tx, by, g); errors.Is(err, ErrForbidden) {
 		return ErrInvitation

@@ -322,3 +322,34 @@ func TestRemoveAccount(t *testing.T) {
 	}
 	f.joins(t, operator, "other@example.org", Grant{Validator, ""}) // the address is free again
 }
+
+// Nobody gives a role to themselves, not by a mail to their own address either.
+func TestInviteOneself(t *testing.T) {
+	f, token := claimed(t)
+	ctx := t.Context()
+	_, own := f.joins(t, f.actor(t, token), "one@example.org", Grant{Administrator, "org"})
+	for _, role := range []Role{Approver, RecoveryOfficer} {
+		if _, err := f.Invite(ctx, f.actor(t, own), "one@example.org", "en", Grant{role, "org"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.AcceptAs(ctx, own, f.deliver()); !errors.Is(err, ErrInvitation) {
+			t.Errorf("%s: %v", role, err)
+		}
+	}
+	again, err := f.SignIn(ctx, "", "one@example.org", password)
+	if err != nil || len(again.Session.Grants)+len(again.Session.Withheld) != 1 {
+		t.Errorf("%+v, %v", again.Session, err)
+	}
+}
+
+// One address is not flooded with invitations.
+func TestInvitationsToOne(t *testing.T) {
+	f, token := claimed(t)
+	operator := f.actor(t, token)
+	for n := range InvitationsToOne + 1 {
+		_, err := f.Invite(t.Context(), operator, "victim@example.com", "en", Grant{Validator, ""})
+		if want := n == InvitationsToOne; errors.Is(err, ErrTooMany) != want {
+			t.Fatalf("invitation %d: %v", n, err)
+		}
+	}
+}

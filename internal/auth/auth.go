@@ -315,8 +315,10 @@ const touchEvery = time.Minute
 // Session returns the session that token opens, and keeps it from idling out.
 func (s *Service) Session(ctx context.Context, token string) (Session, error) {
 	var found Session
+	var stale bool
 	now := s.clock()
-	err := s.db.Update(ctx, func(tx *store.Tx) error {
+	// Not among those who write: pages are looked at while thousands are issued.
+	err := s.db.View(ctx, func(tx *store.Tx) error {
 		row, err := tx.AdministratorSession(hashToken(token))
 		if errors.Is(err, store.ErrNotFound) {
 			return ErrNoSession
@@ -331,17 +333,26 @@ func (s *Service) Session(ctx context.Context, token string) (Session, error) {
 		if err != nil {
 			return err
 		}
-		stale := !now.Before(row.Seen.Add(touchEvery))
+		stale = !now.Before(row.Seen.Add(touchEvery))
 		row.Seen = now
-		if found, err = s.session(tx, row, a); err != nil || !stale {
-			return err
-		}
-		return tx.TouchAdministratorSession(row.TokenHash, now)
+		found, err = s.session(tx, row, a)
+		return err
 	})
+	if err == nil && stale {
+		err = s.db.Update(ctx, func(tx *store.Tx) error { return ended(tx.TouchAdministratorSession(hashToken(token), now)) })
+	}
 	if err != nil {
 		return Session{}, err
 	}
 	return found, nil
+}
+
+// ended: who touches a session that was ended meanwhile has none.
+func ended(err error) error {
+	if errors.Is(err, store.ErrConflict) {
+		return ErrNoSession
+	}
+	return err
 }
 
 // SignOut ends the session that token opens; one that is gone is no error.

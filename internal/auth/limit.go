@@ -16,6 +16,7 @@ const (
 	CodesPerHour         = 3  // mails with a code to sign in, to one address
 	ClientCodesPerHour   = 20 // likewise, for one client
 	InvitationsPerHour   = 200
+	InvitationsToOne     = 10 // in an hour, to one address
 )
 
 // admit counts that something happens, and refuses it when it happened most

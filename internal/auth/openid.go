@@ -348,6 +348,11 @@ func (s *Service) accountOf(ctx context.Context, tx *store.Tx, id *oidc.IDToken,
 	if err != nil {
 		return a, err
 	}
+	// Whoever has an address after somebody else is another subject: the account
+	// stays with the one that it knows, until its holder says otherwise.
+	if n, err := tx.CountOpenIDSubjects(a.ID); err != nil || n > 0 {
+		return a, errors.Join(err, ErrCredentials)
+	}
 	return a, s.link(ctx, tx, a.ID, id)
 }
 

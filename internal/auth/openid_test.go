@@ -8,6 +8,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+
+	"github.com/mailseal/mailseal/internal/store"
 )
 
 // A provider that is away, leads elsewhere, answers without an end or is another
@@ -62,5 +66,24 @@ func TestProviderTrouble(t *testing.T) {
 	}
 	if _, _, err := f.StartOpenID(t.Context(), "", ForLink, "guessed"); !errors.Is(err, ErrNoSession) {
 		t.Errorf("to link without a session: %v", err)
+	}
+}
+
+// An address finds its account once. Who has the address later is another subject,
+// and is not who the account belongs to.
+func TestAddressOfAnother(t *testing.T) {
+	f, _ := claimed(t)
+	f.Service = New(Options{Store: f.opened, Clock: f.clock, Cost: LeastCost, OpenID: &OpenID{Issuer: "https://login.example", Domains: []string{"example.org"}}})
+	for _, test := range []struct {
+		subject string
+		want    error
+	}{{"first", nil}, {"first", nil}, {"second", ErrCredentials}} {
+		err := f.db.Update(t.Context(), func(tx *store.Tx) error {
+			_, err := f.accountOf(t.Context(), tx, &oidc.IDToken{Issuer: "https://login.example", Subject: test.subject}, claims{Email: email, Verified: true})
+			return err
+		})
+		if !errors.Is(err, test.want) {
+			t.Errorf("subject %s: %v, want %v", test.subject, err, test.want)
+		}
 	}
 }

@@ -157,8 +157,9 @@ func personSession(r store.PersonSession, p store.Person) PersonSession {
 // out.
 func (s *Service) PersonSession(ctx context.Context, token string) (PersonSession, error) {
 	var found PersonSession
+	var stale bool
 	now := s.clock()
-	err := s.db.Update(ctx, func(tx *store.Tx) error {
+	err := s.db.View(ctx, func(tx *store.Tx) error {
 		row, err := tx.PersonSession(hashPersonToken(token))
 		if errors.Is(err, store.ErrNotFound) {
 			return ErrNoSession
@@ -173,13 +174,14 @@ func (s *Service) PersonSession(ctx context.Context, token string) (PersonSessio
 		if err != nil {
 			return err
 		}
-		stale := !now.Before(row.Seen.Add(touchEvery))
+		stale = !now.Before(row.Seen.Add(touchEvery))
 		row.Seen = now
-		if found = personSession(row, p); !stale {
-			return nil
-		}
-		return tx.TouchPersonSession(row.TokenHash, now)
+		found = personSession(row, p)
+		return nil
 	})
+	if err == nil && stale {
+		err = s.db.Update(ctx, func(tx *store.Tx) error { return ended(tx.TouchPersonSession(hashPersonToken(token), now)) })
+	}
 	if err != nil {
 		return PersonSession{}, err
 	}
