@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/identity"
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/issuance"
@@ -239,6 +240,9 @@ func (t *turn) waiting(ctx context.Context) (people []store.RunPerson, err error
 
 // cancel ends the wait of people of a cancelled run.
 func (t *turn) cancel(ctx context.Context, people []store.RunPerson) error {
+	if err := t.revokeUnheld(ctx, people); err != nil {
+		return err
+	}
 	return t.o.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := t.mine(tx); err != nil {
 			return err
@@ -254,6 +258,41 @@ func (t *turn) cancel(ctx context.Context, people []store.RunPerson) error {
 		}
 		return nil
 	})
+}
+
+// revokeUnheld revokes the certificates of people who are given up, whose keys
+// are dropped with that before anybody had them. It comes first: who is killed in
+// between does it again.
+func (t *turn) revokeUnheld(ctx context.Context, people []store.RunPerson) error {
+	var ids []string
+	err := t.o.Store.View(ctx, func(tx *store.Tx) error {
+		ids = nil
+		for _, p := range people {
+			for _, order := range p.Orders {
+				_, err := tx.KeptKey(order)
+				if errors.Is(err, store.ErrNotFound) {
+					continue // none, or somebody else's
+				}
+				if err != nil {
+					return err
+				}
+				c, err := tx.CertificateOf(order)
+				if errors.Is(err, store.ErrNotFound) || err == nil && c.State != "issued" {
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				ids = append(ids, c.ID)
+			}
+		}
+		return nil
+	})
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	_, err = t.o.Registration.Revoke(ctx, t.actor, t.run.OrganizationID, ids, cert.CessationOfOperation)
+	return err
 }
 
 // withdrawOrders refuses orders that have no certificate yet, and drops their
@@ -498,6 +537,15 @@ func (t *turn) writeFiles(ctx context.Context, ready []*candidate) error {
 // write stores what waits for everybody now, and that their mail is to
 // leave, and drops their keys.
 func (t *turn) write(ctx context.Context, ready, ended []*candidate) error {
+	var failed []store.RunPerson
+	for _, c := range append(ready[:len(ready):len(ready)], ended...) {
+		if c.failed != nil {
+			failed = append(failed, c.row)
+		}
+	}
+	if err := t.revokeUnheld(ctx, failed); err != nil {
+		return err
+	}
 	return t.o.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := t.mine(tx); err != nil {
 			return err
