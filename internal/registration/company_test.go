@@ -12,6 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/oid"
@@ -865,4 +866,37 @@ func (o *office) entered(t testing.TB, act string) (actor string) {
 		t.Fatal(err)
 	}
 	return actor
+}
+
+// What the organization took from somebody they do not give back to themselves.
+func TestTakenIsNotReplacedByThemselves(t *testing.T) {
+	c := openCompany(t)
+	c.set(t, func(s *registration.Settings) { s.Algorithm = "p256" })
+	for _, test := range []struct {
+		reason cert.Reason
+		want   string
+	}{{cert.Superseded, ""}, {cert.KeyCompromise, ""}, {cert.PrivilegeWithdrawn, "replaces input.replaces.taken"}, {cert.AffiliationChanged, "replaces input.replaces.taken"}} {
+		person := c.add(t, registration.PersonInput{Surname: "Tanaka", Addresses: []string{test.reason.String() + "@example.jp"}})
+		order, err := c.OrderFor(t.Context(), c.admin, c.id, person.ID, registration.OrderRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.enroll(t, order)
+		held, err := c.Person(t.Context(), c.admin, c.id, person.ID)
+		if err != nil || len(held.Certificates) != 1 {
+			t.Fatal(held, err)
+		}
+		id := held.Certificates[0].ID
+		if _, err := c.Revoke(t.Context(), c.admin, c.id, []string{id}, test.reason); err != nil {
+			t.Fatal(err)
+		}
+		themselves := auth.Actor{Kind: auth.KindPerson, ID: person.ID}
+		_, err = c.OrderFor(t.Context(), auth.Server(registration.PartEnrollment), c.id, person.ID, registration.OrderRequest{Replaces: id, RequestedBy: themselves.String()})
+		if (err != nil || test.want != "") && inputKey(err) != test.want {
+			t.Errorf("%s, by themselves: %v", test.reason, err)
+		}
+		if _, err := c.OrderFor(t.Context(), c.admin, c.id, person.ID, registration.OrderRequest{Replaces: id}); err != nil {
+			t.Errorf("%s, by the administrator: %v", test.reason, err)
+		}
+	}
 }

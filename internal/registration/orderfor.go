@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/mailbox"
@@ -275,8 +276,15 @@ func (b *orderBook) replaced(person string) error {
 	if errors.Is(err, store.ErrNotFound) || err == nil && h.PersonID != person {
 		return wrong("replaces", "input.replaces")
 	}
+	if err == nil && strings.HasPrefix(b.by, string(auth.KindPerson)+":") && !h.Revoked.IsZero() && slices.Contains(takenBack, cert.Reason(h.RevokedFor)) {
+		return wrong("replaces", "input.replaces.taken")
+	}
 	return err
 }
+
+// takenBack are the reasons for which an organization revokes what its people are
+// not to have any more: they do not replace it by themselves.
+var takenBack = []cert.Reason{cert.AffiliationChanged, cert.PrivilegeWithdrawn}
 
 // proven moves an order on for which all is proven and nobody is to be asked.
 func (s *Service) proven(ctx context.Context, tx *store.Tx, actor auth.Actor, row *store.Order) error {
