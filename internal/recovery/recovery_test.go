@@ -1110,3 +1110,20 @@ func FuzzFiles(f *testing.F) {
 		_, _ = recovery.ParseAnswer(data)
 	})
 }
+
+// That a certificate is the owner's is not for itself to say: whoever asks could
+// have made it, and officers would take it for hers.
+func TestRecipientThatSaysItIsTheOwners(t *testing.T) {
+	o := open(t)
+	o.officers(t, 0, "ana", "ben", "chie")
+	o.escrow(t, "alice", "alice-1", testca.P256)
+	o.keys["alice"] = o.ca.Leaf("alice@example.org", testca.P256)
+	err := o.try(t, o.actor(t, "dan"), "alice")
+	if e, ok := errors.AsType[*registration.InputError](err); !ok || e.Key != "input.recovery.recipient.whose" {
+		t.Errorf("a certificate that nobody knows here: %v", err)
+	}
+	o.certify(t, o.keys["alice"])
+	if err := o.try(t, o.actor(t, "dan"), "alice"); err != nil {
+		t.Errorf("the owner's new one: %v", err)
+	}
+}

@@ -3,6 +3,7 @@ package recovery
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -189,7 +190,15 @@ func (s *Service) admit(tx *store.Tx, row store.RecoveryRequest, to *cert.Certif
 	if err != nil {
 		return err
 	}
-	if !overlap(addresses(to), append(asking, owner...)) {
+	theirs := overlap(addresses(to), asking)
+	if !theirs && overlap(addresses(to), owner) {
+		// What a certificate says of itself anybody can write: that it is the owner's
+		// is what officers go by, so it is one that is known here.
+		if theirs, err = known(tx, to); err != nil {
+			return err
+		}
+	}
+	if !theirs {
 		return input("recipient", "input.recovery.recipient.whose")
 	}
 	able := 0
@@ -206,6 +215,13 @@ func (s *Service) admit(tx *store.Tx, row store.RecoveryRequest, to *cert.Certif
 		return input("requester", "input.recovery.few", able, q.Threshold)
 	}
 	return nil
+}
+
+// known tells whether a certificate was issued, or taken in, here.
+func known(tx *store.Tx, c *cert.Certificate) (bool, error) {
+	hash := sha256.Sum256(c.RawSPKI)
+	rows, err := tx.CertificatesWithKey(hash[:])
+	return slices.ContainsFunc(rows, func(r store.KeyUse) bool { return r.Issued && bytes.Equal(r.DER, c.Raw) }), err
 }
 
 // apart tells whether an officer may answer a request: not who asks, not whose
