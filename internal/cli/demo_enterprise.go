@@ -44,7 +44,7 @@ type enterprise struct {
 	story
 	people int
 	asJSON bool
-	zone   zone
+	zone   *zone
 	out    bytes.Buffer // what the server says, with the first code
 	mutex  sync.Mutex
 	client *http.Client
@@ -75,7 +75,7 @@ func (p *program) runEnterprise(ctx context.Context, dir string, people int, asJ
 	if err != nil {
 		return err
 	}
-	e := &enterprise{story: story{p: p, dir: dir}, people: people, asJSON: asJSON, zone: zone{}}
+	e := &enterprise{story: story{p: p, dir: dir}, people: people, asJSON: asJSON, zone: &zone{}}
 	facts, err := e.tell(ctx)
 	if err != nil {
 		return fmt.Errorf("demo, step %d (the files are in %s): %w", e.step, dir, err)
@@ -165,17 +165,17 @@ func (e *enterprise) start(ctx context.Context) (stop func() error, err error) {
 	}
 }
 
-// zone answers for texts.
-type zone map[string]string
+// zone answers for texts; the server asks while the story goes on.
+type zone struct{ texts sync.Map }
 
 // ServeDNS implements dns.Handler.
-func (z zone) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
+func (z *zone) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	answer := new(dns.Msg)
 	answer.SetReply(q)
 	for _, question := range q.Question {
-		if text, found := z[strings.TrimSuffix(question.Name, ".")]; found && question.Qtype == dns.TypeTXT {
+		if text, found := z.texts.Load(strings.TrimSuffix(question.Name, ".")); found && question.Qtype == dns.TypeTXT {
 			answer.Answer = append(answer.Answer, &dns.TXT{
-				Hdr: dns.RR_Header{Name: question.Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: 60}, Txt: []string{text},
+				Hdr: dns.RR_Header{Name: question.Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: 60}, Txt: []string{text.(string)},
 			})
 		}
 	}
@@ -331,7 +331,7 @@ func (e *enterprise) proveDomain(ctx context.Context) error {
 	if err := e.call(ctx, http.MethodPost, e.org+"/domains", map[string]string{"name": demoDomain}, &d); err != nil {
 		return err
 	}
-	e.zone[d.RecordName] = d.RecordValue
+	e.zone.texts.Store(d.RecordName, d.RecordValue)
 	if err := e.call(ctx, http.MethodPost, e.org+"/domains/"+d.ID+"/check", nil, &d); err != nil {
 		return err
 	}
