@@ -168,16 +168,9 @@ func (h *handler) enrollOrders(c *call, in enrollIn) (list[enrolled], error) {
 
 func (h *handler) enrollOne(c *call, r enrollRequest) enrolled {
 	out := enrolled{Order: r.Order}
-	order, err := h.Registration.OrderOf(c.ctx, c.actor, r.Order)
-	if err == nil && order.Organization != c.org() {
-		err = registration.ErrForbidden
-	}
-	var issued registration.Issued
-	if err == nil {
-		issued, err = h.Registration.EnrollFor(c.ctx, c.actor, registration.Request{
-			Kind: registration.RequestOrganization, Order: r.Order, Certification: []byte(r.Request),
-		})
-	}
+	issued, err := h.Registration.EnrollFor(c.ctx, c.actor, registration.Request{
+		Kind: registration.RequestOrganization, Organization: c.org(), Order: r.Order, Certification: []byte(r.Request),
+	})
 	switch {
 	case errors.Is(err, registration.ErrOutside):
 		out.Outside = true

@@ -107,18 +107,10 @@ func newOrderAddCommand(p *program) *cobra.Command {
 		Args: orgArguments(1, -1, " and PERSON..."),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req.Use = issuance.KeyUse(use)
-			return p.inOrg(cmd, o, true, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
+			return p.withOrg(cmd, o, true, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
+				ids, err := r.people(ctx, org.ID, args[1:])
 				if err != nil {
 					return err
-				}
-				var ids []string
-				for _, name := range args[1:] {
-					person, err := r.person(ctx, org.ID, name)
-					if err != nil {
-						return err
-					}
-					ids = append(ids, person.ID)
 				}
 				list, err := r.OrdersFor(ctx, r.actor, org.ID, ids, req)
 				if err != nil {
@@ -143,11 +135,7 @@ func newOrderListCommand(p *program) *cobra.Command {
 		Long: "List an organization's orders, the newest first, and whom each waits for.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q := registration.OrderQuery{State: registration.State(state), WaitingFor: registration.WaitingFor(waiting)}
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				facts := []orderFacts{}
 				for page := (registration.Page{Limit: registration.MaxPage}); ; {
 					list, next, err := r.Orders(ctx, r.actor, org.ID, q, page)
@@ -184,11 +172,7 @@ func newOrderApproveCommand(p *program) *cobra.Command {
 		Long: `Approve orders that wait for it. Who asked for one cannot approve it: the command line
 is one such person, whoever runs it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				list, err := r.ApproveOrders(ctx, r.actor, org.ID, args[1:])
 				if err != nil {
 					return err
@@ -208,11 +192,7 @@ func newOrderRefuseCommand(p *program) *cobra.Command {
 		Use: "refuse ORG ORDER... --reason TEXT", Short: "end orders without a certificate", Args: orgArguments(1, -1, " and ORDER..."),
 		Long: "End open orders without a certificate, for a reason that everybody who sees the order reads.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				list, err := r.RefuseOrders(ctx, r.actor, org.ID, args[1:], reason)
 				if err != nil {
 					return err
@@ -242,11 +222,10 @@ and mailseal order request prints it.`,
 			if err != nil {
 				return err
 			}
-			return p.inOrg(cmd, o, true, func(ctx context.Context, r orgRoom) error {
-				if _, err := r.find(ctx, args[0]); err != nil {
-					return err
-				}
-				issued, err := r.EnrollFor(ctx, r.actor, registration.Request{Kind: registration.RequestOrganization, Order: args[1], Certification: request})
+			return p.withOrg(cmd, o, true, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
+				issued, err := r.EnrollFor(ctx, r.actor, registration.Request{
+					Kind: registration.RequestOrganization, Organization: org.ID, Order: args[1], Certification: request,
+				})
 				if errors.Is(err, registration.ErrOutside) {
 					fmt.Fprintf(p.stderr, "The request is kept for the authority outside: mailseal order request %s %s\n", args[0], args[1])
 					return nil
@@ -278,11 +257,7 @@ func newOrderRequestCommand(p *program) *cobra.Command {
 		Long: `Print the certification request of an order in PEM, to be handed in at the authority
 outside that the organization has chosen (issuer=external in its settings).`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				der, err := r.ExternalRequest(ctx, r.actor, org.ID, args[1])
 				if err != nil {
 					return err
@@ -308,11 +283,7 @@ for its mailboxes, all of them and no others.`,
 			if err != nil {
 				return err
 			}
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				held, err := r.CertificateIn(ctx, r.actor, org.ID, args[1], file)
 				if err != nil {
 					return err
@@ -342,11 +313,7 @@ and its authority is to be told.`,
 			if !ok {
 				return usage(fmt.Errorf("%q is not a reason", reason), "--reason takes one of %s", strings.Join(reasonNames(), ", "))
 			}
-			return p.inOrg(cmd, o, true, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, true, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				done, err := r.Revoke(ctx, r.actor, org.ID, args[1:], why)
 				if err != nil {
 					return err

@@ -99,6 +99,17 @@ func (p *program) inOrg(cmd *cobra.Command, o *orgOptions, signs bool, do func(c
 	})
 }
 
+// withOrg is inOrg for what is about one organization, by its id or name.
+func (p *program) withOrg(cmd *cobra.Command, o *orgOptions, signs bool, name string, do func(ctx context.Context, r orgRoom, org registration.Organization) error) error {
+	return p.inOrg(cmd, o, signs, func(ctx context.Context, r orgRoom) error {
+		org, err := r.find(ctx, name)
+		if err != nil {
+			return err
+		}
+		return do(ctx, r, org)
+	})
+}
+
 // noRelay leaves mails to the server.
 type noRelay struct{}
 
@@ -323,11 +334,7 @@ the language of --language. --accept takes the version that was read: who runs t
 command binds the organization, and is entered in the log.`,
 		Args: orgArguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				if accept == "" {
 					a, err := r.Agreement(p.language)
 					if err != nil {
@@ -337,7 +344,8 @@ command binds the organization, and is entered in the log.`,
 					fmt.Fprintf(p.stderr, "To accept it: mailseal org agree %s --accept %s\n", org.ID, a.Version)
 					return nil
 				}
-				if org, err = r.AcceptAgreement(ctx, r.actor, org.ID, accept); err != nil {
+				org, err := r.AcceptAgreement(ctx, r.actor, org.ID, accept)
+				if err != nil {
 					return err
 				}
 				if o.asJSON {
@@ -370,11 +378,7 @@ func newOrgSettingsCommand(p *program) *cobra.Command {
 		Example: `  mailseal org settings 'Example K.K.' --set kind=iv-ov --set split=true`,
 		Args:    orgArguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				if len(set) > 0 {
 					settings, err := changedSettings(org.Settings, set)
 					if err != nil {

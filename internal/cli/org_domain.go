@@ -76,11 +76,7 @@ func newOrgDomainAddCommand(p *program) *cobra.Command {
 		Long: `Say that a mail domain is the organization's, and print the record that proves it. When
 it is in the DNS: mailseal org domain check.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				d, err := r.AddDomain(ctx, r.actor, org.ID, args[1])
 				if err != nil {
 					return err
@@ -98,11 +94,7 @@ func newOrgDomainListCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list ORG [--json]", Short: "list an organization's domains", Long: "List an organization's domains, and how far each is proven.", Args: orgArguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				list, err := r.Domains(ctx, r.actor, org.ID)
 				if err != nil {
 					return err
@@ -146,11 +138,7 @@ func newOrgDomainCheckCommand(p *program) *cobra.Command {
 		Long: `Ask the DNS for the record that proves a domain. The answer is yes (exit status 0) or
 no (1), with what was found instead.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				d, err := r.domainNamed(ctx, org.ID, args[1])
 				if err != nil {
 					return err
@@ -180,11 +168,7 @@ func newOrgDomainRemoveCommand(p *program) *cobra.Command {
 		Long: `Take a domain from an organization. Certificates that exist stay valid; revoke those
 that must not.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				d, err := r.domainNamed(ctx, org.ID, args[1])
 				if err != nil {
 					return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -83,18 +84,32 @@ func (r orgRoom) person(ctx context.Context, organization, name string) (registr
 	if !errors.Is(err, registration.ErrForbidden) {
 		return found, err
 	}
-	list, _, err := r.People(ctx, r.actor, organization, registration.PersonQuery{Text: name}, registration.Page{})
-	if err != nil {
-		return found, err
-	}
-	for _, one := range list {
-		for _, address := range one.Addresses {
-			if strings.EqualFold(address, name) {
+	for page := (registration.Page{Limit: registration.MaxPage}); ; {
+		list, next, err := r.People(ctx, r.actor, organization, registration.PersonQuery{Text: name}, page)
+		if err != nil {
+			return found, err
+		}
+		for _, one := range list {
+			if slices.ContainsFunc(one.Addresses, func(address string) bool { return strings.EqualFold(address, name) }) {
 				return one, nil
 			}
 		}
+		if page.After = next; next == "" {
+			return found, registration.ErrForbidden
+		}
 	}
-	return found, registration.ErrForbidden
+}
+
+// people finds them, and gives their ids.
+func (r orgRoom) people(ctx context.Context, organization string, names []string) (ids []string, err error) {
+	for _, name := range names {
+		person, err := r.person(ctx, organization, name)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, person.ID)
+	}
+	return ids, nil
 }
 
 func newPersonAddCommand(p *program) *cobra.Command {
@@ -108,11 +123,7 @@ func newPersonAddCommand(p *program) *cobra.Command {
 		Example: `  mailseal person add 'Example K.K.' --email taro.tanaka@example.jp --given-name Taro --surname Tanaka --local-name '田中 太郎'`,
 		Args:    orgArguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				person, err := r.AddPerson(ctx, r.actor, org.ID, in)
 				if err != nil {
 					return err
@@ -149,11 +160,7 @@ beginnings of names, addresses, number or department, all of which must be found
 		Args: orgArguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q.State = registration.PersonState(state)
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				facts := []personFacts{}
 				for page := (registration.Page{Limit: registration.MaxPage}); ; {
 					list, next, err := r.People(ctx, r.actor, org.ID, q, page)
@@ -189,11 +196,7 @@ func newPersonShowCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show ORG PERSON [--json]", Short: "show a person and their certificates", Long: "Show a person, their certificates and their open orders.", Args: orgArguments(1, 1, " and PERSON"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				person, err := r.person(ctx, org.ID, args[1])
 				if err != nil {
 					return err
@@ -229,18 +232,10 @@ func newPersonLeaveCommand(p *program) *cobra.Command {
 		Long: `Say that people have left an organization: their open orders end, and their addresses in
 its domains are free for others. Their certificates are revoked by mailseal order revoke.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
+				ids, err := r.people(ctx, org.ID, args[1:])
 				if err != nil {
 					return err
-				}
-				var ids []string
-				for _, name := range args[1:] {
-					person, err := r.person(ctx, org.ID, name)
-					if err != nil {
-						return err
-					}
-					ids = append(ids, person.ID)
 				}
 				return r.PeopleLeave(ctx, r.actor, org.ID, ids)
 			})

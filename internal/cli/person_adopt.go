@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mailseal/mailseal/internal/registration"
 )
 
 func newPersonAdoptCommand(p *program) *cobra.Command {
@@ -19,11 +21,7 @@ What cannot be taken is told, and keeps out nothing else; the exit status is 1 t
 			if err != nil {
 				return err
 			}
-			return p.inOrg(cmd, o, false, func(ctx context.Context, r orgRoom) error {
-				org, err := r.find(ctx, args[0])
-				if err != nil {
-					return err
-				}
+			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
 				list, err := r.ImportCertificates(ctx, r.actor, org.ID, file)
 				if err != nil {
 					return err

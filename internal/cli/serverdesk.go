@@ -19,7 +19,6 @@ import (
 // serverDesk is a desk on a running server. Who acts is whose token it is.
 type serverDesk struct {
 	*apiClient
-	organization string // the last one that was asked for
 }
 
 // desk opens the desk that the flags name.
@@ -109,11 +108,7 @@ func (d *serverDesk) CreateOrganization(ctx context.Context, _ auth.Actor, o reg
 }
 
 func (d *serverDesk) Organization(ctx context.Context, _ auth.Actor, id string) (registration.Organization, error) {
-	o, err := d.one(ctx, http.MethodGet, org(id), nil)
-	if err == nil {
-		d.organization = o.ID
-	}
-	return o, err
+	return d.one(ctx, http.MethodGet, org(id), nil)
 }
 
 func (d *serverDesk) Organizations(ctx context.Context, _ auth.Actor, standing registration.Standing, page registration.Page) ([]registration.Organization, string, error) {
@@ -400,7 +395,7 @@ func (d *serverDesk) EnrollFor(ctx context.Context, _ auth.Actor, r registration
 		Problem     *theirProblem `json:"problem"`
 	}]
 	in := map[string]any{"requests": []map[string]string{{"order": r.Order, "request": string(request)}}}
-	if err := d.ask(ctx, http.MethodPost, org(d.organization, "orders", "enroll"), nil, in, &l); err != nil {
+	if err := d.ask(ctx, http.MethodPost, org(r.Organization, "orders", "enroll"), nil, in, &l); err != nil {
 		return registration.Issued{}, err
 	}
 	if len(l.Items) != 1 {

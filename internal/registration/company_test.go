@@ -164,11 +164,33 @@ func (c *company) add(t testing.TB, p registration.PersonInput) registration.Per
 func (c *company) enroll(t testing.TB, order registration.Order) (registration.Issued, crypto.Signer) {
 	t.Helper()
 	key := newKey(t)
-	issued, err := c.EnrollFor(t.Context(), c.admin, registration.Request{Kind: registration.RequestOrganization, Order: order.ID, Certification: request(t, key)})
+	issued, err := c.EnrollFor(t.Context(), c.admin, registration.Request{Kind: registration.RequestOrganization, Organization: c.id, Order: order.ID, Certification: request(t, key)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return issued, key
+}
+
+// TestOrderOfAnotherOrganization: who runs both may still not ask for an order of
+// one in the name of the other.
+func TestOrderOfAnotherOrganization(t *testing.T) {
+	c := openCompany(t)
+	c.set(t, func(*registration.Settings) {})
+	order, err := c.OrderFor(t.Context(), c.admin, c.id, c.add(t, tanaka()).ID, registration.OrderRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := registration.Request{Kind: registration.RequestOrganization, Order: order.ID, Certification: request(t, newKey(t))}
+	for _, organization := range []string{"", "another"} {
+		ask.Organization = organization
+		if _, err := c.EnrollFor(t.Context(), auth.Console(), ask); !errors.Is(err, registration.ErrForbidden) {
+			t.Errorf("as one of %q: %v", organization, err)
+		}
+	}
+	ask.Organization = c.id
+	if _, err := c.EnrollFor(t.Context(), auth.Console(), ask); err != nil {
+		t.Error(err)
+	}
 }
 
 // key is what an ErrInput says.
@@ -399,7 +421,7 @@ func TestCodesAreReliedOnForAMonth(t *testing.T) {
 	if third := order(); third.WaitingFor != registration.WaitingMailbox {
 		t.Errorf("after 30 days: %+v", third)
 	}
-	_, err = c.EnrollFor(t.Context(), c.admin, registration.Request{Kind: registration.RequestOrganization, Order: late.ID, Certification: request(t, newKey(t))})
+	_, err = c.EnrollFor(t.Context(), c.admin, registration.Request{Kind: registration.RequestOrganization, Organization: c.id, Order: late.ID, Certification: request(t, newKey(t))})
 	if !errors.Is(err, registration.ErrState) {
 		t.Errorf("a proof that has expired since: %v", err)
 	}
@@ -428,7 +450,7 @@ func TestApproval(t *testing.T) {
 		t.Fatalf("%+v, %v", order, err)
 	}
 	enroll := func(a auth.Actor) error {
-		_, err := c.EnrollFor(t.Context(), a, registration.Request{Kind: registration.RequestOrganization, Order: order.ID, Certification: request(t, newKey(t))})
+		_, err := c.EnrollFor(t.Context(), a, registration.Request{Kind: registration.RequestOrganization, Organization: c.id, Order: order.ID, Certification: request(t, newKey(t))})
 		return err
 	}
 	if err := enroll(c.admin); !errors.Is(err, registration.ErrState) {
@@ -537,7 +559,7 @@ func TestEvidence(t *testing.T) {
 	if _, err := c.RenameOrganization(t.Context(), c.admin, renamed); err != nil {
 		t.Fatal(err)
 	}
-	ask := registration.Request{Kind: registration.RequestOrganization, Order: order.ID, Certification: request(t, newKey(t))}
+	ask := registration.Request{Kind: registration.RequestOrganization, Organization: c.id, Order: order.ID, Certification: request(t, newKey(t))}
 	if _, err := c.EnrollFor(t.Context(), c.admin, ask); !errors.Is(err, registration.ErrState) || !errors.Is(err, validation.ErrIdentity) {
 		t.Errorf("under a name that nobody validated: %v", err)
 	}
@@ -576,7 +598,7 @@ func TestVouchingEnds(t *testing.T) {
 	if _, err := c.ChangePerson(t.Context(), c.admin, c.id, person.ID, changed); err != nil {
 		t.Fatal(err)
 	}
-	ask := registration.Request{Kind: registration.RequestOrganization, Order: open.ID, Certification: request(t, newKey(t))}
+	ask := registration.Request{Kind: registration.RequestOrganization, Organization: c.id, Order: open.ID, Certification: request(t, newKey(t))}
 	if _, err := c.EnrollFor(t.Context(), c.admin, ask); !errors.Is(err, validation.ErrIdentity) {
 		t.Errorf("under a name that was left behind: %v", err)
 	}
@@ -701,7 +723,7 @@ func TestDomains(t *testing.T) {
 	if err := c.RemoveDomain(t.Context(), c.admin, c.id, proven.ID); err != nil {
 		t.Fatal(err)
 	}
-	ask := registration.Request{Kind: registration.RequestOrganization, Order: order.ID, Certification: request(t, newKey(t))}
+	ask := registration.Request{Kind: registration.RequestOrganization, Organization: c.id, Order: order.ID, Certification: request(t, newKey(t))}
 	if _, err := c.EnrollFor(t.Context(), c.admin, ask); !errors.Is(err, validation.ErrUnproven) {
 		t.Errorf("after the domain was removed: %v", err)
 	}

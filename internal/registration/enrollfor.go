@@ -39,6 +39,7 @@ func RequestKinds() []RequestKind {
 // only the public key is used.
 type Request struct {
 	Kind          RequestKind
+	Organization  string // of an administrator: whose order it is
 	Order         string
 	Secret        string           // of a session
 	Certification []byte           // PKCS #10 (RFC 2986), DER or PEM
@@ -189,7 +190,7 @@ func (a *authorization) admit(tx *store.Tx) error {
 	case RequestPerson:
 		found = found && own(a.actor, row)
 	case RequestOrganization:
-		found = found && administers(a.actor, row.OrganizationID)
+		found = found && row.OrganizationID == a.r.Organization && administers(a.actor, row.OrganizationID)
 	case RequestServer:
 		found = found && ours(a.actor) && row.OrganizationID != ""
 	default:

@@ -80,7 +80,7 @@ func TestAuthorityOutside(t *testing.T) {
 	}
 	key := newKey(t)
 	csr := request(t, key)
-	ask := registration.Request{Kind: registration.RequestOrganization, Order: order.ID, Certification: csr}
+	ask := registration.Request{Kind: registration.RequestOrganization, Organization: c.id, Order: order.ID, Certification: csr}
 	for range 2 { // the same again is no error
 		if _, err := c.EnrollFor(t.Context(), c.admin, ask); !errors.Is(err, registration.ErrOutside) {
 			t.Fatal(err)
@@ -203,7 +203,7 @@ func TestChosenAlgorithm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := registration.Request{Kind: registration.RequestOrganization, Order: order.ID, Certification: request(t, newKey(t))}
+	ask := registration.Request{Kind: registration.RequestOrganization, Organization: c.id, Order: order.ID, Certification: request(t, newKey(t))}
 	if _, err := c.EnrollFor(t.Context(), c.admin, ask); !errors.Is(err, registration.ErrRequest) {
 		t.Errorf("a P-256 key: %v", err)
 	}

@@ -168,7 +168,7 @@ func (w *whiteList) try(t *testing.T, keys, state, name string, actor auth.Actor
 	if which == "wrong" {
 		secret = w.secret["another"]
 	}
-	r := registration.Request{Kind: kind, Order: o.ID, Secret: secret}
+	r := registration.Request{Kind: kind, Organization: w.id, Order: o.ID, Secret: secret}
 	if channel == "request" || channel == "both" {
 		r.Certification = w.csr
 	}
@@ -229,7 +229,7 @@ func TestUnknownRequests(t *testing.T) {
 			t.Fatalf("kind %q: %v", kind, err)
 		}
 	}
-	if _, err := c.EnrollFor(t.Context(), c.admin, registration.Request{Kind: registration.RequestOrganization, Order: order.ID, Certification: csr}); err != nil {
+	if _, err := c.EnrollFor(t.Context(), c.admin, registration.Request{Kind: registration.RequestOrganization, Organization: c.id, Order: order.ID, Certification: csr}); err != nil {
 		t.Errorf("afterwards the good one: %v", err)
 	}
 }
@@ -268,7 +268,7 @@ func TestMutatedRequests(t *testing.T) {
 			csr = bytes.Clone(plain)
 			csr[r.IntN(len(csr))] ^= byte(1 + r.IntN(255))
 		}
-		got, err := c.EnrollFor(t.Context(), c.admin, registration.Request{Kind: registration.RequestOrganization, Order: next.ID, Certification: csr})
+		got, err := c.EnrollFor(t.Context(), c.admin, registration.Request{Kind: registration.RequestOrganization, Organization: c.id, Order: next.ID, Certification: csr})
 		if err != nil {
 			if !errors.Is(err, registration.ErrRequest) {
 				t.Fatal(err)
