@@ -306,3 +306,28 @@ func TestEdges(t *testing.T) {
 		}
 	}
 }
+
+// TestLengthWithQuotes: the limit counts the quotes that String puts around, when a
+// domain has grown on its way to A-labels, too.
+func TestLengthWithQuotes(t *testing.T) {
+	const local, typed, grown = "a..b", "ü.", "xn--tda."
+	rest := MaxLength - len(local) - len(`""@`) - len(grown)
+	for over := range 2 {
+		in := `"` + local + `"@` + typed + strings.Repeat("a.", (rest+over-1)/2) + strings.Repeat("b", 2-(rest+over)%2)
+		m, err := Parse(in)
+		if (err != nil) != (over > 0) || err == nil && len(m.String()) != MaxLength {
+			t.Errorf("%d octets: %q, %v", len(in), m, err)
+		}
+	}
+}
+
+// TestUnquotedLength: what needs no quotes is as long as it may be without them.
+func TestUnquotedLength(t *testing.T) {
+	for octets, want := range map[int]bool{62: true, 63: true, 64: true, 65: false} {
+		in := strings.Repeat("a", octets) + "@example.com"
+		m, err := ParseUnquoted(in)
+		if (err == nil) != want || want && m.String() != in {
+			t.Errorf("%d octets: %q, %v", octets, m, err)
+		}
+	}
+}
