@@ -31,10 +31,6 @@ type OwnCertificate struct {
 	Email string
 }
 
-// ErrNoOrganization: the certificate is of no organization, and its holder asks
-// for another one as anybody does.
-var ErrNoOrganization = errors.New("portal: the certificate is of no organization")
-
 type mineView struct {
 	Open         []orderRow
 	Certificates []mineRow
@@ -108,7 +104,7 @@ func (p *portal) startAgain(w http.ResponseWriter, r *http.Request, actor auth.A
 func (p *portal) replaceMine(w http.ResponseWriter, r *http.Request, actor auth.Actor, id string) error {
 	opened, err := p.Mine.RenewOwn(r.Context(), actor, id)
 	switch {
-	case errors.Is(err, ErrNoOrganization):
+	case errors.Is(err, registration.ErrNoOrganization):
 		return seeOther(w, r, "/apply")
 	case err != nil:
 		return err

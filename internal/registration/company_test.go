@@ -917,8 +917,45 @@ func TestTakenIsNotReplacedByThemselves(t *testing.T) {
 		if (err != nil || test.want != "") && inputKey(err) != test.want {
 			t.Errorf("%s, by themselves: %v", test.reason, err)
 		}
-		if _, err := c.OrderFor(t.Context(), c.admin, c.id, person.ID, registration.OrderRequest{Replaces: id}); err != nil {
-			t.Errorf("%s, by the administrator: %v", test.reason, err)
+		// Nobody replaces one twice at a time.
+		if test.want != "" {
+			if _, err := c.OrderFor(t.Context(), c.admin, c.id, person.ID, registration.OrderRequest{Replaces: id}); err != nil {
+				t.Errorf("%s, by the administrator: %v", test.reason, err)
+			}
+		}
+		if _, err := c.OrderFor(t.Context(), c.admin, c.id, person.ID, registration.OrderRequest{Replaces: id}); inputKey(err) != "replaces input.replaces.open" {
+			t.Errorf("%s, a second time: %v", test.reason, err)
+		}
+	}
+}
+
+// TestRenewOwn: a person who asks again goes on with the order that is open.
+func TestRenewOwn(t *testing.T) {
+	c := openCompany(t)
+	c.set(t, func(s *registration.Settings) { s.Algorithm = "p256" })
+	person := c.add(t, tanaka())
+	themselves := auth.Actor{Kind: auth.KindPerson, ID: person.ID}
+	order, err := c.OrderFor(t.Context(), c.admin, c.id, person.ID, registration.OrderRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.enroll(t, order)
+	held, err := c.OwnCertificates(t.Context(), themselves)
+	if err != nil || len(held) != 1 {
+		t.Fatal(held, err)
+	}
+	first, err := c.RenewOwn(t.Context(), themselves, held[0].ID)
+	if err != nil || len(first) != 1 || first[0].Replaces != held[0].ID || first[0].RequestedBy != themselves.String() {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	again, err := c.RenewOwn(t.Context(), themselves, held[0].ID)
+	if err != nil || len(again) != 1 || again[0].ID != first[0].ID {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	other := c.add(t, registration.PersonInput{Surname: "Sato", Addresses: []string{"sato@example.jp"}})
+	for name, actor := range map[string]auth.Actor{"another person": {Kind: auth.KindPerson, ID: other.ID}, "the administrator": c.admin} {
+		if _, err := c.RenewOwn(t.Context(), actor, held[0].ID); !errors.Is(err, registration.ErrForbidden) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

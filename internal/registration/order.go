@@ -105,6 +105,9 @@ var (
 	// ErrRequest: the certification request cannot be used (malformed, not
 	// signed by its key, key too weak or of a kind not allowed).
 	ErrRequest = errors.New("registration: certification request not accepted")
+	// ErrNoOrganization: the certificate is of no organization, and its holder asks
+	// for another one as anybody does.
+	ErrNoOrganization = errors.New("registration: the certificate is of no organization")
 	// ErrOtherKey: the order was already enrolled with another key.
 	ErrOtherKey = errors.New("registration: the order belongs to another key")
 )

@@ -191,7 +191,7 @@ func (b *orderBook) order(ctx context.Context, person string, use issuance.KeyUs
 			return Order{}, wrong("addresses", "input.serves", err.Error())
 		}
 	}
-	if err := b.replaced(person); err != nil {
+	if err := b.replaced(person, use); err != nil {
 		return Order{}, err
 	}
 	subject, err := b.s.o.Validation.SubjectFor(b.tx, profile.Type(), b.row.ID, person, b.settings.Names == NamesLocal)
@@ -267,8 +267,9 @@ func (b *orderBook) addresses(m store.Member) (list []string, mailboxes []mailbo
 	return list, mailboxes, nil
 }
 
-// replaced: what is replaced is the same person's.
-func (b *orderBook) replaced(person string) error {
+// replaced: what is replaced is the same person's, and nobody is about to replace
+// it already.
+func (b *orderBook) replaced(person string, use issuance.KeyUse) error {
 	if b.r.Replaces == "" {
 		return nil
 	}
@@ -276,8 +277,15 @@ func (b *orderBook) replaced(person string) error {
 	if errors.Is(err, store.ErrNotFound) || err == nil && h.PersonID != person {
 		return wrong("replaces", "input.replaces")
 	}
-	if err == nil && strings.HasPrefix(b.by, string(auth.KindPerson)+":") && !h.Revoked.IsZero() && slices.Contains(takenBack, cert.Reason(h.RevokedFor)) {
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(b.by, string(auth.KindPerson)+":") && !h.Revoked.IsZero() && slices.Contains(takenBack, cert.Reason(h.RevokedFor)) {
 		return wrong("replaces", "input.replaces.taken")
+	}
+	open, err := b.s.openOrders(b.tx, b.row.ID, person)
+	if err == nil && slices.ContainsFunc(open, func(o Order) bool { return o.Replaces == b.r.Replaces && o.Use == string(use) }) {
+		return wrong("replaces", "input.replaces.open")
 	}
 	return err
 }
