@@ -63,6 +63,15 @@ func (m *Member) LastCRL() int64 { return m.row.CRLNumber }
 // Partitions returns in how many lists what it revokes is published.
 func (m *Member) Partitions() int { return len(m.partitions) }
 
+// ListPath returns the path at which the repository serves a partition of its
+// CRL.
+func (m *Member) ListPath(partition int) string {
+	if len(m.partitions) == 1 {
+		return crlURL("", m.name)
+	}
+	return fmt.Sprintf("/crl/%s/%d.crl", m.name, partition)
+}
+
 // Certificate returns its certificate.
 func (m *Member) Certificate() *cert.Certificate { return m.certificate }
 

@@ -177,6 +177,17 @@ func TestPartitions(t *testing.T) {
 	if want := []string{fmt.Sprintf("http://ca.example.org/crl/issuing/%d.crl", its)}; !slices.Equal(c.CRLDistributionPoints, want) {
 		t.Errorf("its list is at %q, want %q", c.CRLDistributionPoints, want)
 	}
+	for _, m := range w.Members() {
+		is, err := m.Issuer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range m.Partitions() {
+			if at := "http://ca.example.org" + m.ListPath(n); at != is.PartitionURL(n) {
+				t.Errorf("list %d of %s is said to be at %s", n, m.Name(), at)
+			}
+		}
+	}
 	if err := w.Revoke(t.Context(), c.Serial, cert.KeyCompromise); err != nil {
 		t.Fatal(err)
 	}

@@ -13,10 +13,10 @@ type AuthorityStatus struct {
 	Root      bool
 	Active    bool
 	Algorithm string
-	CRL       *CRLStatus // nil where it issues none
+	CRLs      []CRLStatus // one for each partition; none where nothing was signed yet
 }
 
-// CRLStatus is the list of an authority that is published now.
+// CRLStatus is a list of an authority that is published now.
 type CRLStatus struct {
 	Number     string
 	This, Next time.Time

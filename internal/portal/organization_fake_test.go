@@ -391,7 +391,7 @@ func (f *fakeOrganization) SearchAudit(context.Context, auth.Actor, registration
 func (f *fakeOrganization) Authorities(ctx context.Context) ([]AuthorityStatus, error) {
 	root, err := f.Root(ctx)
 	return []AuthorityStatus{
-		{AuthorityCertificate: root, Label: "root", Root: true, Active: true, Algorithm: "RSA-4096", CRL: &CRLStatus{"1", noon, noon.Add(time.Hour), "/ca/root.crl"}},
-		{AuthorityCertificate: root, Label: "issuing", Algorithm: f.order.Name, CRL: &CRLStatus{"2", noon, noon.Add(-time.Hour), "/ca/issuing.crl"}},
+		{AuthorityCertificate: root, Label: "root", Root: true, Active: true, Algorithm: "RSA-4096", CRLs: []CRLStatus{{"1", noon, noon.Add(time.Hour), "/ca/root.crl"}}},
+		{AuthorityCertificate: root, Label: "issuing", Algorithm: f.order.Name, CRLs: []CRLStatus{{"2", noon, noon.Add(-time.Hour), "/ca/issuing.crl"}}},
 	}, err
 }

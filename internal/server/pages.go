@@ -139,14 +139,16 @@ func (p pages) Authorities(ctx context.Context) (list []portal.AuthorityStatus, 
 				AuthorityCertificate: shown(m), Label: m.Name(), Root: m.Root(), Active: m.Active(),
 				Algorithm: inspect.KeyName(c.PublicKey, c.SPKIAlgorithm),
 			}
-			crl, err := tx.LastCRL(m.ID(), 0)
-			switch {
-			case err == nil:
-				status.CRL = &portal.CRLStatus{
-					Number: strconv.FormatInt(crl.Number, 10), This: crl.ThisUpdate, Next: crl.NextUpdate, Download: "/crl/" + m.Name() + ".crl",
+			for n := range m.Partitions() {
+				crl, err := tx.LastCRL(m.ID(), n)
+				switch {
+				case err == nil:
+					status.CRLs = append(status.CRLs, portal.CRLStatus{
+						Number: strconv.FormatInt(crl.Number, 10), This: crl.ThisUpdate, Next: crl.NextUpdate, Download: m.ListPath(n),
+					})
+				case !errors.Is(err, store.ErrNotFound):
+					return err
 				}
-			case !errors.Is(err, store.ErrNotFound):
-				return err
 			}
 			list = append(list, status)
 		}
