@@ -1,7 +1,8 @@
 package oid
 
 // name gives the short names by which people know the identifiers: those of the
-// defining documents where they have one, RFC 4514 for attribute types.
+// defining documents where they have one, RFC 4514 for attribute types. It is a
+// table as a switch: a map would be filled at every start of the program.
 func name(o OID) (string, bool) {
 	switch o {
 	case Data:

@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -21,48 +22,40 @@ const (
 	FieldLanguage   Field = "language"
 )
 
-// headers are the names of columns that are known, as plain has them. The first
-// of each is the one that our own sheets use.
-var headers = map[Field][]string{
-	FieldAddress: {
+// headers are the names of columns that are known, as plain has them.
+var headers = []struct {
+	field Field
+	names []string
+}{
+	{FieldAddress, []string{
 		"email", "mail", "emailaddress", "mailaddress", "smtpaddress", "primarysmtpaddress", "emailadress",
 		"メールアドレス", "eメールアドレス", "電子メールアドレス", "メール", "eメール", "電子メール",
-	},
-	FieldGivenName: {
+	}},
+	{FieldGivenName, []string{
 		"givenname", "firstname", "given", "first", "forename",
 		"名", "名ローマ字", "ローマ字名", "名英字", "名英語",
-	},
-	FieldSurname: {
+	}},
+	{FieldSurname, []string{
 		"surname", "lastname", "familyname", "sn", "last", "family",
 		"姓", "苗字", "名字", "姓ローマ字", "ローマ字姓", "姓英字", "姓英語",
-	},
-	FieldLocalName: {
+	}},
+	{FieldLocalName, []string{
 		"localname", "name", "displayname", "fullname", "cn", "commonname", "kanji", "kanjiname",
 		"氏名", "名前", "お名前", "漢字氏名", "氏名漢字", "表示名", "姓名",
-	},
-	FieldNumber: {
+	}},
+	{FieldNumber, []string{
 		"employeenumber", "employeeid", "staffid", "personnelnumber", "employeeno",
 		"社員番号", "従業員番号", "職員番号", "学籍番号", "社員id",
-	},
-	FieldDepartment: {
+	}},
+	{FieldDepartment, []string{
 		"department", "dept", "ou", "unit", "division", "departmentnumber", "organizationalunit",
 		"部署", "部署名", "所属", "所属部署", "部門", "部門名", "部課",
-	},
-	FieldLanguage: {
+	}},
+	{FieldLanguage, []string{
 		"language", "lang", "preferredlanguage", "locale",
 		"言語", "使用言語",
-	},
+	}},
 }
-
-var fieldOf = func() map[string]Field {
-	all := map[string]Field{}
-	for f, names := range headers {
-		for _, name := range names {
-			all[name] = f
-		}
-	}
-	return all
-}()
 
 // plain is a header without what people write in different ways: case, width,
 // spaces, hyphens, underscores and parentheses.
@@ -77,8 +70,11 @@ func plain(header string) string {
 
 // fieldNamed is what a column with this header means; empty: it is not known.
 func fieldNamed(header string) Field {
-	if f, known := fieldOf[plain(header)]; known {
-		return f
+	name := plain(header)
+	for _, h := range headers {
+		if slices.Contains(h.names, name) {
+			return h.field
+		}
 	}
 	return ""
 }

@@ -17,7 +17,7 @@ func (p Problem) What(language string) string { return p.text(language, 0) }
 func (p Problem) Advice(language string) string { return p.text(language, 1) }
 
 func (p Problem) text(language string, i int) string {
-	t, known := texts[p.Key]
+	t, known := texts()[p.Key]
 	if !known {
 		return p.Key
 	}
