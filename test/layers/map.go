@@ -68,7 +68,6 @@ internal/registration   the one way to a certificate
 
 internal/recovery       escrowed encryption keys: what a quorum opens, and nobody else
 internal/problemreport  what anybody reports about a certificate, and by when it is decided
-internal/directory      where a recipient's certificate is found
 
 internal/enrollment     many people at a time, through registration
 
