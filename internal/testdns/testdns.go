@@ -33,15 +33,8 @@ type question struct {
 func New(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{records: map[question][]dns.RR{}, fails: map[string]int{}, asked: map[string]int{}}
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	packets, streams := listen(t)
 	s.Address = packets.LocalAddr().String()
-	streams, err := net.Listen("tcp", s.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, server := range []*dns.Server{{PacketConn: packets, Handler: s}, {Listener: streams, Handler: s}} {
 		started := make(chan struct{})
 		server.NotifyStartedFunc = func() { close(started) }
@@ -50,6 +43,27 @@ func New(t testing.TB) *Server {
 		t.Cleanup(func() { _ = server.Shutdown() })
 	}
 	return s
+}
+
+// listen takes one port for UDP and TCP. One that is free for the first may be
+// somebody's for the other.
+func listen(t testing.TB) (net.PacketConn, net.Listener) {
+	t.Helper()
+	const tries = 20
+	for i := 1; ; i++ {
+		packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams, err := net.Listen("tcp", packets.LocalAddr().String())
+		if err == nil {
+			return packets, streams
+		}
+		_ = packets.Close()
+		if i == tries {
+			t.Fatal(err)
+		}
+	}
 }
 
 func canonical(name string) string { return strings.ToLower(dns.Fqdn(name)) }
