@@ -30,8 +30,10 @@ func (r Role) OfOrganization() bool {
 }
 
 // strong tells whether a session has the role only when more than a password
-// opened it.
-func (r Role) strong() bool { return r == Operator || r == Approver || r == RecoveryOfficer }
+// opened it: whoever lets people in, decides, or holds a share.
+func (r Role) strong() bool {
+	return r == Operator || r == Administrator || r == Approver || r == RecoveryOfficer
+}
 
 // Apart tells whether nobody has both roles: who audits does nothing that is
 // audited, and who runs the authority holds no share of an organization's keys.

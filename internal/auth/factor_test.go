@@ -4,6 +4,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,39 @@ func TestWithheld(t *testing.T) {
 	}
 	if _, err := f.Session(t.Context(), token); !errors.Is(err, ErrNoSession) {
 		t.Errorf("the token from before: %v", err)
+	}
+}
+
+// An organization's administrator needs more than a password, too, and gets along
+// from the invitation to the role; a program with a token made then works on.
+func TestWithheldFromAdministrators(t *testing.T) {
+	f, operator := claimed(t)
+	f.restart(false)
+	_, _, operator, _ = f.app(t, operator)
+	role := Grant{Administrator, "org"}
+	s, token := f.joins(t, f.actor(t, operator), "one@example.org", role)
+	if len(s.Grants) != 0 || !slices.Equal(s.Withheld, []Grant{role}) || s.Actor().MayRead("org") {
+		t.Fatalf("with a password alone: %+v", s)
+	}
+	setup, s, _, _ := f.app(t, token)
+	if !slices.Equal(s.Grants, []Grant{role}) || len(s.Withheld) != 0 {
+		t.Fatalf("with the app set up: %+v", s)
+	}
+	_, secret, err := f.NewToken(t.Context(), s.Actor(), "script", []Grant{role}, 24*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.now = f.now.Add(SessionLife)
+	e, err := f.SignIn(t.Context(), "", "one@example.org", password)
+	if err != nil || !e.Second {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	s, _, err = f.SecondFactor(t.Context(), "", e.Token, number(t, setup, f.now))
+	if err != nil || !s.Actor().Has(Administrator, "org") {
+		t.Errorf("signed in again: %+v, %v", s, err)
+	}
+	if a, err := f.Authenticate(t.Context(), secret); err != nil || !a.Has(Administrator, "org") {
+		t.Errorf("the program: %+v, %v", a, err)
 	}
 }
 

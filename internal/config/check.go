@@ -178,7 +178,7 @@ func (c *checker) signIn() {
 	switch s.SecondFactor {
 	case SecondFactorRequired:
 	case SecondFactorOptional:
-		c.warn("sign-in.second-factor", "a password alone lets in operators, approvers and recovery officers", "remove it once everybody has a second factor")
+		c.warn("sign-in.second-factor", "a password alone lets in operators, administrators, approvers and recovery officers", "remove it once everybody has a second factor")
 	default:
 		c.refuse("sign-in.second-factor", s.SecondFactor+" is not known", "required or optional")
 	}

@@ -192,11 +192,15 @@ func (p *portal) addPasskey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	visit, _ := visitOf(r.Context())
 	session, renewed, err := p.Accounts.AddPasskey(r.Context(), p.cookie(r, adminCookie), a.Name, a.Answer)
 	if err != nil {
 		return err
 	}
 	p.keepSession(w, r, session, renewed)
+	if len(visit.Withheld) > 0 { // it was what their roles waited for
+		return leadTo(w, p.home(session))
+	}
 	return leadTo(w, "/admin/account")
 }
 

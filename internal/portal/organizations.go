@@ -31,6 +31,9 @@ type chooseView struct {
 // choose lists the organizations of whoever is signed in.
 func (p *portal) choose(w http.ResponseWriter, r *http.Request) error {
 	v, _ := visitOf(r.Context())
+	if len(v.Grants) == 0 && len(v.Withheld) > 0 {
+		return seeOther(w, r, "/admin/account")
+	}
 	own := v.Actor()
 	shares, err := p.sharesOf(r.Context(), own)
 	if err != nil {

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"encoding/hex"
+	"io"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -337,6 +338,38 @@ func TestFixation(t *testing.T) {
 	d.cookies = append(d.cookies, &http.Cookie{Name: adminCookie, Value: signedOut})
 	if got := d.get("/admin/account").Header.Get("Location"); got != "/admin/sign-in" {
 		t.Errorf("signed out: leads to %q", got)
+	}
+}
+
+// TestNewAdministrator goes the way of somebody who was just invited: a password,
+// the page that says why it is not enough and how to go on, a passkey, and on to
+// the organization's pages.
+func TestNewAdministrator(t *testing.T) {
+	h := openHouse(t, false)
+	d := h.joins(auth.Console(), "new@example.org", auth.Grant{Role: auth.Administrator, Organization: organizationID})
+	for _, path := range []string{"/admin", "/org", "/org/" + organizationID, "/org/" + organizationID + "/people/new"} {
+		if got := d.get(path).Header.Get("Location"); got != "/admin/account" {
+			t.Errorf("%s with a password alone leads to %q", path, got)
+		}
+	}
+	for language, says := range map[string]string{"en": "Set up an authenticator app or a passkey below", "ja": "認証アプリかパスキーを設定"} {
+		d.header = http.Header{"Accept-Language": {language}}
+		page, err := io.ReadAll(d.get("/admin/account").Body)
+		if err != nil || !strings.Contains(string(page), says) {
+			t.Errorf("%s: the page does not say %q, %v", language, says, err)
+		}
+	}
+	raw := read(t, d.post("/admin/account/passkey/options", url.Values{}))
+	soft, err := softkey.New("https://ca.example.org", raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := d.takes(d.request(http.MethodPost, "/admin/account/passkey", "application/json", `{"name":"k","answer":`+string(soft.Create(raw))+`}`))
+	if to := string(read(t, answer)); !strings.Contains(to, `"/admin"`) {
+		t.Errorf("the passkey leads to %s", to)
+	}
+	if answer := d.get("/org/" + organizationID); answer.StatusCode != http.StatusOK {
+		t.Errorf("the organization's page: %s", answer.Status)
 	}
 }
 

@@ -49,6 +49,19 @@ func (o *office) account(t testing.TB, name string, grants ...auth.Grant) auth.A
 	return auth.Actor{Kind: auth.KindAccount, ID: name, Grants: grants, Strong: true}
 }
 
+// An account founds so many organizations and no more, whether or not its session
+// lets it use the roles in them.
+func TestFoundersAreBounded(t *testing.T) {
+	o := open(t)
+	founder := o.account(t, "founder")
+	for i := range 21 {
+		_, err := o.CreateOrganization(t.Context(), founder, theCompany, "")
+		if refused := i == 20; (inputKey(err) == "name input.organizations") != refused || err != nil && !refused {
+			t.Fatalf("organization %d: %v", i+1, err)
+		}
+	}
+}
+
 // give gives an account a role of the company.
 func (c *company) give(t testing.TB, a auth.Actor, role auth.Role) auth.Actor {
 	t.Helper()

@@ -58,9 +58,6 @@ func (s *Service) CreateOrganization(ctx context.Context, actor auth.Actor, o Or
 	if !signedIn(actor) || actor.Kind == auth.KindToken && !operates(actor) {
 		return Organization{}, ErrForbidden
 	}
-	if actor.Kind == auth.KindAccount && len(actor.Organizations()) >= maxOrganizations {
-		return Organization{}, wrong("name", "input.organizations", maxOrganizations)
-	}
 	o, err := o.cleaned()
 	if err != nil {
 		return Organization{}, err
@@ -73,6 +70,9 @@ func (s *Service) CreateOrganization(ctx context.Context, actor auth.Actor, o Or
 		o.Settings.Language = "ja"
 	}
 	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := fewOrganizations(tx, actor); err != nil {
+			return err
+		}
 		row := o.row()
 		row.CreatedBy = whose(actor)
 		if err := tx.InsertOrganization(row); err != nil {
@@ -94,6 +94,27 @@ func (s *Service) CreateOrganization(ctx context.Context, actor auth.Actor, o Or
 		return Organization{}, err
 	}
 	return o, nil
+}
+
+// fewOrganizations bounds those of an account. It counts what the account has, and
+// not what its session lets it use: roles may rest there.
+func fewOrganizations(tx *store.Tx, actor auth.Actor) error {
+	if actor.Kind != auth.KindAccount {
+		return nil
+	}
+	roles, err := tx.RolesOf(actor.ID)
+	if err != nil {
+		return err
+	}
+	in := map[string]bool{}
+	for _, r := range roles {
+		in[r.OrganizationID] = true
+	}
+	delete(in, "")
+	if len(in) >= maxOrganizations {
+		return wrong("name", "input.organizations", maxOrganizations)
+	}
+	return nil
 }
 
 func firstAdministrator(tx *store.Tx, actor auth.Actor, address string) (account string, err error) {

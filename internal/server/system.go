@@ -399,7 +399,7 @@ mailseal is running, for development: nothing here is to be trusted.
 
   Portal           %[1]s/
   Caught mails     %[1]s/dev/mail
-  Administration   %[1]s/admin, by a password alone: elsewhere operators need a second factor
+  Administration   %[1]s/admin, by a password alone: elsewhere it takes a second factor
 `, s.url)
 		if at := s.authority.BaseURL(); at != s.url {
 			fmt.Fprintf(s.Out, `
