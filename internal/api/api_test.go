@@ -134,6 +134,7 @@ func serve(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	s.accounts = auth.New(auth.Options{Store: db, Clock: s.clock})
+	s.accounts.Govern(s.orders)
 	reports := problemreport.New(problemreport.Options{
 		Store: db, Authority: s.authority, Mails: mails, Site: "http://ca.example.org", Clock: s.clock, Log: log,
 	})

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -123,6 +124,11 @@ func responses(r *route) map[string]any {
 		success["content"] = content
 	}
 	all := map[string]any{strconv.Itoa(r.status): success}
+	if r.partly {
+		accepted := maps.Clone(success)
+		accepted["description"] = "A part of it waits for a second member; all else was done."
+		all[strconv.Itoa(http.StatusAccepted)] = accepted
+	}
 	for _, status := range refusals(r) {
 		all[strconv.Itoa(status)] = map[string]any{"$ref": "#/components/responses/problem"}
 	}

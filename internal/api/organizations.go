@@ -14,7 +14,7 @@ func (h *handler) organizations() []*route {
 		post("/api/v1/organizations", "createOrganization", "Make an organization; its first administrator is the token's account", operators, h.createOrganization),
 		get(one, "getOrganization", "One organization", lookers, h.getOrganization),
 		act("PUT", one, "renameOrganization", "Change what an organization is called, where it is, and its identifier", managers, h.renameOrganization),
-		act("PUT", one+"/settings", "setSettings", "Replace the settings of an organization's certificates", managers, h.setSettings),
+		act("PUT", one+"/settings", "setSettings", "Replace the settings of an organization's certificates", managers, h.setSettings).partlyWaits(),
 		act("PUT", one+"/standing", "setStanding", "Suspend an organization, let it go on, or close it; its administrator may close it", roles(auth.Operator, auth.Administrator), h.setStanding),
 		get(one+"/four-eyes", "getFourEyes", "Which features that take several people can be used, and why not the others", lookers, h.fourEyes),
 		get("/api/v1/agreement", "getAgreement", "The agreement that an organization accepts before it vouches for anybody", anyAccount, h.agreement),
@@ -45,6 +45,7 @@ type organizationOut struct {
 	Settings registration.Settings `json:"settings"`
 	Agreed   string                `json:"agreed,omitempty" doc:"The version of the agreement that it accepted last."`
 	Created  time.Time             `json:"created"`
+	Waits    *changeOut            `json:"waits,omitempty" doc:"What a second member has yet to confirm; all else was done, and the status is 202."`
 }
 
 func organizationOf(o registration.Organization) organizationOut {
@@ -81,7 +82,9 @@ func (h *handler) renameOrganization(c *call, in names) (organizationOut, error)
 
 func (h *handler) setSettings(c *call, in registration.Settings) (organizationOut, error) {
 	o, err := h.Registration.SetSettings(c.ctx, c.actor, c.org(), in)
-	return organizationOf(o), err
+	out := organizationOf(o)
+	out.Waits, err = c.waits(err)
+	return out, err
 }
 
 type standingIn struct {

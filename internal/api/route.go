@@ -28,6 +28,7 @@ type route struct {
 	status int          // of a success
 	out    reflect.Type // of the JSON answer; nil: there is none, or a file
 	file   []string     // media types of an answer that is no JSON
+	partly bool         // a part may wait for a second member: 202
 	secret bool         // the answer holds what is shown once, and is kept nowhere
 
 	serve func(*call) (any, error)
@@ -173,6 +174,9 @@ func described[Out any](method, path, id, summary string, a access) *route {
 func (r *route) answers(status int) *route { r.status = status; return r }
 
 func (r *route) files(media ...string) *route { r.file = media; return r }
+
+// partlyWaits says that a part may wait for a second member.
+func (r *route) partlyWaits() *route { r.partly = true; return r }
 
 // shownOnce says that the answer must not be kept.
 func (r *route) shownOnce() *route { r.secret = true; return r }

@@ -134,7 +134,8 @@ func invitation(r store.Invitation) Invitation {
 }
 
 // Invite asks somebody by mail to take a role. Whether there is an account for
-// the address is not told: who has one accepts with it.
+// the address is not told: who has one accepts with it. [WaitsError]: the mail
+// leaves when a second member has confirmed it.
 func (s *Service) Invite(ctx context.Context, by Actor, email, language string, g Grant) (Invitation, error) {
 	if err := g.check(); err != nil {
 		return Invitation{}, err
@@ -143,15 +144,8 @@ func (s *Service) Invite(ctx context.Context, by Actor, email, language string, 
 	if err != nil {
 		return Invitation{}, fmt.Errorf("%w: %w", ErrEmail, err)
 	}
-	id, err := s.newID()
-	if err != nil {
-		return Invitation{}, err
-	}
-	now := s.clock().UTC().Truncate(time.Second)
-	row := store.Invitation{
-		ID: id, Email: m.String(), EmailKey: m.Key(), Role: string(g.Role), OrganizationID: g.Organization, Language: language,
-		InvitedBy: by.String(), Created: now, Expires: now.Add(InvitationLife),
-	}
+	var row store.Invitation
+	var waits *WaitsError
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
 		if err := mayGrant(tx, by, g); err != nil {
 			return err
@@ -162,15 +156,48 @@ func (s *Service) Invite(ctx context.Context, by Actor, email, language string, 
 		if err := s.admit(tx, "invitations to "+m.Key(), time.Hour, InvitationsToOne); err != nil {
 			return err
 		}
-		if err := tx.InsertInvitation(row); err != nil {
+		watched, err := s.watched(tx, by, g)
+		if err != nil {
 			return err
 		}
-		if err := recordRole(ctx, tx, by, store.ActInvited, id, g, now); err != nil {
+		if watched {
+			waits, err = s.ask(ctx, tx, by, store.PendingChange{
+				OrganizationID: g.Organization, Kind: string(InviteMember), Role: string(g.Role), Email: m.String(), Language: language,
+			})
 			return err
 		}
-		return s.queue.Enqueue(tx, Letter{Kind: MailInvitation, About: id, To: m, Data: []byte(id)})
+		row, err = s.sendInvitation(ctx, tx, by, m, language, g)
+		return err
 	})
-	return invitation(row), err
+	return invitation(row), waiting(err, waits)
+}
+
+// waiting is the error of a change of which a part waits.
+func waiting(err error, waits *WaitsError) error {
+	if err == nil && waits != nil {
+		return waits
+	}
+	return err
+}
+
+// sendInvitation writes an invitation and has it mailed.
+func (s *Service) sendInvitation(ctx context.Context, tx *store.Tx, by Actor, m mailbox.Mailbox, language string, g Grant) (row store.Invitation, err error) {
+	id, err := s.newID()
+	if err != nil {
+		return row, err
+	}
+	now := s.clock().UTC().Truncate(time.Second)
+	row = store.Invitation{
+		ID: id, Email: m.String(), EmailKey: m.Key(), Role: string(g.Role), OrganizationID: g.Organization, Language: language,
+		InvitedBy: by.String(), Created: now, Expires: now.Add(InvitationLife),
+	}
+	if err := tx.InsertInvitation(row); err != nil {
+		return row, err
+	}
+	if err := recordRole(ctx, tx, by, store.ActInvited, id, g, now); err != nil {
+		return row, err
+	}
+	return row, s.queue.Enqueue(tx, Letter{Kind: MailInvitation, About: id, To: m, Data: []byte(id)})
 }
 
 // Uninvite takes an invitation back.
@@ -411,37 +438,90 @@ func (s *Service) inviter(tx *store.Tx, name string) (Actor, error) {
 		return Console(), nil
 	}
 	id, _ := strings.CutPrefix(name, string(KindAccount)+":")
+	return accountActor(tx, id)
+}
+
+// accountActor is an account with the roles of today.
+func accountActor(tx *store.Tx, id string) (Actor, error) {
 	list, err := grants(tx, id)
 	return Actor{Kind: KindAccount, ID: id, Grants: list}, err
 }
 
 // GiveRole gives an account a role, which it has from its next sign-in on: no
 // session that is open becomes worth more. Nobody gives one to themselves.
+// [WaitsError]: when a second member has confirmed it.
 func (s *Service) GiveRole(ctx context.Context, by Actor, account string, g Grant) error {
-	return s.db.Update(ctx, func(tx *store.Tx) error {
+	var waits *WaitsError
+	err := s.db.Update(ctx, func(tx *store.Tx) error {
 		if by.Kind == KindAccount && by.ID == account {
 			return ErrForbidden
 		}
 		if err := mayGrant(tx, by, g); err != nil {
 			return err
 		}
-		if err := tx.DeleteOtherAdministratorSessions(account, []byte{}); err != nil {
+		has, err := fits(tx, account, g)
+		if err != nil || has {
 			return err
 		}
-		return GiveRole(ctx, tx, by, account, g, s.clock())
+		watched, err := s.watched(tx, by, g)
+		if err != nil {
+			return err
+		}
+		if watched {
+			waits, err = s.askForRole(ctx, tx, by, GiveMember, account, g)
+			return err
+		}
+		return s.give(ctx, tx, by, account, g)
 	})
+	return waiting(err, waits)
 }
 
-// TakeRole takes a role back; one's own may be given up.
+func (s *Service) give(ctx context.Context, tx *store.Tx, by Actor, account string, g Grant) error {
+	if err := tx.DeleteOtherAdministratorSessions(account, []byte{}); err != nil {
+		return err
+	}
+	return GiveRole(ctx, tx, by, account, g, s.clock())
+}
+
+// askForRole has a second member asked about a role of an account.
+func (s *Service) askForRole(ctx context.Context, tx *store.Tx, by Actor, kind ChangeKind, account string, g Grant) (*WaitsError, error) {
+	if _, err := tx.Administrator(account); errors.Is(err, store.ErrNotFound) {
+		return nil, ErrForbidden
+	} else if err != nil {
+		return nil, err
+	}
+	return s.ask(ctx, tx, by, store.PendingChange{OrganizationID: g.Organization, Kind: string(kind), Role: string(g.Role), AccountID: account})
+}
+
+// TakeRole takes a role back; one's own may be given up. [WaitsError]: when a
+// second member, or an operator, has confirmed it.
 func (s *Service) TakeRole(ctx context.Context, by Actor, account string, g Grant) error {
-	return s.db.Update(ctx, func(tx *store.Tx) error {
-		if by.Kind != KindAccount || by.ID != account {
-			if err := mayGrant(tx, by, g); err != nil {
-				return err
-			}
+	var waits *WaitsError
+	err := s.db.Update(ctx, func(tx *store.Tx) error {
+		if by.Kind == KindAccount && by.ID == account {
+			return TakeRole(ctx, tx, by, account, g, s.clock())
+		}
+		if err := mayGrant(tx, by, g); err != nil {
+			return err
+		}
+		has, err := grants(tx, account)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(has, g) {
+			return ErrForbidden
+		}
+		watched, err := s.watched(tx, by, g)
+		if err != nil {
+			return err
+		}
+		if watched {
+			waits, err = s.askForRole(ctx, tx, by, TakeMember, account, g)
+			return err
 		}
 		return TakeRole(ctx, tx, by, account, g, s.clock())
 	})
+	return waiting(err, waits)
 }
 
 // Reset takes away all that signs an account in, for somebody who lost it, and

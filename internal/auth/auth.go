@@ -46,6 +46,7 @@ type Service struct {
 	url    string
 	openID *provider
 	queue  Queue
+	rules  Rules // nil: there are no organizations of which two decide
 
 	// matches compares a password with a stored hash; a test counts the calls.
 	matches func(stored, password string) (bool, Cost, error)

@@ -32,11 +32,12 @@ type fixture struct {
 
 	queued []Letter
 	mails  []Mail
+	two    map[string]bool // organizations of which two decide
 }
 
 func open(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, source: storetest.Source(t), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	f := &fixture{t: t, two: map[string]bool{}, source: storetest.Source(t), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	db, err := store.Open(t.Context(), f.source)
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +54,17 @@ func (f *fixture) restart(weak bool) {
 		Store: f.opened, Clock: func() time.Time { return f.now }, Cost: LeastCost, WeakSignIn: weak, URL: site.Origins[0],
 		Site: site, Queue: f,
 	})
+	f.Govern(f)
+}
+
+// TwoDecide and EndApproval make the fixture its own room above.
+func (f *fixture) TwoDecide(_ *store.Tx, organization string) (bool, error) {
+	return f.two[organization], nil
+}
+
+func (f *fixture) EndApproval(_ context.Context, _ *store.Tx, _ Actor, organization string) error {
+	delete(f.two, organization)
+	return nil
 }
 
 var site = webauthn.Site{ID: "ca.example.org", Name: "mailseal", Origins: []string{"https://ca.example.org"}}

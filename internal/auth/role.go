@@ -33,23 +33,29 @@ func (g Grant) check() error {
 	return fmt.Errorf("%w: %q of %q", ErrRole, g.Role, g.Organization)
 }
 
+// fits refuses a role that an account cannot have, and tells whether it has it.
+func fits(tx *store.Tx, account string, g Grant) (has bool, err error) {
+	if err := g.check(); err != nil {
+		return false, err
+	}
+	all, err := grants(tx, account)
+	for _, other := range all {
+		switch {
+		case other == g:
+			return true, nil
+		case other.Role.Apart(g.Role):
+			return false, fmt.Errorf("%w: %s and %s", ErrApart, other.Role, g.Role)
+		}
+	}
+	return false, err
+}
+
 // GiveRole gives an account a role in a transaction of the caller's, who has
 // made sure that by may.
 func GiveRole(ctx context.Context, tx *store.Tx, by Actor, account string, g Grant, at time.Time) error {
-	if err := g.check(); err != nil {
+	has, err := fits(tx, account, g)
+	if err != nil || has {
 		return err
-	}
-	has, err := grants(tx, account)
-	if err != nil {
-		return err
-	}
-	for _, other := range has {
-		switch {
-		case other == g:
-			return nil
-		case other.Role.Apart(g.Role):
-			return fmt.Errorf("%w: %s and %s", ErrApart, other.Role, g.Role)
-		}
 	}
 	err = tx.GrantRole(store.RoleGrant{
 		AdministratorID: account, Role: string(g.Role), OrganizationID: g.Organization, GrantedBy: by.String(), Granted: at,

@@ -384,7 +384,10 @@ func newOrgSettingsCommand(p *program) *cobra.Command {
 					if err != nil {
 						return err
 					}
-					if org, err = r.SetSettings(ctx, r.actor, org.ID, settings); err != nil {
+					org, err = r.SetSettings(ctx, r.actor, org.ID, settings)
+					if _, waits := errors.AsType[*auth.WaitsError](err); waits {
+						fmt.Fprintln(p.stderr, "mailseal: warning: approval stays on until another administrator or approver confirms in the portal that it ends")
+					} else if err != nil {
 						return err
 					}
 					for _, key := range org.Settings.Warnings() {

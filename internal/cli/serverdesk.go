@@ -120,7 +120,17 @@ func (d *serverDesk) Organizations(ctx context.Context, _ auth.Actor, standing r
 }
 
 func (d *serverDesk) SetSettings(ctx context.Context, _ auth.Actor, organization string, s registration.Settings) (registration.Organization, error) {
-	return d.one(ctx, http.MethodPut, org(organization, "settings"), s)
+	var o struct {
+		theirOrganization
+		Waits *struct {
+			ID string `json:"id"`
+		} `json:"waits"`
+	}
+	err := d.ask(ctx, http.MethodPut, org(organization, "settings"), nil, s, &o)
+	if err == nil && o.Waits != nil {
+		err = &auth.WaitsError{Change: auth.Change{ID: o.Waits.ID, Organization: organization}}
+	}
+	return o.ours(), err
 }
 
 func (d *serverDesk) FourEyes(ctx context.Context, _ auth.Actor, organization string) (registration.FourEyes, error) {

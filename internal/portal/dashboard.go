@@ -27,6 +27,8 @@ type dashboardView struct {
 	Name, Standing string
 	Steps          []dashboardStep // the first ones, until they are done
 	Single         bool
+	Organization   string
+	Waits          bool // something waits for a second member
 	Numbers        []bar
 	Certificates   bars
 	Months         columns
@@ -51,7 +53,7 @@ func (p *portal) dashboard(w http.ResponseWriter, r *http.Request, v visit) erro
 	if err != nil {
 		return err
 	}
-	view := dashboardView{Name: o.Name, Standing: string(o.Standing), Single: !eyes.Approval.On}
+	view := dashboardView{Name: o.Name, Standing: string(o.Standing), Single: !eyes.Approval.On, Organization: o.ID}
 	if v.administers() {
 		view.Steps = firstSteps(o, domains, figures.People)
 	}
@@ -74,6 +76,9 @@ func (p *portal) dashboard(w http.ResponseWriter, r *http.Request, v visit) erro
 		{Key: "dashboard.bar.90", Value: figures.Ending[2], Class: "soon", Href: base + "/people?state=expiring&days=90"},
 		{Key: "dashboard.bar.revoked", Value: figures.Revoked, Class: "revoked", Href: base + "/people?state=revoked"},
 	})
+	if view.Waits, err = p.changesWait(r, o.ID); err != nil {
+		return err
+	}
 	view.Months = newColumns("months", "dashboard.months", p.tongueOf(r).months(p.Now(), figures.Months))
 	return p.render(w, r, http.StatusOK, "dashboard", view)
 }

@@ -334,6 +334,10 @@ type accounts = interface{ Accounts }
 
 func (fakeAccounts) Passkeys() bool { return true }
 
+func (fakeAccounts) Changes(context.Context, auth.Actor, string) ([]auth.Change, error) {
+	return []auth.Change{{ID: "change1", Kind: auth.EndApproval, Asker: auth.Account{ID: "1", Email: "carol@example.org"}, Asked: noon, Expires: noon}}, nil
+}
+
 func (fakeAccounts) OpenIDName() string { return "" }
 
 func (fakeAccounts) PersonSession(_ context.Context, token string) (auth.PersonSession, error) {

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -165,6 +166,7 @@ type settingsView struct {
 	Form         form
 	Warnings     []string
 	Saved, May   bool
+	Waits        bool // something waits for a second member
 }
 
 func (p *portal) settings(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -201,6 +203,9 @@ func (p *portal) showSettings(w http.ResponseWriter, r *http.Request, v visit, s
 			view.Warnings = append(view.Warnings, state.Text(t.tag))
 		}
 	}
+	if view.Waits, err = p.changesWait(r, v.organization.ID); err != nil {
+		return err
+	}
 	return p.render(w, r, status, "settings", view)
 }
 
@@ -218,6 +223,9 @@ func (p *portal) saveSettings(w http.ResponseWriter, r *http.Request, v visit) e
 	_, err := p.Registration.SetSettings(r.Context(), v.Actor(), v.organization.ID, s)
 	if f.taken(err) {
 		return p.showSettings(w, r, v, http.StatusUnprocessableEntity, f)
+	}
+	if _, waits := errors.AsType[*auth.WaitsError](err); waits { // all else was saved
+		return seeOther(w, r, rolesPath(v.organization.ID)+"?done=waits")
 	}
 	if err != nil {
 		return err

@@ -267,7 +267,7 @@ func TestTextsAreUsed(t *testing.T) {
 		for _, beginning := range []string{
 			"setup.", "guide.", "language.", "steps.", "order.", "certificate.known.", "certificate.new.", "certificate.strange.", "certificate.added.",
 			"certificate.entered.", "certificate.person.", "certificate.inside.", "report.problem.", "reason.", "role.", "cameback.", "state.",
-			"use.", "waiting.", "orders.tab.", "run.kind.", "recovery.task.", "statistics.", "evidence.kind.", "dashboard.step.", "run.",
+			"use.", "waiting.", "orders.tab.", "run.kind.", "recovery.task.", "statistics.", "evidence.kind.", "dashboard.step.", "run.", "changes.",
 		} {
 			put = put || strings.HasPrefix(key, beginning)
 		}

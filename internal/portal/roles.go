@@ -30,6 +30,9 @@ func (p *portal) roleRoutes(handle func(pattern string, h handler)) {
 			handle("POST "+place.path+"/"+act, in(place.give, h))
 		}
 	}
+	decides := may(auth.Operator, auth.Administrator, auth.Approver)
+	handle("POST /org/{org}/accounts/confirm", p.within(decides, p.confirmChange))
+	handle("POST /org/{org}/accounts/refuse", p.within(decides, p.refuseChange))
 }
 
 // accountsView is the page with accounts and their roles.
@@ -43,6 +46,13 @@ type accountsView struct {
 	Me           string      // id of whoever looks
 	May          bool        // give roles and take them back
 	Remove       bool        // end accounts
+	Changes      []changeRow // that wait for a second member
+	Notice       *notice
+}
+
+// rolesNotices are the words that this page is led back to with.
+var rolesNotices = map[string]string{
+	"waits": "changes.asked", "confirmed": "changes.confirmed", "refused": "changes.refused",
 }
 
 // Place is where the page stands in the navigation.
@@ -90,6 +100,12 @@ func (p *portal) showAccounts(w http.ResponseWriter, r *http.Request, status int
 	if v.Invitations, err = p.Accounts.Invitations(r.Context(), by, organization); err != nil {
 		return err
 	}
+	v.Notice = doneNotice(r, rolesNotices)
+	if organization != "" {
+		if v.Changes, err = p.changesIn(r, organization); err != nil {
+			return err
+		}
+	}
 	for _, role := range auth.Roles {
 		if role.OfOrganization() == (organization != "") {
 			v.Roles = append(v.Roles, role)
@@ -108,6 +124,9 @@ func (p *portal) showAccounts(w http.ResponseWriter, r *http.Request, status int
 // wrong.
 func (p *portal) rolesDone(w http.ResponseWriter, r *http.Request, err error) error {
 	f := form{Values: r.PostForm}
+	if _, waits := errors.AsType[*auth.WaitsError](err); waits {
+		return seeOther(w, r, rolesPath(r.PathValue("org"))+"?done=waits")
+	}
 	switch {
 	case err == nil:
 		http.Redirect(w, r, rolesPath(r.PathValue("org")), http.StatusSeeOther)

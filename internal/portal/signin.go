@@ -51,6 +51,9 @@ type Accounts interface {
 	TakeRole(ctx context.Context, by auth.Actor, account string, g auth.Grant) error
 	Reset(ctx context.Context, by auth.Actor, id, language string) error
 	Remove(ctx context.Context, by auth.Actor, id string) error
+	Changes(ctx context.Context, by auth.Actor, organization string) ([]auth.Change, error)
+	ConfirmChange(ctx context.Context, by auth.Actor, organization, id string) error
+	RefuseChange(ctx context.Context, by auth.Actor, organization, id string) error
 	Invited(ctx context.Context, client, code string) (i auth.Invitation, known bool, err error)
 	Accept(ctx context.Context, client, code, name, password string) (auth.Session, string, error)
 	AcceptAs(ctx context.Context, token, code string) error

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"context"
 	"encoding/hex"
 	"io"
 	"net/http"
@@ -408,3 +409,52 @@ func TestPersonIsNoAccount(t *testing.T) {
 		t.Error("the cookie stays after signing out")
 	}
 }
+
+// TestSecondMember has one administrator invite an approver beside another, by the
+// pages: it waits for the other, whom the page names, and who confirms it there.
+func TestSecondMember(t *testing.T) {
+	h := openHouse(t, true)
+	grant := func(role auth.Role) auth.Grant { return auth.Grant{Role: role, Organization: organizationID} }
+	one := h.joins(auth.Console(), "one@example.org", grant(auth.Administrator))
+	two := h.joins(h.actor(one), "two@example.org", grant(auth.Approver))
+	h.service.Govern(twoDecide{})
+	path := "/org/" + organizationID + "/accounts"
+	h.letters.last = auth.Letter{}
+	answer := one.post(path+"/invite", url.Values{"email": {"puppet@example.org"}, "role": {"approver"}, "language": {"en"}})
+	if to := answer.Header.Get("Location"); to != path+"?done=waits" || h.letters.last.Kind != "" {
+		t.Fatalf("leads to %q, and mails %+v", to, h.letters.last)
+	}
+	pages := map[string]string{}
+	for name, d := range map[string]*door{"one": one, "two": two} {
+		for _, at := range []string{path, "/org/" + organizationID, "/org/" + organizationID + "/settings"} {
+			body, err := io.ReadAll(d.get(at).Body)
+			if err != nil || !strings.Contains(string(body), "Waits for a second person") {
+				t.Errorf("%s for %s does not say that something waits, %v", at, name, err)
+			}
+			if at == path {
+				pages[name] = string(body)
+			}
+		}
+	}
+	if page := pages["one"]; !strings.Contains(page, "two@example.org") || !strings.Contains(page, "puppet@example.org") || strings.Contains(page, path+"/confirm") {
+		t.Error("who asked is not told for whom it waits, or may confirm it")
+	}
+	found := regexp.MustCompile(`/confirm"><input type="hidden" name="id" value="([a-z2-7]+)"`).FindStringSubmatch(pages["two"])
+	if found == nil {
+		t.Fatal("the other cannot confirm it")
+	}
+	if answer := one.post(path+"/confirm", url.Values{"id": found[1:]}); answer.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("confirmed by who asked: %s", answer.Status)
+	}
+	if to := two.post(path+"/confirm", url.Values{"id": found[1:]}).Header.Get("Location"); to != path+"?done=confirmed" || h.letters.last.Kind != auth.MailInvitation {
+		t.Errorf("leads to %q, and mails %+v", to, h.letters.last)
+	}
+}
+
+// twoDecide are the rules of organizations that all have their orders decided by
+// two.
+type twoDecide struct{}
+
+func (twoDecide) TwoDecide(*store.Tx, string) (bool, error) { return true, nil }
+
+func (twoDecide) EndApproval(context.Context, *store.Tx, auth.Actor, string) error { return nil }

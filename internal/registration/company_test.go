@@ -972,3 +972,58 @@ func TestRenewOwn(t *testing.T) {
 		}
 	}
 }
+
+// That orders need nobody but who asked for them is not for one of two to say;
+// all else that was saved with it is.
+func TestApprovalEndsByTwo(t *testing.T) {
+	c := openCompany(t)
+	c.set(t, func(s *registration.Settings) { s.Approval = true })
+	accounts := auth.New(auth.Options{Store: c.db, Clock: c.clock})
+	accounts.Govern(c.Service)
+	off := func(by auth.Actor, days int) (registration.Organization, error) {
+		t.Helper()
+		org, err := c.Organization(t.Context(), c.admin, c.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		org.Settings.Approval, org.Settings.Validity = false, days
+		return c.SetSettings(t.Context(), by, c.id, org.Settings)
+	}
+	program := auth.Actor{Kind: auth.KindToken, ID: "token", Account: c.admin.ID, Grants: c.admin.Grants}
+	var waiting auth.Change
+	for i, by := range []auth.Actor{c.admin, program} {
+		org, err := off(by, 90+i)
+		w, waits := errors.AsType[*auth.WaitsError](err)
+		if !waits || !org.Settings.Approval || org.Settings.Validity != 90+i {
+			t.Fatalf("%+v, %v", org.Settings, err)
+		}
+		waiting = w.Change
+	}
+	list, err := accounts.Changes(t.Context(), c.admin, c.id)
+	if err != nil || len(list) != 1 || list[0].ID != waiting.ID || list[0].Kind != auth.EndApproval {
+		t.Fatalf("%+v waits, %v", list, err)
+	}
+	for name, by := range map[string]auth.Actor{"who asked": c.admin, "their program": program, "an operator": c.operator} {
+		if err := accounts.ConfirmChange(t.Context(), by, c.id, waiting.ID); !errors.Is(err, auth.ErrForbidden) {
+			t.Errorf("confirmed by %s: %v", name, err)
+		}
+	}
+	if err := accounts.ConfirmChange(t.Context(), c.approver, c.id, waiting.ID); err != nil {
+		t.Fatal(err)
+	}
+	if org, err := c.Organization(t.Context(), c.admin, c.id); err != nil || org.Settings.Approval || org.Settings.Validity != 91 {
+		t.Errorf("%+v, %v", org.Settings, err)
+	}
+	// Whoever is left alone, and who has the data in hand, needs nobody.
+	c.set(t, func(s *registration.Settings) { s.Approval = true })
+	if _, err := off(auth.Console(), 90); err != nil {
+		t.Errorf("from the console: %v", err)
+	}
+	c.set(t, func(s *registration.Settings) { s.Approval = true })
+	if err := accounts.TakeRole(t.Context(), c.approver, c.approver.ID, c.approver.Grants[0]); err != nil {
+		t.Fatal(err)
+	}
+	if org, err := off(c.admin, 90); err != nil || org.Settings.Approval {
+		t.Errorf("by who is left: %+v, %v", org.Settings, err)
+	}
+}

@@ -2,6 +2,7 @@ package registration
 
 import (
 	"context"
+	"errors"
 
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/store"
@@ -56,13 +57,14 @@ func (s *Service) fourEyes(tx *store.Tx, o store.Organization) (eyes FourEyes, e
 	if err != nil {
 		return eyes, err
 	}
-	members, deciders, submitters := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	members, err := auth.Members(tx, o.ID)
+	if err != nil {
+		return eyes, err
+	}
+	deciders, submitters := map[string]bool{}, map[string]bool{}
 	for _, g := range in {
-		if r := auth.Role(g.Role); r == auth.Administrator || r == auth.Approver {
-			members[g.AdministratorID] = true
-			if r == auth.Administrator {
-				submitters[g.AdministratorID] = true
-			}
+		if auth.Role(g.Role) == auth.Administrator {
+			submitters[g.AdministratorID] = true
 		}
 	}
 	everybody := map[string]bool{}
@@ -97,4 +99,47 @@ func (f FourEyes) allow(s Settings, validated bool) error {
 		return wrong("kind", f.Evidence.Why, f.Evidence.People, f.Evidence.Needed)
 	}
 	return nil
+}
+
+// keepApproval keeps approval on in new settings that turn it off while there is
+// somebody else who decides, and has them asked. Who has the server's data in
+// hand needs nobody.
+func (s *Service) keepApproval(ctx context.Context, tx *store.Tx, actor auth.Actor, row store.Organization, eyes FourEyes, settings *Settings) (*auth.WaitsError, error) {
+	old, err := ParseSettings([]byte(row.Settings))
+	if err != nil || !old.Approval || settings.Approval || !eyes.Approval.On || console(actor) {
+		return nil, err
+	}
+	settings.Approval = true
+	id, err := s.newID()
+	if err != nil {
+		return nil, err
+	}
+	return auth.Ask(ctx, tx, actor, store.PendingChange{ID: id, OrganizationID: row.ID, Kind: string(auth.EndApproval)}, s.now())
+}
+
+// TwoDecide implements [auth.Rules].
+func (s *Service) TwoDecide(tx *store.Tx, organization string) (bool, error) {
+	row, err := tx.Organization(organization)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	settings, err := ParseSettings([]byte(row.Settings))
+	return settings.Approval, err
+}
+
+// EndApproval implements [auth.Rules].
+func (s *Service) EndApproval(ctx context.Context, tx *store.Tx, by auth.Actor, organization string) error {
+	row, err := tx.Organization(organization)
+	if err != nil {
+		return hidden(err)
+	}
+	settings, err := ParseSettings([]byte(row.Settings))
+	if err != nil || !settings.Approval {
+		return err
+	}
+	settings.Approval = false
+	return s.setSettings(ctx, tx, by, organization, settings)
 }

@@ -375,7 +375,9 @@ func (s *Service) RenameOrganization(ctx context.Context, actor auth.Actor, o Or
 }
 
 // SetSettings replaces an organization's settings. What cannot work for it is
-// refused, with the reason: see [Service.FourEyes].
+// refused, with the reason: see [Service.FourEyes]. That orders need nobody but
+// who asked for them is for a second member to confirm, where there is one: all
+// else is done then, and the error is an [auth.WaitsError].
 func (s *Service) SetSettings(ctx context.Context, actor auth.Actor, organization string, settings Settings) (Organization, error) {
 	if !administers(actor, organization) {
 		return Organization{}, ErrForbidden
@@ -386,12 +388,16 @@ func (s *Service) SetSettings(ctx context.Context, actor auth.Actor, organizatio
 	if settings.Escrow && s.o.Escrow == nil {
 		return Organization{}, wrong("escrow", "input.escrow.none")
 	}
-	return s.changeOrganization(ctx, organization, func(tx *store.Tx, row store.Organization) error {
+	var waits *auth.WaitsError
+	o, err := s.changeOrganization(ctx, organization, func(tx *store.Tx, row store.Organization) error {
 		if row.Standing == string(StandingClosed) {
 			return ErrState
 		}
 		eyes, err := s.fourEyes(tx, row)
 		if err != nil {
+			return err
+		}
+		if waits, err = s.keepApproval(ctx, tx, actor, row, eyes, &settings); err != nil {
 			return err
 		}
 		_, err = tx.GoodEvidence(organization, "", s.now())
@@ -401,11 +407,22 @@ func (s *Service) SetSettings(ctx context.Context, actor auth.Actor, organizatio
 		if err := eyes.allow(settings, err == nil); err != nil {
 			return err
 		}
-		if err := tx.SetOrganizationSettings(organization, settings.text()); err != nil {
-			return err
+		if waits != nil && settings.text() == row.Settings {
+			return nil
 		}
-		return s.act(ctx, tx, actor, store.ActOrganizationChanged, organization, map[string]string{"settings": settings.text()})
+		return s.setSettings(ctx, tx, actor, organization, settings)
 	})
+	if err == nil && waits != nil {
+		return o, waits
+	}
+	return o, err
+}
+
+func (s *Service) setSettings(ctx context.Context, tx *store.Tx, actor auth.Actor, organization string, settings Settings) error {
+	if err := tx.SetOrganizationSettings(organization, settings.text()); err != nil {
+		return err
+	}
+	return s.act(ctx, tx, actor, store.ActOrganizationChanged, organization, map[string]string{"settings": settings.text()})
 }
 
 // SetStanding suspends an organization, lets it go on, or closes it when its

@@ -31,6 +31,7 @@ func (s *system) openAccounts() error {
 		}
 	}
 	s.administrators = auth.New(o)
+	s.administrators.Govern(s.orders)
 	for _, kind := range auth.Mails {
 		s.mails.Handle(kind, mailqueue.Sort{Compose: func(tx *store.Tx, m mailqueue.Leaving) (validation.Mail, error) {
 			mail, err := s.administrators.Compose(tx, kind, m.Data)

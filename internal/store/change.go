@@ -1,0 +1,59 @@
+package store
+
+import "time"
+
+// Acts that the log must say of changes that wait for a second member.
+const (
+	ActChangeAsked     = "change.asked"
+	ActChangeConfirmed = "change.confirmed"
+	ActChangeRefused   = "change.refused"
+)
+
+// PendingChange is one row of pending_changes.
+type PendingChange struct {
+	ID             string
+	OrganizationID string
+	Kind           string
+	Role           string // empty: it is about none
+	AccountID      string // whose role; empty: of nobody who has an account
+	Email          string // who is invited; empty: nobody
+	Language       string
+	AskedBy        string // id of the account
+	Asked          time.Time
+	Expires        time.Time
+}
+
+const pendingChangeColumns = `id, organization_id, kind, role, account_id, email, language, asked_by, asked_at, expires_at`
+
+func scanPendingChange(s scanner) (c PendingChange, err error) {
+	return c, s.Scan(&c.ID, &c.OrganizationID, &c.Kind, &c.Role, &c.AccountID, &c.Email, &c.Language, &c.AskedBy,
+		seconds{&c.Asked}, seconds{&c.Expires})
+}
+
+// InsertPendingChange writes a new one, and drops those that ended. The log must
+// say so.
+func (tx *Tx) InsertPendingChange(c PendingChange) error {
+	if _, err := tx.execCount("forget changes", `DELETE FROM pending_changes WHERE expires_at <= $1`, unix(c.Asked)); err != nil {
+		return err
+	}
+	return tx.owe(ActChangeAsked, tx.exec("new change", `INSERT INTO pending_changes (`+pendingChangeColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
+		c.ID, c.OrganizationID, c.Kind, c.Role, c.AccountID, c.Email, c.Language, c.AskedBy, unix(c.Asked), unix(c.Expires)))
+}
+
+// PendingChange reads one that has not ended.
+func (tx *Tx) PendingChange(id string, now time.Time) (PendingChange, error) {
+	return one(tx, "change", scanPendingChange, `SELECT `+pendingChangeColumns+` FROM pending_changes
+		WHERE id = $1 AND expires_at > $2`, id, unix(now))
+}
+
+// PendingChanges lists those of an organization that have not ended.
+func (tx *Tx) PendingChanges(organizationID string, now time.Time) ([]PendingChange, error) {
+	return all(tx, "changes", scanPendingChange, `SELECT `+pendingChangeColumns+` FROM pending_changes
+		WHERE organization_id = $1 AND expires_at > $2 ORDER BY asked_at, id`, organizationID, unix(now))
+}
+
+// TakePendingChange ends one; ErrConflict when it is gone. The log must say act.
+func (tx *Tx) TakePendingChange(id, act string) error {
+	return tx.owe(act, tx.exec("change", `DELETE FROM pending_changes WHERE id = $1`, id))
+}
