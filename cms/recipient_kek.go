@@ -53,7 +53,7 @@ func parseKEK(s cryptobyte.String) ([]RecipientInfo, error) {
 		return nil, malformed("KEKRecipientInfo", nil)
 	}
 	i.id, i.encryptedKey = id, encrypted
-	return []RecipientInfo{{Kind: "kekri", Algorithm: i.algorithm, sealed: i}}, nil
+	return []RecipientInfo{{Kind: "kekri", KEKID: i.id, Algorithm: i.algorithm, sealed: i}}, nil
 }
 
 func (i *kekri) fits(k *RecipientKey) bool { return len(k.KEK) > 0 && bytes.Equal(k.KEKID, i.id) }

@@ -16,6 +16,8 @@ type RecipientInfo struct {
 	Kind string
 	// Recipient names the recipient's certificate, for ktri, kari and kemri.
 	Recipient Identifier
+	// KEKID names the shared key, for kekri.
+	KEKID []byte
 	// Algorithm is keyEncryptionAlgorithm, of kemri kem.
 	Algorithm AlgorithmIdentifier
 

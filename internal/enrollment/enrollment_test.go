@@ -201,6 +201,10 @@ func (s *safe) Escrowed(_ *store.Tx, _, person string, _ []byte) (bool, error) {
 	return err == nil, nil
 }
 
+func (s *safe) Keep(context.Context, *store.Tx, registration.Keeping) error {
+	return errors.New("the server makes these keys itself")
+}
+
 // work lets the outbox run until stop.
 func (h *house) work() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"io"
 
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/oid"
@@ -135,10 +138,38 @@ func recipient(envelope []byte, limit int) (cms.RecipientInfo, error) {
 	return e.Recipients()[0], nil
 }
 
+// whole refuses an envelope of which a piece is missing, or that is not DER: the
+// key would be lost, and that would show on the day it is needed.
+func whole(envelope []byte) error {
+	in := cryptobyte.String(envelope)
+	var info, tagged, data, content cryptobyte.String
+	var contentType, version, ciphertext cryptobyte.String
+	ok := in.ReadASN1(&info, asn1.SEQUENCE) && in.Empty() && info.ReadASN1(&contentType, asn1.OBJECT_IDENTIFIER) &&
+		info.ReadASN1(&tagged, asn1.Tag(0).ContextSpecific().Constructed()) && info.Empty() &&
+		tagged.ReadASN1(&data, asn1.SEQUENCE) && tagged.Empty() &&
+		data.ReadASN1(&version, asn1.INTEGER) && data.SkipASN1(asn1.SET) && data.ReadASN1(&content, asn1.SEQUENCE) &&
+		content.SkipASN1(asn1.OBJECT_IDENTIFIER) && content.SkipASN1(asn1.SEQUENCE) &&
+		content.ReadASN1(&ciphertext, asn1.Tag(0).ContextSpecific()) && content.Empty() && len(ciphertext) >= secretSize
+	if !ok {
+		return fmt.Errorf("%w in DER, or not all of it", errEnvelope)
+	}
+	if data.Empty() { // EnvelopedData
+		return nil
+	}
+	var mac cryptobyte.String // RFC 5083 §2.1; RFC 5084 §3.2 has it of 12 to 16 octets
+	if !data.ReadASN1(&mac, asn1.OCTET_STRING) || !data.Empty() || len(mac) < 12 {
+		return fmt.Errorf("%w: what it is authenticated with is missing", errEnvelope)
+	}
+	return nil
+}
+
 // addressed refuses an envelope that is not for the holder of a certificate
 // alone.
 func addressed(envelope []byte, c *cert.Certificate) error {
 	to, err := recipient(envelope, MaxEnvelope)
+	if err == nil {
+		err = whole(envelope)
+	}
 	if err != nil {
 		return err
 	}

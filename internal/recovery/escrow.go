@@ -23,6 +23,10 @@ var ErrSigns = errors.New("recovery: the key has a certificate that signs: only 
 // is the one that lets the key into use: a key that must be escrowed and is not
 // gets no certificate. The certificate itself comes later, or is there already.
 func (s *Service) Escrow(ctx context.Context, tx *store.Tx, organization, person string, sealed *Sealed) error {
+	return s.escrow(ctx, tx, organization, person, "", sealed)
+}
+
+func (s *Service) escrow(ctx context.Context, tx *store.Tx, organization, person, order string, sealed *Sealed) error {
 	q, err := quorumOf(tx, organization, Active)
 	if err != nil {
 		return err
@@ -45,7 +49,7 @@ func (s *Service) Escrow(ctx context.Context, tx *store.Tx, organization, person
 		return err
 	}
 	err = tx.InsertRecoveryEscrow(store.RecoveryEscrow{
-		ID: id, OrganizationID: organization, PersonID: person, KeyHash: hash[:], QuorumID: q.ID, Sealed: sealed.Key, Created: s.now(),
+		ID: id, OrganizationID: organization, PersonID: person, KeyHash: hash[:], QuorumID: q.ID, OrderID: order, Sealed: sealed.Key, Created: s.now(),
 	})
 	if errors.Is(err, store.ErrConflict) {
 		return fmt.Errorf("%w: the key is escrowed already", ErrState)
@@ -59,9 +63,11 @@ func (s *Service) Escrow(ctx context.Context, tx *store.Tx, organization, person
 			return err
 		}
 	}
-	return audit.Append(ctx, tx, audit.Entry{At: s.now(), Act: store.ActEscrowed, Object: id, Details: map[string]string{
-		"organization": organization, "person": person, "key": keyName(hash[:]), "officers": q.ID,
-	}})
+	details := map[string]string{"organization": organization, "person": person, "key": keyName(hash[:]), "officers": q.ID}
+	if order != "" {
+		details["order"] = order
+	}
+	return audit.Append(ctx, tx, audit.Entry{At: s.now(), Act: store.ActEscrowed, Object: id, Details: details})
 }
 
 // Prepare seals a key that was made here; keep is [Service.Escrow] of it.

@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/cryptobyte"
+	casn1 "golang.org/x/crypto/cryptobyte/asn1"
+
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/identity"
@@ -609,6 +612,10 @@ func TestSealedNonsense(t *testing.T) {
 		"a share in clear":      func(s *recovery.Sealed) { s.Shares[1] = make([]byte, 32) },
 		"a share for another":   func(s *recovery.Sealed) { s.Shares[1] = s.Shares[2] },
 		"a share for all":       func(s *recovery.Sealed) { s.Shares[1] = s.Key },
+		"a key cut off":         func(s *recovery.Sealed) { s.Key = s.Key[:len(s.Key)-1] },
+		"a key of another name": func(s *recovery.Sealed) { s.Key = bytes.Replace(s.Key, keyHash(t, l), make([]byte, 32), 1) },
+		"a share cut off":       func(s *recovery.Sealed) { s.Shares[1] = s.Shares[1][:len(s.Shares[1])-20] },
+		"a share without a tag": func(s *recovery.Sealed) { s.Shares[1] = untagged(t, s.Shares[1]) },
 		"an endless share":      func(s *recovery.Sealed) { s.Shares[1] = make([]byte, recovery.MaxEnvelope+1) },
 		"an endless sealed key": func(s *recovery.Sealed) { s.Key = append(s.Key, make([]byte, recovery.MaxSealed)...) },
 	} {
@@ -626,6 +633,29 @@ func TestSealedNonsense(t *testing.T) {
 			t.Errorf("time %d: %v", want+1, err)
 		}
 	}
+}
+
+// untagged takes the authentication tag, 18 octets with its header, out of an
+// envelope, and mends the three lengths around it.
+func untagged(t *testing.T, envelope []byte) []byte {
+	t.Helper()
+	var info, tagged, data cryptobyte.String
+	in := cryptobyte.String(envelope)
+	if !in.ReadASN1(&info, casn1.SEQUENCE) || !info.ReadASN1Element(&tagged, casn1.OBJECT_IDENTIFIER) {
+		t.Fatal("no envelope")
+	}
+	contentType := tagged
+	if !info.ReadASN1(&tagged, casn1.Tag(0).ContextSpecific().Constructed()) || !tagged.ReadASN1(&data, casn1.SEQUENCE) {
+		t.Fatal("no envelope")
+	}
+	var b cryptobyte.Builder
+	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddBytes(contentType)
+		b.AddASN1(casn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
+			b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(data[:len(data)-2-16]); b.AddASN1OctetString(nil) })
+		})
+	})
+	return b.BytesOrPanic()
 }
 
 // No one person gets a key: every way of one account, person or token, of both
@@ -1095,6 +1125,7 @@ func FuzzFiles(f *testing.F) {
 		}
 		f.Add(data)
 	}
+	f.Add([]byte(`{"request":"MAA=","escrow":{"format":"mailseal sealed key 1","key":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","shares":[{"position":1}]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if task, err := recovery.ParseTask(data); err == nil {
 			if a, err := task.Answer(rand.Reader, nil); err == nil {
@@ -1108,6 +1139,12 @@ func FuzzFiles(f *testing.F) {
 			}
 		}
 		_, _ = recovery.ParseAnswer(data)
+		if e, err := recovery.ParseEnrolment(data); err == nil {
+			_, _ = recovery.ParseSealed(e.Sealed, e.Request)
+		}
+		if s, err := recovery.ParseSealed(data, nil); err == nil && len(s.Shares) > recovery.MaxOfficers {
+			t.Errorf("%d shares", len(s.Shares))
+		}
 	})
 }
 

@@ -136,12 +136,23 @@ func (s *Service) asked(tx *store.Tx, organization string, ask Asking) ([]store.
 		return nil, nil, err
 	}
 	var keys []store.RecoveryEscrow
+	uncertified := false
 	for _, e := range all {
-		if ask.Keys == nil || slices.Contains(ask.Keys, e.ID) {
+		if ask.Keys != nil && !slices.Contains(ask.Keys, e.ID) {
+			continue
+		}
+		certificates, err := encryptsOnly(tx, e.KeyHash)
+		if err != nil {
+			return nil, nil, err
+		}
+		// Nothing was encrypted to a key without a certificate: somebody began again.
+		if uncertified = uncertified || len(certificates) == 0; len(certificates) > 0 || ask.Keys != nil {
 			keys = append(keys, e)
 		}
 	}
 	switch {
+	case uncertified && (ask.Keys != nil || len(keys) == 0):
+		return nil, nil, input("keys", "input.recovery.keys.certificate")
 	case len(all) == 0 || ask.Keys != nil && len(keys) != len(ask.Keys) || len(keys) == 0:
 		return nil, nil, input("keys", "input.recovery.keys")
 	case len(keys) > MaxKeysPerRequest:
@@ -163,11 +174,6 @@ func (s *Service) asked(tx *store.Tx, organization string, ask Asking) ([]store.
 		return nil, nil, err
 	}
 	for _, e := range keys {
-		if certificates, err := encryptsOnly(tx, e.KeyHash); err != nil {
-			return nil, nil, err
-		} else if len(certificates) == 0 {
-			return nil, nil, input("keys", "input.recovery.keys.certificate")
-		}
 		parts, err := tx.RecoveryShares(e.ID, q.ID, q.Officers[0].Position)
 		if err != nil {
 			return nil, nil, err

@@ -143,11 +143,17 @@ func (s *Sealed) check(q *Quorum) error {
 		return fmt.Errorf("the public key: %w", err)
 	}
 	to, err := recipient(s.Key, MaxSealed)
+	if err == nil {
+		err = whole(s.Key)
+	}
 	if err != nil {
 		return fmt.Errorf("the encrypted key: %w", err)
 	}
 	if to.Kind != "kekri" {
 		return fmt.Errorf("the encrypted key: %w: its recipient is %s, not a shared key", errEnvelope, to.Kind)
+	}
+	if hash := sha256.Sum256(s.SPKI); !bytes.Equal(to.KEKID, hash[:]) {
+		return fmt.Errorf("the encrypted key: %w: it is named as another key", errEnvelope)
 	}
 	if len(s.Shares) != len(q.Officers) {
 		return fmt.Errorf("%d shares for %d officers", len(s.Shares), len(q.Officers))

@@ -44,6 +44,10 @@ type Request struct {
 	Secret        string           // of a session
 	Certification []byte           // PKCS #10 (RFC 2986), DER or PEM
 	Key           crypto.PublicKey // of the server's making, without a certification request
+	// Sealed is the private key of an encryption certificate, which its holder
+	// encrypted to those who keep it, as [Escrow.Keep] reads it. It goes with a
+	// certification request, where the organization has such keys kept.
+	Sealed []byte
 }
 
 // EnrollFor gives an order that is proven, and approved where that is asked for,
@@ -60,7 +64,8 @@ func (s *Service) EnrollFor(ctx context.Context, actor auth.Actor, r Request) (I
 		return Issued{}, err
 	}
 	a := authorization{s: s, actor: actor, r: r}
-	if err := s.o.Store.View(ctx, a.look); err != nil {
+	look := func(tx *store.Tx) error { return a.look(ctx, tx) }
+	if err := s.inOne(ctx, r, look); err != nil {
 		return Issued{}, err
 	}
 	if a.outside {
@@ -79,6 +84,15 @@ func (s *Service) EnrollFor(ctx context.Context, actor auth.Actor, r Request) (I
 		return Issued{}, fmt.Errorf("registration: %w", err)
 	}
 	return Issued{Certificate: c, Chain: chain, Root: root}, nil
+}
+
+// inOne judges a request in one transaction: one that brings a key to keep is
+// judged and kept in the same one.
+func (s *Service) inOne(ctx context.Context, r Request, look func(*store.Tx) error) error {
+	if r.Sealed == nil {
+		return s.o.Store.View(ctx, look)
+	}
+	return s.o.Store.Update(ctx, look)
 }
 
 // issue has the certificate made.
@@ -137,6 +151,7 @@ type authorization struct {
 	warrant validation.Warrant
 	done    *cert.Certificate // the order has it already, for this key
 	outside bool              // somebody else issues
+	keep    bool              // the key is to be kept, and is not yet
 }
 
 // who is entered as who had the certificate made.
@@ -148,7 +163,8 @@ func (a *authorization) who() string {
 }
 
 // look judges the request in one state of the store.
-func (a *authorization) look(tx *store.Tx) error {
+func (a *authorization) look(ctx context.Context, tx *store.Tx) error {
+	a.keep = false
 	if err := a.admit(tx); err != nil {
 		return err
 	}
@@ -169,7 +185,12 @@ func (a *authorization) look(tx *store.Tx) error {
 	if validation.Withheld(err) {
 		return fmt.Errorf("%w: %w", ErrState, err)
 	}
-	return err
+	if err != nil || !a.keep {
+		return err
+	}
+	return a.s.o.Escrow.Keep(audit.WithActor(ctx, a.who()), tx, Keeping{
+		Organization: a.row.OrganizationID, Person: a.row.PersonID, Order: a.row.ID, Key: a.key, Sealed: a.r.Sealed,
+	})
 }
 
 // admit lets in who may ask in this name, for an order that may be asked for so.
@@ -202,6 +223,9 @@ func (a *authorization) admit(tx *store.Tx) error {
 	if (a.r.Key != nil) != (a.r.Kind == RequestServer && len(a.r.Certification) == 0) {
 		return fmt.Errorf("%w: a key by itself comes from the server alone", ErrRequest)
 	}
+	if a.r.Sealed != nil && a.r.Kind == RequestServer {
+		return fmt.Errorf("%w: the server keeps the keys that it makes by itself", ErrRequest)
+	}
 	if state := a.s.state(row); state != StateProven && state != StateIssued {
 		return fmt.Errorf("%w: it is %s", ErrState, state)
 	}
@@ -230,7 +254,7 @@ func (a *authorization) readKey(tx *store.Tx) error {
 		return fmt.Errorf("%w: %w", ErrRequest, err)
 	}
 	if a.row.OrganizationID == "" {
-		return nil
+		return a.unwanted()
 	}
 	row, err := tx.Organization(a.row.OrganizationID)
 	if err != nil {
@@ -256,20 +280,42 @@ func (a *authorization) asChosen(tx *store.Tx, o Settings) error {
 		return fmt.Errorf("%w: the organization has its keys made on the server", ErrState)
 	}
 	if !o.Escrow || a.row.Use != string(issuance.Encryption) {
-		return nil
+		return a.unwanted()
 	}
 	if a.s.o.Escrow == nil {
 		return fmt.Errorf("%w: the organization's encryption keys are escrowed, and nothing here takes them", ErrState)
 	}
 	held, err := a.s.o.Escrow.Escrowed(tx, a.row.OrganizationID, a.row.PersonID, a.hash)
+	if a.keep = err == nil && !held && a.r.Sealed != nil; a.keep {
+		return nil
+	}
 	if err == nil && !held {
 		return fmt.Errorf("%w: the encryption key is not in escrow yet", ErrState)
 	}
 	return err
 }
 
-// Escrow tells whether a private encryption key is kept for its organization;
-// internal/recovery does.
+// unwanted refuses a copy of a key that nobody asked for: it would lie here, and
+// its owner would not have been told.
+func (a *authorization) unwanted() error {
+	if a.r.Sealed != nil {
+		return fmt.Errorf("%w: no copy of this order's key is kept", ErrRequest)
+	}
+	return nil
+}
+
+// Keeping is a private encryption key that its holder has encrypted to those who
+// keep it.
+type Keeping struct {
+	Organization, Person string
+	Order                string           // whose certificate it is for
+	Key                  crypto.PublicKey // the certification request shows that the sender has its private key
+	Sealed               []byte
+}
+
+// Escrow keeps private encryption keys for organizations, and tells whether one
+// is kept; internal/recovery does.
 type Escrow interface {
 	Escrowed(tx *store.Tx, organization, person string, keyHash []byte) (bool, error)
+	Keep(ctx context.Context, tx *store.Tx, k Keeping) error
 }

@@ -121,6 +121,7 @@ type RecoveryEscrow struct {
 	PersonID       string
 	KeyHash        []byte // SHA-256 of the SubjectPublicKeyInfo
 	QuorumID       string
+	OrderID        string // that it came with; "": the server made it
 	Sealed         []byte
 	Created        time.Time
 }
@@ -137,9 +138,25 @@ type RecoveryShare struct {
 // InsertRecoveryEscrow writes an escrowed key. ErrConflict: it is there already.
 func (tx *Tx) InsertRecoveryEscrow(e RecoveryEscrow) error {
 	return tx.owe(ActEscrowed, tx.exec("escrow", `INSERT INTO recovery_escrows
-		(id, organization_id, person_id, key_hash, quorum_id, sealed, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
-		e.ID, e.OrganizationID, e.PersonID, e.KeyHash, e.QuorumID, e.Sealed, unix(e.Created)))
+		(id, organization_id, person_id, key_hash, quorum_id, order_id, sealed, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
+		e.ID, e.OrganizationID, e.PersonID, e.KeyHash, e.QuorumID, e.OrderID, e.Sealed, unix(e.Created)))
+}
+
+// DropUnfinishedEscrows removes the keys that came with an order and have no
+// certificate, nor one on its way: whoever began again has made another one.
+func (tx *Tx) DropUnfinishedEscrows(orderID string) error {
+	const unfinished = `SELECT e.id FROM recovery_escrows e WHERE e.order_id = $1 AND $1 <> ''
+		AND NOT EXISTS (SELECT 1 FROM certificates c WHERE c.key_hash = e.key_hash AND c.state <> 'refused')
+		AND NOT EXISTS (SELECT 1 FROM certificates_foreign f WHERE f.key_hash = e.key_hash)
+		AND NOT EXISTS (SELECT 1 FROM recovery_request_keys k WHERE k.escrow_id = e.id)`
+	for _, table := range []string{"recovery_reshares", "recovery_shares"} {
+		if _, err := tx.execCount("unfinished escrow", `DELETE FROM `+table+` WHERE escrow_id IN (`+unfinished+`)`, orderID); err != nil {
+			return err
+		}
+	}
+	_, err := tx.execCount("unfinished escrow", `DELETE FROM recovery_escrows WHERE id IN (`+unfinished+`)`, orderID)
+	return err
 }
 
 // InsertRecoveryShare writes an officer's share, or a part of it.
