@@ -1,10 +1,13 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
 )
 
@@ -18,6 +21,9 @@ func (h *handler) orders() []*route {
 		do("/api/v1/orders/{id}/code", "proveMailbox", "Prove the mailbox with the mailed code", orderToken, h.prove),
 		upload("/api/v1/orders/{id}/certificate", "enroll", "Send a certification request (PKCS #10, DER or PEM) and get the certificate", orderToken,
 			maxRequest, []string{"application/pkcs10", "application/x-pem-file", "text/plain", "application/octet-stream"}, h.enroll).answers(http.StatusCreated),
+		get("/api/v1/orders/{id}/keepers", "getKeepers", "For whom the key of an encryption certificate is sealed, where its organization has it kept", orderToken, h.keepers),
+		upload("/api/v1/orders/{id}/kept-certificate", "enrollKept", "Send a certification request together with its private key, sealed to the recovery officers, and get the certificate", orderToken,
+			recovery.MaxEnrolment, []string{"application/json"}, h.enrollKept).answers(http.StatusCreated),
 	}
 }
 
@@ -89,6 +95,49 @@ type issuedOut struct {
 
 func (h *handler) enroll(c *call, _ none) (issuedOut, error) {
 	issued, err := h.Registration.Enroll(c.ctx, c.path("id"), c.token, c.body)
+	if err != nil {
+		return issuedOut{}, err
+	}
+	return issuedOf(issued), nil
+}
+
+// keepersOut are the officers as a program needs them that seals a key.
+type keepersOut struct {
+	Format    string      `json:"format"`
+	Quorum    string      `json:"quorum"`
+	Threshold int         `json:"threshold" doc:"How many of them open a key."`
+	Officers  []keeperOut `json:"officers"`
+}
+
+type keeperOut struct {
+	Position    int    `json:"position" doc:"Where the polynomial of the shares is evaluated for this officer."`
+	Account     string `json:"account"`
+	Certificate []byte `json:"certificate" doc:"DER"`
+}
+
+func (h *handler) keepers(c *call, _ none) (keepersOut, error) {
+	order, err := h.Registration.Order(c.ctx, c.path("id"), c.token)
+	if err != nil {
+		return keepersOut{}, err
+	}
+	k, err := h.Recovery.Keepers(c.ctx, order.Organization)
+	if err != nil {
+		return keepersOut{}, err
+	}
+	return keepersOut{k.Format, k.Quorum, k.Threshold, listOf(k.Officers, "", func(r recovery.Recipient) keeperOut {
+		return keeperOut{r.Position, r.Account, r.Certificate}
+	}).Items}, nil
+}
+
+// enrollKept is enroll with a key that is kept, as docs/recovery.md has it.
+func (h *handler) enrollKept(c *call, _ none) (issuedOut, error) {
+	e, err := recovery.ParseEnrolment(c.body)
+	if err != nil {
+		return issuedOut{}, fmt.Errorf("%w: %w", errJSON, err)
+	}
+	issued, err := h.Registration.EnrollFor(c.ctx, auth.Actor{}, registration.Request{
+		Kind: registration.RequestSession, Order: c.path("id"), Secret: c.token, Certification: e.Request, Sealed: e.Sealed,
+	})
 	if err != nil {
 		return issuedOut{}, err
 	}
