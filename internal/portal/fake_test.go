@@ -26,12 +26,15 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 // fake stands for the rooms below with one order, one administrator and one
 // mail. calls counts what would have changed something.
 type fake struct {
-	order   registration.Order
-	err     error // what the next changing call answers
-	claimed bool
-	calls   int
-	applied registration.Application
-	grants  []auth.Grant // of the administrator
+	order    registration.Order
+	err      error // what the next changing call answers
+	claimed  bool
+	calls    int
+	applied  registration.Application
+	nobody   bool // keeps keys
+	escrow   bool // the organization has keys kept
+	enrolled registration.Request
+	grants   []auth.Grant // of the administrator
 }
 
 const (
@@ -73,8 +76,9 @@ func (f *fake) Order(_ context.Context, id, s string) (registration.Order, error
 	return f.own(id, s)
 }
 
-func (f *fake) Enroll(_ context.Context, id, s string, _ []byte) (registration.Issued, error) {
-	_, err := f.change(id, s)
+func (f *fake) EnrollFor(_ context.Context, _ auth.Actor, r registration.Request) (registration.Issued, error) {
+	f.enrolled = r
+	_, err := f.change(r.Order, r.Secret)
 	return registration.Issued{}, err
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/mailseal/mailseal/internal/roster"
 )
 
-// maxForm bounds a form and a certification request alike; the largest honest
-// one is a request for an RSA-4096 key, below 2 kB.
+// maxForm bounds a form. A certification request comes with a sealed key at most:
+// recovery.MaxEnrolment bounds it.
 const maxForm = 64 << 10
 
 // Bounds of what else comes in: lists of people, documents, and forms in which
@@ -34,6 +34,8 @@ func bodyLimit(r *http.Request) int64 {
 		return recovery.MaxFile + maxForm
 	case organization:
 		return maxTicked
+	case r.URL.Path == "/key":
+		return recovery.MaxEnrolment
 	}
 	return maxForm
 }

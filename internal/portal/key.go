@@ -1,25 +1,35 @@
 package portal
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/issuance"
+	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
 )
 
 // keyView is the page on which the browser makes the key, or the keys of a pair.
 type keyView struct {
 	Order        registration.Order
-	Label        string // friendlyName in the PKCS #12 file
-	Issued       bool   // the certificate exists; whoever reloads has lost the key
-	Orders       int    // how many keys are made
-	Organization string // that has ordered it, or ""
-	Kind         string // of the key, where the organization has chosen it
+	Label        string            // friendlyName in the PKCS #12 file
+	Issued       bool              // the certificate exists; whoever reloads has lost the key
+	Orders       int               // how many keys are made
+	Organization string            // that has ordered it, or ""
+	Kind         string            // of the key, where the organization has chosen it
+	Keeping      bool              // the organization has the encryption key kept
+	Kept         string            // the numbers of the orders whose keys those are
+	Keepers      *recovery.Keepers // who keeps it; nil: nobody is there to do it yet
 }
+
+// Makes tells whether keys can be made now.
+func (v keyView) Makes() bool { return !v.Issued && (!v.Keeping || v.Keepers != nil) }
 
 // Invited tells whether an organization has ordered the certificate.
 func (v keyView) Invited() bool { return v.Organization != "" }
@@ -43,6 +53,9 @@ func (p *portal) keyPage(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		view.Organization, view.Kind = o.Name, keyKinds[o.Settings.Algorithm]
+		if err := p.keeping(r, &view, o); err != nil {
+			return err
+		}
 	}
 	return p.render(w, r, http.StatusOK, "key", view)
 }
@@ -69,22 +82,81 @@ func (p *portal) askedKey(r *http.Request) (asking, bool) {
 	return list[n], true
 }
 
+// keeping finds out of which orders the organization has the keys kept, and by
+// whom.
+func (p *portal) keeping(r *http.Request, view *keyView, o registration.Organization) error {
+	if !o.Settings.Escrow {
+		return nil
+	}
+	var kept []string
+	for i, a := range p.askings(r) {
+		order, err := p.Orders.Order(r.Context(), a.id, a.secret)
+		if err != nil {
+			return err
+		}
+		if order.Use == string(issuance.Encryption) {
+			kept = append(kept, strconv.Itoa(i))
+		}
+	}
+	if view.Keeping, view.Kept = len(kept) > 0, strings.Join(kept, " "); !view.Keeping {
+		return nil
+	}
+	var err error
+	if view.Keepers, err = p.Recovery.Keepers(r.Context(), o.ID); errors.Is(err, recovery.ErrOfficersChanged) {
+		return nil
+	}
+	return err
+}
+
+// keepers tells the page's script for whom it seals the encryption key of an
+// order: at the moment of sealing, because officers change.
+func (p *portal) keepers(w http.ResponseWriter, r *http.Request) error {
+	asking, ok := p.askedKey(r)
+	if !ok {
+		return errNoSession
+	}
+	order, err := p.Orders.Order(r.Context(), asking.id, asking.secret)
+	if err != nil {
+		return err
+	}
+	if order.Organization == "" {
+		return errNoPage
+	}
+	k, err := p.Recovery.Keepers(r.Context(), order.Organization)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, "application/json", http.StatusOK, k)
+}
+
 // enroll takes the certification request (RFC 2986, application/pkcs10 as in
-// RFC 5967) from the page's script and answers with the certificate. A form of
-// another site cannot send this content type.
+// RFC 5967) from the page's script, with the sealed key where that is to be kept
+// (recovery.Enrolment, application/json), and answers with the certificate. A
+// form of another site cannot send these content types.
 func (p *portal) enroll(w http.ResponseWriter, r *http.Request) error {
 	asking, ok := p.askedKey(r)
 	if !ok {
 		return errNoSession
 	}
-	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/pkcs10" {
+	ask := registration.Request{Kind: registration.RequestSession, Order: asking.id, Secret: asking.secret}
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mediaType != "application/pkcs10" && mediaType != "application/json" {
 		return fmt.Errorf("%w: content type is not application/pkcs10", registration.ErrRequest)
 	}
-	request, err := io.ReadAll(r.Body)
-	if err != nil {
+	if ask.Certification, err = io.ReadAll(r.Body); err != nil {
 		return fmt.Errorf("read certification request: %w", unreadable(err))
 	}
-	issued, err := p.Orders.Enroll(r.Context(), asking.id, asking.secret, request)
+	if mediaType == "application/json" {
+		e, err := recovery.ParseEnrolment(ask.Certification)
+		if err != nil {
+			return fmt.Errorf("%w: %w", registration.ErrRequest, err)
+		}
+		ask.Certification, ask.Sealed = e.Request, e.Sealed
+	}
+	issued, err := p.Orders.EnrollFor(r.Context(), auth.Actor{}, ask)
+	if _, input := errors.AsType[*registration.InputError](err); input {
+		return fmt.Errorf("%w: %w", registration.ErrRequest, err)
+	}
 	if err != nil {
 		return err
 	}

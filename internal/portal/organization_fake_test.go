@@ -35,10 +35,12 @@ func newFakeOrganization(t *testing.T, f *fake) *fakeOrganization {
 }
 
 func (f *fakeOrganization) organization() registration.Organization {
-	return registration.Organization{
+	o := registration.Organization{
 		ID: organizationID, Name: f.order.Name, LocalName: f.order.Name, Country: "JP", Identifier: f.order.Name,
 		Standing: registration.StandingActive, Settings: registration.DefaultSettings(), Created: noon,
 	}
+	o.Settings.Split, o.Settings.Escrow = f.escrow, f.escrow
+	return o
 }
 
 func (f *fakeOrganization) changed() (registration.Organization, error) {

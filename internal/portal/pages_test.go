@@ -73,6 +73,11 @@ func looks(t *testing.T, f *fake, d *door) map[string]*http.Response {
 	pages["POST /admin/claim, passwords differ"] = d.post("/admin/claim", url.Values{"password": {"a"}, "email": {f.order.Email}, "name": {f.order.Name}})
 	f.order.State = registration.StateProven
 	pages["GET /key"] = d.get("/key")
+	f.order.Organization, f.order.Use, f.escrow = organizationID, "encryption", true
+	pages["GET /key, kept"] = d.get("/key")
+	f.nobody = true
+	pages["GET /key, nobody to keep"] = d.get("/key")
+	f.order.Organization, f.order.Use, f.escrow, f.nobody = "", "", false, false
 	f.order.State = registration.StateIssued
 	pages["GET /key, issued"] = d.get("/key")
 	f.order.State = registration.StateApplied

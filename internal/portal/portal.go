@@ -43,7 +43,7 @@ type Orders interface {
 	Resend(ctx context.Context, orderID, secret string) (registration.Order, error)
 	Prove(ctx context.Context, orderID, secret, code string) (registration.Order, error)
 	Order(ctx context.Context, orderID, secret string) (registration.Order, error)
-	Enroll(ctx context.Context, orderID, secret string, request []byte) (registration.Issued, error)
+	EnrollFor(ctx context.Context, actor auth.Actor, r registration.Request) (registration.Issued, error)
 }
 
 // Administrators is what the portal needs of auth.Service.
@@ -171,6 +171,7 @@ func (p *portal) routes() *http.ServeMux {
 	handle("POST /code/resend", p.resend)
 	handle("GET /key", p.keyPage)
 	handle("POST /key", p.enroll)
+	handle("GET /key/keepers", p.keepers)
 	handle("GET /install", p.install)
 	handle("GET /install/{file}", p.setupFile)
 	handle("POST /language", p.chooseLanguage)

@@ -17,6 +17,7 @@ import (
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/problemreport"
+	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 )
@@ -243,11 +244,61 @@ func TestEnrollTakesRequestsOnly(t *testing.T) {
 			t.Errorf("%q: %s", contentType, answer.Status)
 		}
 	}
-	if answer := d.request(http.MethodPost, "/key", "application/pkcs10", strings.Repeat("x", maxForm+1)); answer.StatusCode != http.StatusRequestEntityTooLarge {
-		t.Errorf("too large: %s", answer.Status)
+	for _, contentType := range []string{"application/pkcs10", "application/json"} {
+		if answer := d.request(http.MethodPost, "/key", contentType, strings.Repeat("x", recovery.MaxEnrolment+1)); answer.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s too large: %s", contentType, answer.Status)
+		}
 	}
 	if f.calls != 0 {
 		t.Errorf("%d enrolments", f.calls)
+	}
+}
+
+// TestKeptKeys: where the organization has the encryption key kept, the page says
+// so and by whom, and hands on what its script sealed; where it has not, nothing
+// speaks of it.
+func TestKeptKeys(t *testing.T) {
+	f := newFake()
+	f.order.State, f.order.Organization, f.order.Use, f.escrow = registration.StateProven, organizationID, "encryption", true
+	f.order.Name = "Olga Officer"
+	d := newDoor(t, f, nil).asks()
+	page := shown(t, d.get("/key"))
+	for _, text := range []string{`data-kept="0"`, "A copy of your decryption key will be kept", "2 of these 3 recovery officers", "Olga Officer", "you are told by mail"} {
+		if !strings.Contains(page, text) {
+			t.Errorf("the page does not say %q:\n%s", text, page)
+		}
+	}
+	if strings.Contains(page, "never sent to the server") {
+		t.Error("the page says that no key leaves it")
+	}
+	if r := d.get("/key/keepers"); r.StatusCode != http.StatusOK || !strings.Contains(shown(t, r), `"quorum":"quorum1"`) {
+		t.Errorf("the officers: %s", r.Status)
+	}
+	f.err = &registration.InputError{Field: "escrow", Key: "input.recovery.sealed", Args: []any{"x"}}
+	if r := d.request(http.MethodPost, "/key", "application/json", `{"request":"MAA=","escrow":{"quorum":"q"}}`); r.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("a sealed key that is none: %s", r.Status)
+	}
+	if string(f.enrolled.Certification) != "0\x00" || string(f.enrolled.Sealed) != `{"quorum":"q"}` || f.enrolled.Kind != registration.RequestSession {
+		t.Errorf("handed on: %+v", f.enrolled)
+	}
+	f.err, f.nobody = nil, true
+	if page := shown(t, d.get("/key")); !strings.Contains(page, "cannot be made yet") || strings.Contains(page, "<form class=\"card\"") || strings.Contains(page, "enroll.js") {
+		t.Errorf("with nobody to keep it: %s", page)
+	}
+	if r := d.get("/key/keepers"); r.StatusCode != http.StatusConflict {
+		t.Errorf("no officers: %s", r.Status)
+	}
+	for _, change := range []func(){func() { f.order.Use = "signing" }, func() { f.order.Use, f.escrow = "encryption", false }, func() { f.order.Organization = "" }} {
+		change()
+		if page := shown(t, d.get("/key")); strings.Contains(page, "will be kept") || !strings.Contains(page, `data-kept=""`) || !strings.Contains(page, "Nobody else has a copy") {
+			t.Errorf("of a key that is not kept the page says\n%s", page)
+		}
+	}
+	if r := d.get("/key/keepers"); r.StatusCode != http.StatusNotFound {
+		t.Errorf("officers of an order without an organization: %s", r.Status)
+	}
+	if r := newDoor(t, f, nil).get("/key/keepers"); r.StatusCode != http.StatusForbidden {
+		t.Errorf("officers for anybody: %s", r.Status)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/mailseal/mailseal/internal/enrollment"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
 	"github.com/mailseal/mailseal/internal/problemreport"
+	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 )
@@ -58,6 +59,9 @@ var problems = []struct {
 	{registration.ErrState, problem{http.StatusConflict, "problem.state", "action.apply", "/apply", 0}},
 	{registration.ErrRequest, problem{http.StatusUnprocessableEntity, "problem.request", "action.apply", "/apply", 0}},
 	{registration.ErrOtherKey, problem{http.StatusConflict, "problem.otherkey", "action.apply", "/apply", 0}},
+	{recovery.ErrOfficersChanged, problem{http.StatusConflict, "problem.officers", "action.start", "/", 0}},
+	{recovery.ErrState, problem{http.StatusConflict, "problem.state", "action.start", "/", 0}},
+	{recovery.ErrSigns, problem{http.StatusUnprocessableEntity, "problem.request", "action.start", "/", 0}},
 	{errNoCertificate, problem{http.StatusForbidden, "problem.nocertificate", "action.again", "/", 0}},
 	{errCertificate, problem{http.StatusForbidden, "problem.certificate", "action.again", "/", 0}},
 	{errNoPreview, problem{http.StatusNotFound, "problem.preview", "action.start", "/", 0}},

@@ -27,6 +27,7 @@ type Recovery interface {
 	Request(ctx context.Context, actor auth.Actor, organization string, ask recovery.Asking) (*recovery.Request, error)
 	Requests(ctx context.Context, actor auth.Actor, organization string, before time.Time, beforeID string, limit int) ([]*recovery.Request, error)
 	Withdraw(ctx context.Context, actor auth.Actor, organization, id string) error
+	Keepers(ctx context.Context, organization string) (*recovery.Keepers, error)
 	Release(ctx context.Context, actor auth.Actor, organization, id string) (*recovery.Bundle, error)
 }
 

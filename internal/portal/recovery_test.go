@@ -83,6 +83,17 @@ func (f fakeRecovery) Withdraw(context.Context, auth.Actor, string, string) erro
 	return f.err
 }
 
+func (f fakeRecovery) Keepers(context.Context, string) (*recovery.Keepers, error) {
+	if f.nobody {
+		return nil, recovery.ErrOfficersChanged
+	}
+	k := &recovery.Keepers{Quorum: "quorum1", Threshold: 2}
+	for i := range 3 {
+		k.Officers = append(k.Officers, recovery.Recipient{Position: i + 1, Account: f.order.Name, Certificate: []byte("certificate")})
+	}
+	return k, nil
+}
+
 func (f fakeRecovery) Release(context.Context, auth.Actor, string, string) (*recovery.Bundle, error) {
 	f.calls++
 	return &recovery.Bundle{Format: "mailseal recovered keys 1", Request: "ready"}, f.err

@@ -1,9 +1,13 @@
 // The key page: makes the key pair, sends the certification request, packs the
 // answer with the private key into a PKCS #12 file and offers it. What is sent
-// to the server is the request alone.
+// to the server is the request alone; where the organization has the encryption
+// key kept, that key goes along, sealed to the recovery officers.
 
 import { generateKeyPair } from "./keypair.js";
 import { makeRequest } from "./request.js";
+import { toBase64 } from "./der.js";
+import { Unreadable } from "./envelope.js";
+import { seal } from "./seal.js";
 import { makePKCS12 } from "./pkcs12.js";
 import { decodePEM } from "./pem.js";
 import { chosenIterations, generatedIterations, generatePassphrase, minimumLength, strength } from "./passphrase.js";
@@ -17,6 +21,9 @@ const { email, label } = form.dataset;
 // closed, so that pressing the button again after an interruption goes on with
 // the same keys.
 const made = Array.from({ length: Number(form.dataset.orders) }, () => ({ kind: "", keys: null, issued: null }));
+
+// The orders whose keys are kept.
+const kept = form.dataset.kept.split(" ");
 
 class Failure extends Error {
   constructor(kind, detail = "") {
@@ -42,15 +49,31 @@ async function makeKeys(one, kind) {
   if (one.kind !== kind) Object.assign(one, { kind, keys: await generateKeyPair(kind), issued: null });
 }
 
-async function send(request, order) {
-  const answer = await fetch(`${form.action}?order=${order}`, {
-    method: "POST",
-    headers: { "Content-Type": "application/pkcs10", Accept: "application/json" },
-    body: request,
-  }).catch(() => { throw new Failure("network"); });
+async function ask(address, what = {}) {
+  const answer = await fetch(address, { ...what, headers: { Accept: "application/json", ...what.headers } })
+    .catch(() => { throw new Failure("network"); });
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Failure("refused", body.detail ?? "");
   return body;
+}
+
+async function send({ keys }, order) {
+  const request = await makeRequest(keys, email);
+  const address = `${form.action}?order=${order}`;
+  if (!kept.includes(String(order))) {
+    return ask(address, { method: "POST", headers: { "Content-Type": "application/pkcs10" }, body: request });
+  }
+  const escrow = await sealed(keys, await ask(`${form.action}/keepers?order=${order}`));
+  const body = JSON.stringify({ request: toBase64(new Uint8Array(request)), escrow });
+  return ask(address, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+}
+
+async function sealed(keys, keepers) {
+  try {
+    return await seal(keys, keepers);
+  } catch (error) {
+    throw error instanceof Unreadable ? new Failure("officers", keepers.officers.map(({ account }) => account).join(", ")) : error;
+  }
 }
 
 async function enroll() {
@@ -59,7 +82,7 @@ async function enroll() {
   await step("key");
   for (const one of made) await makeKeys(one, form.elements.kind.value);
   await step("certificate");
-  for (const [order, one] of made.entries()) one.issued ??= await send(await makeRequest(one.keys, email), order);
+  for (const [order, one] of made.entries()) one.issued ??= await send(one, order);
   await step("file");
   const file = await makePKCS12({
     identities: made.map(({ keys, issued }) => ({
