@@ -166,7 +166,7 @@ func (p *person) appoint(org, address, role string) *person {
 	p.t.Helper()
 	p.open(org + "/accounts")
 	p.enter("email", address)
-	p.press("input[value=" + role + "]")
+	p.press("input[type=radio][value=" + role + "]")
 	p.follow("form[action$='/accounts/invite'] .button")
 	q := visit(p.t, p.site, "en")
 	q.open("/admin/invitation")
