@@ -14,6 +14,7 @@ import (
 	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/validation"
+	"github.com/mailseal/mailseal/internal/weakkey"
 )
 
 // The durable steps of issuing, in order, as [Options.Stop] hears of them.
@@ -63,12 +64,16 @@ const serialTries = 3
 // that has a certificate, or one on its way, gives that row, and no bytes.
 func (a *Authority) begin(ctx context.Context, w validation.Warrant, key crypto.PublicKey, keyHash []byte) (store.Certificate, *issuance.Prepared, error) {
 	for range serialTries {
-		row, prepared, err := a.prepare(ctx, w, key, keyHash)
-		if !errors.Is(err, store.ErrConflict) || errors.Is(err, ErrOtherKey) {
-			return row, prepared, err
+		row, prepared, refusal := a.prepare(ctx, w, key, keyHash)
+		if !errors.Is(refusal, store.ErrConflict) && !errors.Is(refusal, ErrOtherKey) {
+			return row, prepared, refusal
 		}
-		if row, err = a.begun(ctx, w.Order()); !errors.Is(err, store.ErrNotFound) {
+		row, err := a.begun(ctx, w.Order())
+		switch {
+		case !errors.Is(err, store.ErrNotFound):
 			return row, nil, err
+		case errors.Is(refusal, ErrOtherKey):
+			return row, nil, refusal
 		}
 	}
 	return store.Certificate{}, nil, errors.New("serial numbers are taken again and again: is the randomness broken?")
@@ -111,13 +116,12 @@ func (a *Authority) draw(ctx context.Context, m *Member, p *issuance.Profile, ro
 		row.TBS = prepared.TBS()
 	}
 	err = a.o.Store.Update(ctx, func(tx *store.Tx) error {
-		if err := a.checkKey(tx, row.OrderID, row.KeyHash); err != nil {
+		key, err := a.checkKey(tx, row.OrderID, row.KeyHash)
+		switch {
+		case err != nil:
 			return err
-		}
-		if refusal == nil && prepared.Signs() {
-			if err := notEscrowed(tx, row.KeyHash); err != nil {
-				return err
-			}
+		case refusal == nil && prepared.Signs() && key.Escrowed:
+			return weakkey.Refuse("a copy of it is kept for emergencies, so it must not sign; make another one to sign with")
 		}
 		if _, stored := a.profiles.Load(string(p.Hash())); !stored {
 			if err := tx.InsertProfile(p.Hash(), string(p.Text()), row.Reserved); err != nil {
@@ -130,10 +134,7 @@ func (a *Authority) draw(ctx context.Context, m *Member, p *issuance.Profile, ro
 		if refusal != nil {
 			return a.refused(ctx, tx, row, refusal)
 		}
-		if err := bind(tx, row); err != nil {
-			return err
-		}
-		return a.checkKey(tx, row.OrderID, row.KeyHash)
+		return bind(tx, row, key)
 	})
 	if err == nil {
 		a.profiles.Store(string(p.Hash()), true)
@@ -146,20 +147,22 @@ func (a *Authority) draw(ctx context.Context, m *Member, p *issuance.Profile, ro
 
 // bind makes sure that the order may still have a certificate, and has it for
 // this key and no other.
-func bind(tx *store.Tx, row store.Certificate) error {
-	if row.OrderID == "" {
+func bind(tx *store.Tx, row store.Certificate, key store.KeyStanding) error {
+	switch {
+	case row.OrderID == "":
 		return nil
-	}
-	err := tx.OrderKey(row.OrderID, row.KeyHash)
-	if errors.Is(err, store.ErrConflict) {
+	case !key.Open:
 		return ErrOtherKey
 	}
-	return err
+	return tx.OrderKey(row.OrderID, row.KeyHash)
 }
 
 // resume takes up stored bytes under the profile that they were made for.
 func (a *Authority) resume(ctx context.Context, row store.Certificate, w validation.Warrant) (*issuance.Prepared, error) {
-	err := a.o.Store.View(ctx, func(tx *store.Tx) (err error) { return a.checkKey(tx, row.OrderID, row.KeyHash) })
+	err := a.o.Store.View(ctx, func(tx *store.Tx) error {
+		_, err := a.checkKey(tx, row.OrderID, row.KeyHash)
+		return err
+	})
 	if errors.Is(err, issuance.ErrWeakKey) {
 		return nil, errors.Join(err, a.refuse(ctx, row, err))
 	}
@@ -217,7 +220,7 @@ func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared 
 	err = a.o.Store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
 		now := a.now()
 		// Since it was prepared the key may have become known as compromised.
-		if err := a.checkKey(tx, row.OrderID, row.KeyHash); err != nil {
+		if _, err := a.checkKey(tx, row.OrderID, row.KeyHash); err != nil {
 			return err
 		}
 		if err := tx.IssueCertificate(row.ID, c.Raw, sum[:], c.NotAfter, now, firstOCSP(row.Serial, now)); err != nil {
@@ -332,7 +335,7 @@ func (a *Authority) recover(ctx context.Context, row store.Certificate) error {
 		if order, err = tx.Order(row.OrderID); err != nil {
 			return err
 		}
-		if err := a.checkKey(tx, row.OrderID, row.KeyHash); err != nil {
+		if _, err := a.checkKey(tx, row.OrderID, row.KeyHash); err != nil {
 			return err
 		}
 		w, err = a.o.Validation.Warrant(tx, order)

@@ -16,35 +16,25 @@ import (
 // checkKey refuses a key that the order's person may not have in a certificate,
 // however strong it is: one that is known to be compromised (S/MIME BR
 // §6.1.1.3), one that somebody else has a certificate for, one of our own.
-func (a *Authority) checkKey(tx *store.Tx, orderID string, keyHash []byte) error {
+func (a *Authority) checkKey(tx *store.Tx, orderID string, keyHash []byte) (store.KeyStanding, error) {
 	for _, m := range a.all() {
 		if own := sha256.Sum256(m.certificate.RawSPKI); bytes.Equal(own[:], keyHash) {
-			return weakkey.Refuse("it is the key of an authority")
+			return store.KeyStanding{}, weakkey.Refuse("it is the key of an authority")
 		}
 	}
 	standing, err := tx.StandingOfKey(keyHash, orderID)
 	if err != nil {
-		return err
+		return standing, err
 	}
-	switch standing {
+	switch standing.State {
 	case store.KeyDistrusted:
-		return weakkey.Refuse("it is on the list of compromised keys; make a new one")
+		err = weakkey.Refuse("it is on the list of compromised keys; make a new one")
 	case store.KeyCompromised:
-		return weakkey.Refuse("a certificate with it was revoked because the key was compromised; make a new one")
+		err = weakkey.Refuse("a certificate with it was revoked because the key was compromised; make a new one")
 	case store.KeyForeign:
-		return weakkey.Refuse("somebody else has a certificate with it; make one of your own")
+		err = weakkey.Refuse("somebody else has a certificate with it; make one of your own")
 	}
-	return nil
-}
-
-// notEscrowed refuses a key that others can be given, for a certificate that
-// signs.
-func notEscrowed(tx *store.Tx, keyHash []byte) error {
-	escrowed, err := tx.KeyEscrowed(keyHash)
-	if err == nil && escrowed {
-		err = weakkey.Refuse("a copy of it is kept for emergencies, so it must not sign; make another one to sign with")
-	}
-	return err
+	return standing, err
 }
 
 // DistrustKey makes sure that a key, by SHA-256 of its SubjectPublicKeyInfo, is

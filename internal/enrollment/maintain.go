@@ -284,13 +284,15 @@ func (s *Service) revoke(ctx context.Context, actor auth.Actor, organization str
 	var ids []string
 	for from := 0; from < len(people); from += endsAtOnce {
 		part := people[from:min(from+endsAtOnce, len(people))]
+		var theirs []string
 		err := s.o.Store.Update(ctx, func(tx *store.Tx) error {
+			theirs = nil
 			for _, person := range part {
 				valid, err := tx.ValidCertificatesOf(organization, person, s.now())
 				if err != nil {
 					return err
 				}
-				ids = append(ids, valid...)
+				theirs = append(theirs, valid...)
 				if err := s.withdraw(ctx, tx, actor, organization, person); err != nil {
 					return err
 				}
@@ -300,6 +302,7 @@ func (s *Service) revoke(ctx context.Context, actor auth.Actor, organization str
 		if err != nil {
 			return registration.Revocations{}, err
 		}
+		ids = append(ids, theirs...)
 	}
 	if len(ids) == 0 {
 		return registration.Revocations{}, nil

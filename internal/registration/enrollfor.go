@@ -203,11 +203,7 @@ func (a *authorization) admit(tx *store.Tx) error {
 	forbidden, found := ErrForbidden, err == nil
 	switch a.r.Kind {
 	case RequestSession:
-		row, err = a.s.own(tx, a.r.Order, a.r.Secret)
-		if err != nil {
-			return err
-		}
-		found, forbidden = true, ErrNotFound
+		found, forbidden = found && opens(row, a.r.Secret), ErrNotFound
 	case RequestPerson:
 		found = found && own(a.actor, row)
 	case RequestOrganization:

@@ -43,8 +43,15 @@ func (s *Service) send(ctx context.Context, actor auth.Actor, a authorization) e
 		return fmt.Errorf("%w: %w", ErrRequest, err)
 	}
 	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
+		key, err := tx.StandingOfKey(a.hash, a.row.ID)
+		if err != nil {
+			return err
+		}
+		if !key.Open {
+			return ErrOtherKey
+		}
 		if err := tx.OrderKey(a.row.ID, a.hash); err != nil {
-			return conflicting(err, ErrOtherKey)
+			return err
 		}
 		if err := tx.InsertExternalRequest(a.row.ID, request, s.now()); err != nil {
 			return conflicting(err, nil) // it is there already, for the same key

@@ -11,9 +11,13 @@ import (
 )
 
 // Group commit: what a disk can do least often is to sync, so changes that wait
-// while another one commits share the next transaction and its one sync. Each
-// has a savepoint of its own; one that fails, panics or is given up takes back
-// what it did and nothing else. Nobody hears of success before the commit.
+// while another one commits share the next transaction and its one sync. One
+// that fails, panics or is given up takes back what it did and nothing else.
+// Nobody hears of success before the commit.
+//
+// Few fail after they have written, and a savepoint for each costs more than all
+// else that is not the change's own: a transaction begins without them, and when
+// one would have been needed everybody runs again, each with a savepoint.
 //
 // Every change runs in the goroutine of its caller; a leader, which lives as
 // long as somebody waits, gives out the turns and begins and commits.
@@ -25,6 +29,14 @@ const maxBatch = 64
 // maxTries bounds how often a change or a batch is run that the database asks
 // to run again.
 const maxTries = 3
+
+// careful is how many transactions have savepoints from the start after one that
+// needed them: those who fail do not come alone.
+const careful = 32
+
+// errNoWayBack tells that a change failed that nothing but the beginning of the
+// transaction lies before.
+var errNoWayBack = errors.New("store: no savepoint to go back to")
 
 // errStopped is the outcome of a change whose function did not return.
 var errStopped = errors.New("store: the change panicked or its goroutine ended")
@@ -48,6 +60,7 @@ type group struct {
 	leader  chan struct{} // closed when the leader is gone; nil when there is none
 	closed  bool
 	stats   Stats
+	careful int // transactions that will have savepoints; the leader's
 }
 
 // Stats counts what Update did since the store was opened.
@@ -191,14 +204,19 @@ func (db *DB) lead() {
 
 // serve runs one batch to its end.
 func (db *DB) serve(first *change) {
-	b := &batch{db: db}
+	g := &db.group
+	b := &batch{db: db, savepoints: g.careful > 0}
+	g.careful = max(0, g.careful-1)
 	members := []*change{first}
 	for try := 1; ; try++ {
 		err := b.run(members)
 		if err == nil {
 			err = b.commit()
 		}
-		if err == nil || try == maxTries || !runAgain(err) {
+		switch {
+		case errors.Is(err, errNoWayBack):
+			try, g.careful, b.savepoints = try-1, careful, true // once: there are savepoints now
+		case err == nil || try == maxTries || !runAgain(err):
 			b.end(err)
 			return
 		}
@@ -216,12 +234,13 @@ func runAgain(err error) bool {
 
 // batch is the changes of one transaction.
 type batch struct {
-	db      *DB
-	tx      *transaction // nil until somebody has to do something
-	members []*change    // those that ran
-	good    uint64       // of them, whose changes are in the transaction
-	marked  bool         // there is a savepoint
-	fresh   bool         // and nothing was done since
+	db         *DB
+	tx         *transaction // nil until somebody has to do something
+	members    []*change    // those that ran
+	good       uint64       // of them, whose changes are in the transaction
+	savepoints bool         // each gets one
+	marked     bool         // there is one
+	fresh      bool         // and nothing was done since
 }
 
 // run runs those who must and then those who wait. An error means that the
@@ -247,6 +266,13 @@ func (b *batch) run(must []*change) error {
 // add gives one change its turn.
 func (b *batch) add(c *change) error {
 	b.members = append(b.members, c)
+	switch {
+	case errors.Is(c.err, errStopped):
+		return nil // it cannot run again
+	case c.ctx.Err() != nil:
+		c.err = fmt.Errorf("store: %w", c.ctx.Err())
+		return nil
+	}
 	for try := 1; ; try++ {
 		if err := b.mark(); err != nil {
 			return err
@@ -257,6 +283,9 @@ func (b *batch) add(c *change) error {
 			b.good++
 			b.fresh = false
 			return nil
+		}
+		if b.good > 0 && !tx.touched {
+			return nil // it only looked
 		}
 		if err := b.undo(); err != nil {
 			if tx.failed != nil { // which is the reason
@@ -279,7 +308,7 @@ func (b *batch) mark() error {
 	switch {
 	case b.tx == nil:
 		return b.begin()
-	case b.good == 0 || b.fresh:
+	case b.good == 0 || b.fresh || !b.savepoints:
 		return nil
 	}
 	statements := []string{`SAVEPOINT change`}
@@ -314,9 +343,12 @@ func (b *batch) begin() (err error) {
 
 // undo takes back what the last change did.
 func (b *batch) undo() error {
-	if b.good == 0 {
+	switch {
+	case b.good == 0:
 		b.rollback()
 		return nil
+	case !b.savepoints:
+		return errNoWayBack
 	}
 	b.fresh, b.tx.newest = true, nil
 	return b.tx.back()

@@ -27,15 +27,25 @@ type queue struct {
 // newQueue starts a change that writes the person "first" and waits for go.
 func newQueue(t *testing.T, db *store.DB, last func(*store.Tx) error) *queue {
 	t.Helper()
+	return queueBehind(t, db, func(tx *store.Tx) error {
+		err := person("first")(tx)
+		if last != nil {
+			err = errors.Join(err, last(tx))
+		}
+		return err
+	})
+}
+
+// queueBehind starts a change that waits for go and is what f does.
+func queueBehind(t *testing.T, db *store.DB, f func(*store.Tx) error) *queue {
+	t.Helper()
 	q := &queue{db: db, gate: make(chan struct{}), errs: map[string]error{}}
 	running := make(chan struct{})
+	run := sync.OnceFunc(func() { close(running) }) // it may have to run again
 	q.add(t.Context(), "first", func(tx *store.Tx) error {
-		close(running)
+		run()
 		<-q.gate
-		if last != nil {
-			return errors.Join(tx.InsertPerson(store.Person{ID: "first", Created: now}), last(tx))
-		}
-		return tx.InsertPerson(store.Person{ID: "first", Created: now})
+		return f(tx)
 	})
 	<-running
 	return q
@@ -183,6 +193,45 @@ func TestOneFailureHurtsNobody(t *testing.T) {
 		ctx, leave = context.WithCancel(t.Context())
 	}
 	leave()
+}
+
+// Changes run once where nothing goes wrong, and where one fails that only
+// looked. When one fails that has written, those before it run again, with
+// savepoints, and so do those of the next transactions.
+func TestSavepointsWhenNeeded(t *testing.T) {
+	boom := errors.New("boom")
+	looks := func(tx *store.Tx) error {
+		if _, err := tx.Order("nobody's"); !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		return boom
+	}
+	writes := func(tx *store.Tx) error { return errors.Join(person("never")(tx), boom) }
+	db := storetest.Open(t)
+	for i, tt := range []struct {
+		bad  func(*store.Tx) error
+		runs int // of the change before it
+	}{{looks, 1}, {writes, 2}, {writes, 1}} {
+		name := fmt.Sprint(i)
+		q := queueBehind(t, db, person("first "+name))
+		runs := 0
+		q.add(t.Context(), name, func(tx *store.Tx) error { runs++; return person(name)(tx) })
+		waitFor(t, db, 1)
+		q.add(t.Context(), "bad", tt.bad)
+		waitFor(t, db, 2)
+		q.add(t.Context(), "after", person("after "+name))
+		waitFor(t, db, 3)
+		errs := q.run()
+		if !errors.Is(errs["bad"], boom) || errs[name] != nil || errs["after"] != nil {
+			t.Errorf("%d: %v", i, errs)
+		}
+		if runs != tt.runs {
+			t.Errorf("%d: the change before the one that failed ran %d times, want %d", i, runs, tt.runs)
+		}
+	}
+	if got, want := people(t, db), []string{"0", "1", "2", "after 0", "after 1", "after 2", "first 0", "first 1", "first 2"}; !slices.Equal(got, want) {
+		t.Errorf("stored are %q, want %q", got, want)
+	}
 }
 
 // Who leaves before their turn is not served, and who has waited longest comes

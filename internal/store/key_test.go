@@ -51,7 +51,7 @@ func TestStandingOfKey(t *testing.T) {
 	})
 	for _, tt := range []struct {
 		key, order string
-		want       store.KeyStanding
+		want       store.KeyState
 	}{
 		{"new key", "mine", store.KeyFree},
 		{"her key", "mine", store.KeyFree},
@@ -68,8 +68,8 @@ func TestStandingOfKey(t *testing.T) {
 			got, err = tx.StandingOfKey([]byte(tt.key), tt.order)
 			return err
 		})
-		if got != tt.want {
-			t.Errorf("%s for the order %s: %s, want %s", tt.key, tt.order, got, tt.want)
+		if got.State != tt.want {
+			t.Errorf("%s for the order %s: %s, want %s", tt.key, tt.order, got.State, tt.want)
 		}
 	}
 }

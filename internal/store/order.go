@@ -109,7 +109,7 @@ func (tx *Tx) OrderProven(id, personID string, expires time.Time) error {
 
 // OrderKey binds a proven order to the one key that it may be enrolled with.
 func (tx *Tx) OrderKey(id string, keyHash []byte) error {
-	return tx.exec("key of the order", `UPDATE orders SET key_hash = $2
+	return tx.later("key of the order", `UPDATE orders SET key_hash = $2
 		WHERE id = $1 AND state = 'proven' AND (key_hash IS NULL OR key_hash = $2)`, id, keyHash)
 }
 

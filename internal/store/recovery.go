@@ -176,12 +176,6 @@ func (tx *Tx) RecoveryEscrow(id string) (RecoveryEscrow, error) {
 	return one(tx, "escrow", scanEscrow, `SELECT `+escrowColumns+` FROM recovery_escrows e WHERE e.id = $1`, id)
 }
 
-// KeyEscrowed tells whether a key is escrowed, and so must never sign.
-func (tx *Tx) KeyEscrowed(keyHash []byte) (bool, error) {
-	n, err := one(tx, "escrow of the key", scanInt, `SELECT count(*) FROM recovery_escrows WHERE key_hash = $1`, keyHash)
-	return n > 0, err
-}
-
 // RecoveryEscrowsOf lists the escrowed keys of a person in an organization, the
 // oldest first.
 func (tx *Tx) RecoveryEscrowsOf(organizationID, personID string) ([]RecoveryEscrow, error) {

@@ -83,6 +83,8 @@ type Tx struct {
 	failed error          // of the first statement that the database refused
 	late   error          // of the first statement that is run with later
 	owed   map[string]int // acts without their audit entry, see owe
+
+	touched bool // a statement was sent that is no query, or was refused
 }
 
 // View runs look in a transaction that reads one consistent state.
@@ -108,6 +110,7 @@ func (tx *Tx) execCount(what, query string, args ...any) (n int64, err error) {
 	if err := tx.ready(args); err != nil {
 		return 0, fmt.Errorf("store: %s: %w", what, err)
 	}
+	tx.touched = true
 	if len(tx.t.waiting) > 0 {
 		tx.t.waiting = append(tx.t.waiting, statement{what, query, args, counted})
 		return tx.send()
@@ -146,6 +149,7 @@ func (tx *Tx) fail(what string, err error) error {
 		return nil
 	}
 	err = fmt.Errorf("store: %s: %w", what, tx.t.explain(err))
+	tx.touched = true
 	if tx.failed == nil {
 		tx.failed = err
 	}

@@ -42,6 +42,7 @@ func (tx *Tx) later(what, query string, args ...any) error {
 	if err := tx.ready(args); err != nil {
 		return fmt.Errorf("store: %s: %w", what, err)
 	}
+	tx.touched = true
 	tx.t.waiting = append(tx.t.waiting, statement{what, query, args, must})
 	return nil
 }
