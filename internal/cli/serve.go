@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -95,6 +97,7 @@ func (p *program) runServe(cmd *cobra.Command, o *serveOptions) error {
 	if p.env.Hangup != nil {
 		c.Reload = p.env.Hangup(ctx)
 	}
+	defer roomy()()
 	err := server.Run(ctx, c)
 	if errors.Is(err, context.Canceled) {
 		return nil // Ctrl-C is how it is meant to end
@@ -195,4 +198,24 @@ func (p *program) database(flag string) (string, error) {
 			"put the address into the environment variable MAILSEAL_DB, or the password into ~/.pgpass")
 	}
 	return source, nil
+}
+
+// The memory of a server that runs. What it holds for good is little, and what it
+// throws away is much: at Go's own setting a tenth of issuing is the collector's.
+const (
+	collectAt = 400       // percent of what is held that may lie about
+	leanAbove = 256 << 20 // bytes, from which on it collects more often
+)
+
+// roomy lets garbage lie longer, unless the environment (GOGC, GOMEMLIMIT) says
+// how long; the returned function takes that back.
+func roomy() (done func()) {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return func() {}
+	}
+	percent, limit := debug.SetGCPercent(collectAt), debug.SetMemoryLimit(leanAbove)
+	return func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+	}
 }
