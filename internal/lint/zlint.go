@@ -10,6 +10,7 @@ import (
 	zlint "github.com/zmap/zlint/v3/lint"
 	_ "github.com/zmap/zlint/v3/lints/cabf_smime_br" // registers its lints
 	_ "github.com/zmap/zlint/v3/lints/rfc"           // likewise
+	"github.com/zmap/zlint/v3/util"
 )
 
 // sources are whose lints are run: the others are about web servers and code.
@@ -46,8 +47,9 @@ func ZLint(der []byte) (found []Finding, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("zlint: %w", err)
 	}
+	mail := util.IsEmailProtectionCert(c)
 	for _, l := range lints {
-		r := l.Execute(c, configuration())
+		r := execute(l, c, mail)
 		severity, bad := severities[r.Status]
 		if !bad || mistaken(l.Name, c) {
 			continue
@@ -56,6 +58,25 @@ func ZLint(der []byte) (found []Finding, err error) {
 	}
 	slices.SortFunc(found, func(a, b Finding) int { return cmp.Compare(a.Rule, b.Rule) })
 	return found, nil
+}
+
+// execute runs a lint as its own method Execute does, which asks each time anew
+// whether the certificate is for mail, and every lint whether it can be
+// configured; mail says the one, and few can.
+func execute(l *zlint.CertificateLint, c *x509.Certificate, mail bool) *zlint.LintResult {
+	if !mail && l.Source == zlint.CABFSMIMEBaselineRequirements && !l.OverrideFrameworkFilter {
+		return &zlint.LintResult{Status: zlint.NA}
+	}
+	rule := l.Lint()
+	switch _, can := rule.(zlint.Configurable); {
+	case can:
+		return l.Execute(c, configuration())
+	case !rule.CheckApplies(c):
+		return &zlint.LintResult{Status: zlint.NA}
+	case !l.CheckEffective(c):
+		return &zlint.LintResult{Status: zlint.NE}
+	}
+	return rule.Execute(c)
 }
 
 // severities are the results that say something against a certificate.
