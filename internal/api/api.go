@@ -65,7 +65,7 @@ type handler struct {
 func New(o Options) (http.Handler, error) {
 	h := &handler{Options: o, limits: newLimits(o.Clock)}
 	h.table = slices.Concat(
-		h.organizations(), h.domains(), h.evidence(), h.people(), h.companyOrders(), h.certificates(), h.runs(), h.keyRecovery(), h.accounts(), h.changes(), h.auditLog(), h.sheets(),
+		h.organizations(), h.domains(), h.evidence(), h.people(), h.companyOrders(), h.certificates(), h.anchors(), h.runs(), h.keyRecovery(), h.accounts(), h.changes(), h.auditLog(), h.sheets(),
 		h.orders(), h.problemReports(),
 	)
 	text, err := document(h.table)

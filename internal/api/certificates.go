@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
@@ -29,10 +30,14 @@ type certificateOut struct {
 	Ends    time.Time  `json:"not_after"`
 	Revoked *time.Time `json:"revoked,omitempty"`
 	Reason  string     `json:"reason,omitempty" doc:"Of the revocation (RFC 5280 §5.3.1)."`
+	Trust   string     `json:"trust" enum:"server,organization,none" doc:"Where its chain leads: to a root that this server trusts, to one that only the organization does, or to none. A certificate whose chain leads nowhere is listed here, and kept out of look-ups and exports."`
+	Problem string     `json:"trust_problem,omitempty" enum:"unchecked,path,time,distrusted,weak,other" doc:"Why it leads nowhere."`
+	Detail  string     `json:"trust_detail,omitempty" doc:"The same for whoever repairs it."`
 }
 
 func certificateOf(c registration.Held) certificateOut {
 	out := certificateOut{
+		Trust: cmp.Or(string(c.Trust), "none"), Problem: c.TrustProblem, Detail: c.TrustDetail,
 		ID: c.ID, Person: c.Person, Order: c.Order, Issuer: c.Issuer, Use: c.Use, Profile: c.Profile, Serial: c.Serial, SHA256: c.SHA256,
 		Issued: c.Issued.UTC(), Ends: c.NotAfter.UTC(), Revoked: moment(c.Revoked),
 	}
@@ -84,14 +89,19 @@ func (h *handler) revoke(c *call, in revokeIn) (revocationsOut, error) {
 	return revocationsOf(r), err
 }
 
+// importQuery says what goes for the authorities in a file.
+type importQuery struct {
+	TrustRoots bool `json:"trust_roots,omitempty" doc:"The organization trusts the roots in the file from now on: in its own look-ups and exports, and nowhere else."`
+}
+
 type importedOut struct {
 	Subject     string          `json:"subject"`
 	Certificate *certificateOut `json:"certificate,omitempty"`
 	Problem     *problem        `json:"problem,omitempty"`
 }
 
-func (h *handler) importCertificates(c *call, _ none) (list[importedOut], error) {
-	all, err := h.Registration.ImportCertificates(c.ctx, c.actor, c.org(), c.body)
+func (h *handler) importCertificates(c *call, q importQuery) (list[importedOut], error) {
+	all, err := h.Registration.ImportCertificates(c.ctx, c.actor, c.org(), c.body, q.TrustRoots)
 	return listOf(all, "", func(i registration.Imported) importedOut {
 		out := importedOut{Subject: i.Subject}
 		if i.Err != nil {

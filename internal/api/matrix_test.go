@@ -253,7 +253,7 @@ func (s *server) escrow(c *company, name, token, base string) {
 	}
 	s.json(token, "POST", base+"/certificates", nil, 415) // a file is missing
 	w := s.ask(token, "POST", base+"/certificates", "application/pkix-cert", string(lost.Certificate.Raw))
-	if w.Code != 200 || strings.Contains(w.Body.String(), "problem") {
+	if w.Code != 200 || strings.Contains(w.Body.String(), `"problem"`) {
 		s.t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	r := s.json(token, "POST", base+"/recovery/requests", object{"person": c.people[0], "recipient": string(c.leaf.Certificate.PEM()), "reason": "the laptop was stolen"}, 201)
@@ -280,6 +280,8 @@ func (c *company) example(s *server, o operation) (media, body string) {
 	}
 	list := "email,surname,given name\nmore@example.com,More,Mia\n"
 	switch o.id {
+	case "addAnchors", "addOrganizationAnchors":
+		return "application/x-pem-file", string(testca.NewRoot(s.t, "Named Root").Certificate.PEM())
 	case "importCertificates", "takeExternalCertificate":
 		return "application/pkix-cert", string(c.leaf.Certificate.Raw)
 	case "previewRun", "startRun":

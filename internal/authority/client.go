@@ -11,6 +11,19 @@ import (
 	"github.com/mailseal/mailseal/internal/store"
 )
 
+// Authorities are the certificates of all authorities of this installation, also
+// of those that no longer issue.
+func (a *Authority) Authorities() (roots, issuing []*cert.Certificate) {
+	for _, m := range a.all() {
+		if m.Root() {
+			roots = append(roots, m.certificate)
+		} else {
+			issuing = append(issuing, m.certificate)
+		}
+	}
+	return roots, issuing
+}
+
 // AuthenticateClient judges a certificate that somebody has shown, and proven to
 // hold the key of, in a TLS connection (RFC 8446 §4.4.2): it leads to a root of
 // ours, may authenticate a client now, and is issued and not revoked as the store
@@ -20,13 +33,7 @@ func (a *Authority) AuthenticateClient(ctx context.Context, c *cert.Certificate)
 		At: a.now(), Purpose: certpath.ClientAuth,
 		KeyUsage: cert.KeyUsageDigitalSignature | cert.KeyUsageKeyAgreement, // RFC 5280 §4.2.1.12
 	}
-	for _, m := range a.all() {
-		if m.Root() {
-			o.Anchors = append(o.Anchors, m.certificate)
-		} else {
-			o.Intermediates = append(o.Intermediates, m.certificate)
-		}
-	}
+	o.Anchors, o.Intermediates = a.Authorities()
 	chain, err := certpath.Verify(c, o)
 	if err != nil {
 		return fmt.Errorf("client certificate: %w", err)

@@ -36,7 +36,10 @@ type desk interface {
 	EnrollFor(ctx context.Context, actor auth.Actor, r registration.Request) (registration.Issued, error)
 	ExternalRequest(ctx context.Context, actor auth.Actor, organization, order string) ([]byte, error)
 
-	CertificateIn(ctx context.Context, actor auth.Actor, organization, order string, file []byte) (registration.Held, error)
-	ImportCertificates(ctx context.Context, actor auth.Actor, organization string, file []byte) ([]registration.Imported, error)
+	CertificateIn(ctx context.Context, actor auth.Actor, organization, order string, file []byte, trustRoots bool) (registration.Held, error)
+	ImportCertificates(ctx context.Context, actor auth.Actor, organization string, file []byte, trustRoots bool) ([]registration.Imported, error)
+	Anchors(ctx context.Context, actor auth.Actor, organization string) ([]registration.Anchor, error)
+	AddAnchors(ctx context.Context, actor auth.Actor, organization string, file []byte) error
+	RemoveAnchor(ctx context.Context, actor auth.Actor, organization, sha256 string) error
 	Revoke(ctx context.Context, actor auth.Actor, organization string, ids []string, reason cert.Reason) (registration.Revocations, error)
 }

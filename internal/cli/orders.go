@@ -273,6 +273,7 @@ outside that the organization has chosen (issuer=external in its settings).`,
 
 func newOrderAcceptCommand(p *program) *cobra.Command {
 	o := &orgOptions{}
+	var trustRoots bool
 	cmd := &cobra.Command{
 		Use: "accept ORG ORDER FILE", Short: "take in the certificate that an authority outside made", Args: orgArguments(2, 2, ", ORDER and a file"),
 		Long: `Take in the certificate that an authority outside made for an order, PEM or DER, with
@@ -284,9 +285,12 @@ for its mailboxes, all of them and no others.`,
 				return err
 			}
 			return p.withOrg(cmd, o, false, args[0], func(ctx context.Context, r orgRoom, org registration.Organization) error {
-				held, err := r.CertificateIn(ctx, r.actor, org.ID, args[1], file)
+				held, err := r.CertificateIn(ctx, r.actor, org.ID, args[1], file, trustRoots)
 				if err != nil {
 					return err
+				}
+				if !held.Trusted() {
+					fmt.Fprintf(p.stderr, "mailseal: chain not trusted: %s\n", distrust(held))
 				}
 				if o.asJSON {
 					return p.printJSON(factsOfHeld(held))
@@ -297,6 +301,7 @@ for its mailboxes, all of them and no others.`,
 		},
 	}
 	o.addFlags(cmd, false)
+	cmd.Flags().BoolVar(&trustRoots, "trust-roots", false, "the organization trusts the roots in the file from now on")
 	return cmd
 }
 

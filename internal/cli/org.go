@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailseal/mailseal/internal/anchors"
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/mailqueue"
@@ -33,7 +34,7 @@ ORG is the organization's id, or its name where only one has it.`,
 		RunE:    func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) },
 	}
 	cmd.AddCommand(newOrgCreateCommand(p), newOrgListCommand(p), newOrgShowCommand(p), newOrgAgreeCommand(p),
-		newOrgSettingsCommand(p), newOrgDomainCommand(p))
+		newOrgSettingsCommand(p), newOrgDomainCommand(p), newOrgTrustCommand(p))
 	return cmd
 }
 
@@ -94,7 +95,11 @@ func (p *program) inOrg(cmd *cobra.Command, o *orgOptions, signs bool, do func(c
 		}
 		mails := mailqueue.New(mailqueue.Options{Store: room.store, Outbox: jobs, Mailer: noRelay{}, Clock: p.env.Now})
 		keep := recovery.New(recovery.Options{Store: room.store, Mails: mails, Clock: p.env.Now})
-		s := registration.New(registration.Options{Store: room.store, Validation: v, Issuer: a, Mails: mails, Escrow: keep, Clock: p.env.Now})
+		public, err := anchors.Email()
+		if err != nil {
+			return err
+		}
+		s := registration.New(registration.Options{Store: room.store, Validation: v, Issuer: a, Mails: mails, Escrow: keep, Anchors: public, Clock: p.env.Now})
 		return orgFault(do(ctx, orgRoom{s, auth.Console(), s, room, jobs, mails}))
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailseal/mailseal/internal/inspect"
 	"github.com/mailseal/mailseal/internal/registration"
 )
 
@@ -57,10 +58,25 @@ type heldFacts struct {
 	SHA256   string `json:"sha256"`
 	NotAfter string `json:"not_after"`
 	Revoked  string `json:"revoked"` // RFC 3339, or empty
+	Trust    string `json:"trust"`   // server, organization, none: where its chain leads
+	Distrust string `json:"distrust,omitempty"`
 }
 
 func factsOfHeld(h registration.Held) heldFacts {
-	return heldFacts{h.ID, h.Use, h.Issuer, h.Profile, h.Serial, h.SHA256, moment(h.NotAfter), moment(h.Revoked)}
+	f := heldFacts{h.ID, h.Use, h.Issuer, h.Profile, h.Serial, h.SHA256, moment(h.NotAfter), moment(h.Revoked), string(h.Trust), ""}
+	if !h.Trusted() {
+		f.Trust, f.Distrust = "none", distrust(h)
+	}
+	return f
+}
+
+// distrust is why the chain of a certificate is not trusted.
+func distrust(h registration.Held) string {
+	text := h.Distrust("en")
+	if h.TrustDetail != "" {
+		text += " (" + inspect.Visible(h.TrustDetail) + ")"
+	}
+	return text
 }
 
 func factsOfPerson(p registration.Person) personFacts {
@@ -213,6 +229,9 @@ func newPersonShowCommand(p *program) *cobra.Command {
 						became = "revoked " + h.Revoked
 					}
 					fmt.Fprintf(p.stdout, "certificate  %s  %s %s  %s\n", h.ID, h.Profile, h.Serial, became)
+					if h.Distrust != "" {
+						fmt.Fprintf(p.stdout, "             chain not trusted: %s\n", h.Distrust)
+					}
 				}
 				for _, order := range f.Orders {
 					fmt.Fprintf(p.stdout, "order        %s\n", order)

@@ -226,10 +226,18 @@ type theirCertificate struct {
 	Issued  time.Time `json:"issued"`
 	Ends    time.Time `json:"not_after"`
 	Revoked time.Time `json:"revoked"`
+	Trust   string    `json:"trust"`
+	Problem string    `json:"trust_problem"`
+	Detail  string    `json:"trust_detail"`
 }
 
 func (c theirCertificate) ours() registration.Held {
+	trust := registration.Trust(c.Trust)
+	if c.Trust == "none" {
+		trust = registration.TrustNone
+	}
 	return registration.Held{
+		Trust: trust, TrustProblem: c.Problem, TrustDetail: c.Detail,
 		ID: c.ID, Person: c.Person, Order: c.Order, Issuer: c.Issuer, Use: c.Use, Profile: c.Profile, Serial: c.Serial, SHA256: c.SHA256,
 		Issued: c.Issued, NotAfter: c.Ends, Revoked: c.Revoked,
 	}
@@ -447,23 +455,69 @@ func (d *serverDesk) ExternalRequest(ctx context.Context, _ auth.Actor, organiza
 	return der, err
 }
 
-func (d *serverDesk) CertificateIn(ctx context.Context, _ auth.Actor, organization, order string, file []byte) (registration.Held, error) {
+func (d *serverDesk) CertificateIn(ctx context.Context, _ auth.Actor, organization, order string, file []byte, trustRoots bool) (registration.Held, error) {
 	var c theirCertificate
-	err := d.ask(ctx, http.MethodPost, org(organization, "orders", order, "certificate"), nil, apiFile{"application/octet-stream", file}, &c)
+	err := d.ask(ctx, http.MethodPost, org(organization, "orders", order, "certificate"), rootsQuery(trustRoots), apiFile{"application/octet-stream", file}, &c)
 	return c.ours(), err
 }
 
-func (d *serverDesk) ImportCertificates(ctx context.Context, _ auth.Actor, organization string, file []byte) ([]registration.Imported, error) {
+func (d *serverDesk) ImportCertificates(ctx context.Context, _ auth.Actor, organization string, file []byte, trustRoots bool) ([]registration.Imported, error) {
 	type imported struct {
 		Subject     string           `json:"subject"`
 		Certificate theirCertificate `json:"certificate"`
 		Problem     *theirProblem    `json:"problem"`
 	}
 	var l listed[imported]
-	err := d.ask(ctx, http.MethodPost, org(organization, "certificates"), nil, apiFile{"application/octet-stream", file}, &l)
+	err := d.ask(ctx, http.MethodPost, org(organization, "certificates"), rootsQuery(trustRoots), apiFile{"application/octet-stream", file}, &l)
 	return shown(l.Items, func(i imported) registration.Imported {
 		return registration.Imported{Certificate: i.Certificate.ours(), Subject: i.Subject, Err: i.Problem.err()}
 	}), err
+}
+
+func rootsQuery(trustRoots bool) url.Values {
+	if !trustRoots {
+		return nil
+	}
+	return url.Values{"trust_roots": {"true"}}
+}
+
+// anchorsOf is where the roots of an organization are, or everybody's.
+func anchorsOf(organization string, parts ...string) string {
+	if organization != "" {
+		return org(organization, append([]string{"anchors"}, parts...)...)
+	}
+	path := "anchors"
+	for _, part := range parts {
+		path += "/" + url.PathEscape(part)
+	}
+	return path
+}
+
+func (d *serverDesk) Anchors(ctx context.Context, _ auth.Actor, organization string) (list []registration.Anchor, err error) {
+	var l listed[struct {
+		By          string    `json:"added_by"`
+		Added       time.Time `json:"added"`
+		Certificate string    `json:"certificate"`
+	}]
+	if err := d.ask(ctx, http.MethodGet, anchorsOf(organization), nil, nil, &l); err != nil {
+		return nil, err
+	}
+	for _, item := range l.Items {
+		c, err := readPEMs([]string{item.Certificate})
+		if err != nil {
+			return nil, broken(err, "is this a mailseal server?")
+		}
+		list = append(list, registration.Anchor{Organization: organization, Certificate: c[0], By: item.By, Added: item.Added})
+	}
+	return list, nil
+}
+
+func (d *serverDesk) AddAnchors(ctx context.Context, _ auth.Actor, organization string, file []byte) error {
+	return d.ask(ctx, http.MethodPost, anchorsOf(organization), nil, apiFile{"application/octet-stream", file}, nil)
+}
+
+func (d *serverDesk) RemoveAnchor(ctx context.Context, _ auth.Actor, organization, sha256 string) error {
+	return d.ask(ctx, http.MethodDelete, anchorsOf(organization, sha256), nil, nil, nil)
 }
 
 func (d *serverDesk) Revoke(ctx context.Context, _ auth.Actor, organization string, ids []string, reason cert.Reason) (registration.Revocations, error) {

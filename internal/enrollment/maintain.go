@@ -22,8 +22,8 @@ const (
 	lookForEnds  = 10 * time.Minute
 )
 
-// Maintain sees to runs whose people waited for somebody, to what is over, and
-// to certificates that end, until ctx ends. The server runs it in a goroutine of
+// Maintain sees to runs whose people waited for somebody, to what is over, to
+// certificates that end, and to chains of certificates by others, until ctx ends. The server runs it in a goroutine of
 // its own.
 func (s *Service) Maintain(ctx context.Context) {
 	tick := time.NewTicker(lookForReady)
@@ -33,7 +33,7 @@ func (s *Service) Maintain(ctx context.Context) {
 		err := s.Wake(ctx)
 		if s.now().Sub(looked) >= lookForEnds {
 			looked = s.now()
-			err = errors.Join(err, s.Expire(ctx), s.Renew(ctx), s.Remind(ctx))
+			err = errors.Join(err, s.Expire(ctx), s.Renew(ctx), s.Remind(ctx), s.o.Registration.JudgeChains(ctx, ""))
 		}
 		if err != nil && ctx.Err() == nil {
 			s.o.Log.ErrorContext(ctx, "bulk enrollment not looked after", "error", err)

@@ -170,7 +170,7 @@ func (p *portal) lookup(w http.ResponseWriter, r *http.Request, v visit) error {
 
 func found(one registration.Person, p *portal) (rows []foundRow) {
 	for _, c := range one.Certificates {
-		if c.Valid(p.Now()) && c.Use != "signing" && len(one.Addresses) > 0 {
+		if c.Valid(p.Now()) && c.Trusted() && c.Use != "signing" && len(one.Addresses) > 0 {
 			return []foundRow{{one.ID, one.Name, one.Addresses[0], c.SHA256, c}}
 		}
 	}

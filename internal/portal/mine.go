@@ -64,7 +64,7 @@ func (p *portal) mine(w http.ResponseWriter, r *http.Request, actor auth.Actor) 
 	}
 	view := mineView{Reasons: ownReasons, Notice: doneNotice(r, mineDone), Open: orderRows(orders)}
 	for _, one := range held {
-		view.Certificates = append(view.Certificates, mineRow{heldRows([]registration.Held{one.Held}, p.Now())[0], one.Email})
+		view.Certificates = append(view.Certificates, mineRow{heldRows([]registration.Held{one.Held}, p.Now(), p.tongueOf(r).tag)[0], one.Email})
 	}
 	return p.render(w, r, http.StatusOK, "mine", view)
 }

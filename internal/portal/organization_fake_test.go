@@ -116,11 +116,13 @@ func (f *fakeOrganization) RemoveDomain(context.Context, auth.Actor, string, str
 }
 
 func (f *fakeOrganization) held() []registration.Held {
-	valid := registration.Held{ID: "c1", Use: "encryption", Serial: "01ab", SHA256: "01ab", NotAfter: noon.Add(20 * 24 * time.Hour)}
-	revoked, expired := valid, valid
+	valid := registration.Held{ID: "c1", Use: "encryption", Serial: "01ab", SHA256: "01ab", NotAfter: noon.Add(20 * 24 * time.Hour), Trust: registration.TrustServer}
+	revoked, expired, strange := valid, valid, valid
 	revoked.ID, revoked.Revoked, revoked.Issuer = "c2", noon, f.order.Name
 	expired.ID, expired.NotAfter = "c3", noon
-	return []registration.Held{valid, revoked, expired}
+	strange.ID, strange.SHA256, strange.Issuer = "c4", "02cd", f.order.Name
+	strange.Trust, strange.TrustProblem, strange.TrustDetail = registration.TrustNone, "path", "no path: "+f.order.Name
+	return []registration.Held{strange, valid, revoked, expired}
 }
 
 func (f *fakeOrganization) openOrder() registration.Order {

@@ -271,9 +271,10 @@ type memberView struct {
 type heldRow struct {
 	registration.Held
 	State string
+	Why   string // colleagues do not get it; empty: they do
 }
 
-func heldRows(list []registration.Held, now time.Time) (rows []heldRow) {
+func heldRows(list []registration.Held, now time.Time, language string) (rows []heldRow) {
 	for _, h := range list {
 		state := "valid"
 		switch {
@@ -282,7 +283,7 @@ func heldRows(list []registration.Held, now time.Time) (rows []heldRow) {
 		case !now.Before(h.NotAfter):
 			state = "expired"
 		}
-		rows = append(rows, heldRow{h, state})
+		rows = append(rows, heldRow{h, state, h.Distrust(language)})
 	}
 	return rows
 }
@@ -297,7 +298,7 @@ func (p *portal) showMember(w http.ResponseWriter, r *http.Request, v visit, sta
 		return err
 	}
 	return p.render(w, r, status, "person", memberView{
-		Organization: v.organization.ID, Person: one, Certificates: heldRows(one.Certificates, p.Now()), Orders: orderRows(one.Orders),
+		Organization: v.organization.ID, Person: one, Certificates: heldRows(one.Certificates, p.Now(), p.tongueOf(r).tag), Orders: orderRows(one.Orders),
 		Reasons: reasons, Form: f, Notice: doneNotice(r, peopleDone), May: v.administers(),
 	})
 }

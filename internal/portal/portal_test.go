@@ -515,3 +515,18 @@ func TestMailsThatFail(t *testing.T) {
 		t.Errorf("resend: %s, want the order's page, which says why", answer.Status)
 	}
 }
+
+// A certificate whose chain leads nowhere is shown with the reason, and is not what
+// colleagues find.
+func TestChainNotTrusted(t *testing.T) {
+	f := newFake()
+	d := newDoor(t, f, nil).administers()
+	body, err := io.ReadAll(d.get("/org/organization1/people/person1").Body)
+	if err != nil || !strings.Contains(string(body), "Chain not trusted, so colleagues do not get this certificate: its chain leads to no root") {
+		t.Errorf("the person's page: %v\n%s", err, body)
+	}
+	body, err = io.ReadAll(d.get("/org/organization1/lookup?q=x").Body)
+	if err != nil || !strings.Contains(string(body), "01ab") || strings.Contains(string(body), "02cd") {
+		t.Errorf("the look-up: %v\n%s", err, body)
+	}
+}

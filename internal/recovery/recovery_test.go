@@ -1164,3 +1164,29 @@ func TestRecipientThatSaysItIsTheOwners(t *testing.T) {
 		t.Errorf("the owner's new one: %v", err)
 	}
 }
+
+// A certificate by somebody else says whose it is where its chain leads to a root
+// that the installation trusts: one that only the organization trusts was named by
+// one administrator.
+func TestRecipientBySomebodyElse(t *testing.T) {
+	o := open(t)
+	o.officers(t, 0, "ana", "ben", "chie")
+	o.escrow(t, "alice", "alice-1", testca.P256)
+	for trust, want := range map[string]bool{"": false, "organization": false, "server": true} {
+		l := o.ca.Leaf("alice@example.org", testca.P256)
+		o.keys["alice"] = l
+		digest := l.Certificate.Digest()
+		o.update(t, func(tx *store.Tx) error {
+			id := "foreign " + trust
+			return errors.Join(tx.InsertForeignCertificate(store.ForeignCertificate{
+				ID: id, OrganizationID: org, PersonID: "p-alice", Issuer: "Other", Serial: []byte{9}, DER: l.Certificate.Raw, Chain: []byte{},
+				SHA256: digest[:], KeyHash: keyHash(t, l), NotBefore: o.now, NotAfter: l.Certificate.NotAfter, AddedBy: "x", Added: o.now,
+				ForeignTrust: store.ForeignTrust{Trust: trust},
+			}), audit.Append(t.Context(), tx, audit.Entry{At: o.now, Act: store.ActForeign, Object: id}))
+		})
+		err := o.try(t, o.actor(t, "dan"), "alice")
+		if e, ok := errors.AsType[*registration.InputError](err); want != (err == nil) || !want && (!ok || e.Key != "input.recovery.recipient.whose") {
+			t.Errorf("trusted by %q: %v", trust, err)
+		}
+	}
+}

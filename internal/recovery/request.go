@@ -223,11 +223,13 @@ func (s *Service) admit(tx *store.Tx, row store.RecoveryRequest, to *cert.Certif
 	return nil
 }
 
-// known tells whether a certificate was issued, or taken in, here.
+// known tells whether a certificate was issued here, or taken in with a chain to
+// a root that the installation trusts. A root that only the organization trusts
+// does not do: its administrator alone could make a certificate in the owner's name.
 func known(tx *store.Tx, c *cert.Certificate) (bool, error) {
 	hash := sha256.Sum256(c.RawSPKI)
 	rows, err := tx.CertificatesWithKey(hash[:])
-	return slices.ContainsFunc(rows, func(r store.KeyUse) bool { return r.Issued && bytes.Equal(r.DER, c.Raw) }), err
+	return slices.ContainsFunc(rows, func(r store.KeyUse) bool { return r.Issued && r.Trusted && bytes.Equal(r.DER, c.Raw) }), err
 }
 
 // apart tells whether an officer may answer a request: not who asks, not whose

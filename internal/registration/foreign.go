@@ -2,6 +2,7 @@ package registration
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/pem"
@@ -104,8 +105,9 @@ func (s *Service) ExternalRequest(ctx context.Context, actor auth.Actor, organiz
 
 // CertificateIn takes the certificate that an authority outside made for an
 // order: it must be for that key and those mailboxes. File holds it and, if it
-// likes, those above it, in PEM or DER.
-func (s *Service) CertificateIn(ctx context.Context, actor auth.Actor, organization, order string, file []byte) (held Held, err error) {
+// likes, those above it, in PEM or DER. TrustRoots has the organization trust the
+// roots in the file from now on.
+func (s *Service) CertificateIn(ctx context.Context, actor auth.Actor, organization, order string, file []byte, trustRoots bool) (held Held, err error) {
 	if !administers(actor, organization) {
 		return held, ErrForbidden
 	}
@@ -135,16 +137,29 @@ func (s *Service) CertificateIn(ctx context.Context, actor auth.Actor, organizat
 		if err != nil {
 			return err
 		}
-		f.OrderID = order
+		if trustRoots {
+			if err := s.trustRoots(ctx, tx, actor, organization, certificates); err != nil {
+				return err
+			}
+		}
+		trusted, err := s.trustees(tx, organization)
+		if err != nil {
+			return err
+		}
+		f.OrderID, f.ForeignTrust = order, trusted.judge(f)
 		if err := s.insertForeign(ctx, tx, actor, f); err != nil {
 			return err
 		}
 		held = heldOf(store.Holding{
 			ID: f.ID, PersonID: f.PersonID, OrganizationID: organization, OrderID: order, Issuer: f.Issuer, Serial: f.Serial, SHA256: f.SHA256,
 			Use: row.Use, Profile: row.Profile, Issued: f.NotBefore, NotAfter: f.NotAfter,
+			Trust: f.Trust, TrustProblem: f.Problem, TrustDetail: f.Detail,
 		})
 		return tx.OrderIssued(order)
 	})
+	if err == nil && trustRoots {
+		err = s.JudgeChains(ctx, organization)
+	}
 	return held, conflicting(err, ErrState)
 }
 
@@ -152,8 +167,12 @@ func (s *Service) insertForeign(ctx context.Context, tx *store.Tx, actor auth.Ac
 	if err := tx.InsertForeignCertificate(f); err != nil {
 		return conflicting(err, wrong("certificate", "input.certificate.twice", f.Issuer))
 	}
+	return s.actForeign(ctx, tx, actor, f)
+}
+
+func (s *Service) actForeign(ctx context.Context, tx *store.Tx, actor auth.Actor, f store.ForeignCertificate) error {
 	return s.act(ctx, tx, actor, store.ActForeign, f.ID, map[string]string{
-		"organization": f.OrganizationID, "order": f.OrderID, "sha256": fmt.Sprintf("%x", f.SHA256),
+		"organization": f.OrganizationID, "order": f.OrderID, "sha256": fmt.Sprintf("%x", f.SHA256), "trust": cmp.Or(f.Trust, f.Problem),
 	})
 }
 
@@ -286,8 +305,10 @@ type Imported struct {
 
 // ImportCertificates takes certificates that people of an organization have
 // already, to be watched and renewed in time: each goes to whoever has one of its
-// mailboxes. What cannot be taken keeps out that one alone.
-func (s *Service) ImportCertificates(ctx context.Context, actor auth.Actor, organization string, file []byte) (list []Imported, err error) {
+// mailboxes. What cannot be taken keeps out that one alone. Authorities in the file
+// are what chains are made of; with trustRoots the organization trusts the roots
+// among them from now on.
+func (s *Service) ImportCertificates(ctx context.Context, actor auth.Actor, organization string, file []byte, trustRoots bool) (list []Imported, err error) {
 	if !administers(actor, organization) && !(ours(actor) && organization != "") {
 		return nil, ErrForbidden
 	}
@@ -295,18 +316,36 @@ func (s *Service) ImportCertificates(ctx context.Context, actor auth.Actor, orga
 	if err != nil {
 		return nil, err
 	}
-	for part := range slices.Chunk(certificates, peopleAtOnce) {
+	authorities := slices.DeleteFunc(slices.Clone(certificates), func(c *cert.Certificate) bool { return !c.BasicConstraints.CA })
+	people := slices.DeleteFunc(certificates, func(c *cert.Certificate) bool { return c.BasicConstraints.CA })
+	if trustRoots {
+		err := s.o.Store.Update(ctx, func(tx *store.Tx) error {
+			if _, err := s.desk(tx, organization); err != nil {
+				return err
+			}
+			return s.trustRoots(ctx, tx, actor, organization, authorities)
+		})
+		if err != nil {
+			return nil, err
+		}
+		// Before those of the file: what was found about others has been taken back.
+		if err := s.JudgeChains(ctx, organization); err != nil {
+			return nil, err
+		}
+	}
+	for part := range slices.Chunk(people, peopleAtOnce) {
 		var done []Imported
 		err := s.o.Store.Update(ctx, func(tx *store.Tx) error {
 			done = nil
 			if _, err := s.desk(tx, organization); err != nil {
 				return err
 			}
+			trusted, err := s.trustees(tx, organization)
+			if err != nil {
+				return err
+			}
 			for _, c := range part {
-				if c.BasicConstraints.CA { // of a chain
-					continue
-				}
-				held, err := s.importOne(ctx, tx, actor, organization, c)
+				held, err := s.importOne(ctx, tx, actor, trusted, c, authorities)
 				if err != nil && !errors.Is(err, ErrInput) {
 					return err
 				}
@@ -322,7 +361,7 @@ func (s *Service) ImportCertificates(ctx context.Context, actor auth.Actor, orga
 	return list, nil
 }
 
-func (s *Service) importOne(ctx context.Context, tx *store.Tx, actor auth.Actor, organization string, c *cert.Certificate) (held Held, err error) {
+func (s *Service) importOne(ctx context.Context, tx *store.Tx, actor auth.Actor, trusted *trustees, c *cert.Certificate, authorities []*cert.Certificate) (held Held, err error) {
 	if err := s.usable(c); err != nil {
 		return held, err
 	}
@@ -330,6 +369,7 @@ func (s *Service) importOne(ctx context.Context, tx *store.Tx, actor auth.Actor,
 	if err != nil {
 		return held, err
 	}
+	organization := trusted.organization
 	var person string
 	for _, m := range names {
 		who, err := tx.MemberByMailbox(organization, m.Key())
@@ -347,15 +387,34 @@ func (s *Service) importOne(ctx context.Context, tx *store.Tx, actor auth.Actor,
 	if person == "" {
 		return held, wrong("certificate", "input.certificate.nobody")
 	}
-	f, err := s.foreign(c, nil, actor, organization, person)
+	f, err := s.foreign(c, above(c, authorities), actor, organization, person)
 	if err != nil {
 		return held, err
 	}
-	if err := s.insertForeign(ctx, tx, actor, f); err != nil {
+	f.ForeignTrust = trusted.judge(f)
+	if f.ID, err = s.keepForeign(ctx, tx, actor, f); err != nil {
 		return held, err
 	}
 	h, err := tx.Holding(organization, f.ID)
 	return heldOf(h), err
+}
+
+// keepForeign writes a new one, or the chain that was missing to one that is here.
+func (s *Service) keepForeign(ctx context.Context, tx *store.Tx, actor auth.Actor, f store.ForeignCertificate) (id string, err error) {
+	have, err := tx.ForeignCertificateBySHA256(f.OrganizationID, f.SHA256)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return f.ID, s.insertForeign(ctx, tx, actor, f)
+	case err != nil:
+		return "", err
+	case have.Trust != "" || f.Trust == "":
+		return "", wrong("certificate", "input.certificate.twice", f.Issuer)
+	}
+	if err := tx.CompleteForeign(have.ID, f.Chain, f.ForeignTrust); err != nil {
+		return "", err
+	}
+	have.ForeignTrust = f.ForeignTrust
+	return have.ID, s.actForeign(ctx, tx, actor, have)
 }
 
 // Certificate returns a certificate of an organization or, when a person is
@@ -376,7 +435,9 @@ func (s *Service) Certificate(ctx context.Context, actor auth.Actor, organizatio
 		chain, _, err = s.o.Issuer.Above(c)
 		return c, chain, err
 	}
-	chain, err = cert.ParseAll(above)
+	if len(above) > 0 {
+		chain, err = cert.ParseAll(above)
+	}
 	return c, chain, err
 }
 

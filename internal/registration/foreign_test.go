@@ -107,23 +107,23 @@ func TestAuthorityOutside(t *testing.T) {
 		"certificate input.certificate.use":       ca.issue(t, key.Public(), func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }, person.Addresses...),
 		"certificate input.certificate.authority": ca.issue(t, key.Public(), func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true }, person.Addresses...),
 	} {
-		if _, err := c.CertificateIn(t.Context(), c.admin, c.id, order.ID, file); inputKey(err) != want {
+		if _, err := c.CertificateIn(t.Context(), c.admin, c.id, order.ID, file, false); inputKey(err) != want {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
 	more := ca.issue(t, key.Public(), nil, "taro@example.jp", "t@example.jp", "eve@example.jp")
-	if _, err := c.CertificateIn(t.Context(), c.admin, c.id, order.ID, more); inputKey(err) != "certificate input.certificate.names" {
+	if _, err := c.CertificateIn(t.Context(), c.admin, c.id, order.ID, more, false); inputKey(err) != "certificate input.certificate.names" {
 		t.Errorf("with a mailbox more: %v", err)
 	}
 	good := ca.issue(t, key.Public(), nil, "T@EXAMPLE.jp", "taro@example.jp")
-	if _, err := c.CertificateIn(t.Context(), c.approver, c.id, order.ID, good); !errors.Is(err, registration.ErrForbidden) {
+	if _, err := c.CertificateIn(t.Context(), c.approver, c.id, order.ID, good, false); !errors.Is(err, registration.ErrForbidden) {
 		t.Errorf("an approver brings it in: %v", err)
 	}
-	held, err := c.CertificateIn(t.Context(), c.admin, c.id, order.ID, good)
+	held, err := c.CertificateIn(t.Context(), c.admin, c.id, order.ID, good, false)
 	if err != nil || !strings.Contains(held.Issuer, "Public Mail CA") || held.Order != order.ID {
 		t.Fatalf("%+v, %v", held, err)
 	}
-	if _, err := c.CertificateIn(t.Context(), c.admin, c.id, order.ID, good); !errors.Is(err, registration.ErrState) {
+	if _, err := c.CertificateIn(t.Context(), c.admin, c.id, order.ID, good, false); !errors.Is(err, registration.ErrState) {
 		t.Errorf("again: %v", err)
 	}
 	got, chain, err := c.Certificate(t.Context(), auth.Actor{Kind: auth.KindPerson, ID: person.ID}, "", held.ID)
@@ -156,7 +156,7 @@ func TestImport(t *testing.T) {
 	}
 	file := slices.Concat(ca.issue(t, newKey(t).Public(), ends(10*day), "taro@example.jp"), ca.issue(t, newKey(t).Public(), nil, "nobody@example.jp"),
 		ca.issue(t, newKey(t).Public(), nil, "taro@example.jp", "hanako@example.jp"), ca.issue(t, newKey(t).Public(), nil, "hanako@example.jp"))
-	list, err := c.ImportCertificates(t.Context(), c.admin, c.id, file)
+	list, err := c.ImportCertificates(t.Context(), c.admin, c.id, file, false)
 	if err != nil || len(list) != 4 {
 		t.Fatalf("%+v, %v", list, err)
 	}
@@ -165,7 +165,7 @@ func TestImport(t *testing.T) {
 			t.Errorf("certificate %d: %v, want %q", i, list[i].Err, want)
 		}
 	}
-	again, err := c.ImportCertificates(t.Context(), c.admin, c.id, file)
+	again, err := c.ImportCertificates(t.Context(), c.admin, c.id, file, false)
 	if err != nil || inputKey(again[0].Err) != "certificate input.certificate.twice" {
 		t.Errorf("again: %+v, %v", again, err)
 	}
@@ -182,12 +182,12 @@ func TestImport(t *testing.T) {
 		t.Errorf("in place of somebody else's: %v", err)
 	}
 	for _, bad := range [][]byte{nil, []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), bytes.Repeat([]byte{0}, 17<<20)} {
-		if _, err := c.ImportCertificates(t.Context(), c.admin, c.id, bad); !errors.Is(err, registration.ErrInput) {
+		if _, err := c.ImportCertificates(t.Context(), c.admin, c.id, bad, false); !errors.Is(err, registration.ErrInput) {
 			t.Errorf("%d octets: %v", len(bad), err)
 		}
 	}
 	for name, a := range map[string]auth.Actor{"the approver": c.approver, "the operator": c.operator, "nobody": {}} {
-		if _, err := c.ImportCertificates(t.Context(), a, c.id, file); !errors.Is(err, registration.ErrForbidden) {
+		if _, err := c.ImportCertificates(t.Context(), a, c.id, file, false); !errors.Is(err, registration.ErrForbidden) {
 			t.Errorf("%s imports: %v", name, err)
 		}
 	}

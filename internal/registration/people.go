@@ -76,6 +76,21 @@ type Held struct {
 	NotAfter     time.Time
 	Revoked      time.Time // zero: not revoked
 	Reason       int       // CRLReason of RFC 5280 §5.3.1
+	Trust        Trust
+	TrustProblem string // of TrustNone: a word, see [Held.Distrust]
+	TrustDetail  string // in English, for whoever repairs it
+}
+
+// Trusted tells whether colleagues are to encrypt to it: it is ours, or its chain
+// leads to a root that is trusted.
+func (h Held) Trusted() bool { return h.Trust != TrustNone }
+
+// Distrust is why not, for people; empty where it is trusted.
+func (h Held) Distrust(language string) string {
+	if h.Trusted() {
+		return ""
+	}
+	return Text(language, "chain."+h.TrustProblem)
 }
 
 // Valid tells whether it may be used at a time.
@@ -85,7 +100,7 @@ func heldOf(h store.Holding) Held {
 	return Held{
 		ID: h.ID, Person: h.PersonID, Organization: h.OrganizationID, Order: h.OrderID, Issuer: h.Issuer, Use: h.Use, Profile: h.Profile,
 		Serial: hex.EncodeToString(h.Serial), SHA256: hex.EncodeToString(h.SHA256), Issued: h.Issued, NotAfter: h.NotAfter,
-		Revoked: h.Revoked, Reason: h.RevokedFor,
+		Revoked: h.Revoked, Reason: h.RevokedFor, Trust: Trust(h.Trust), TrustProblem: h.TrustProblem, TrustDetail: h.TrustDetail,
 	}
 }
 

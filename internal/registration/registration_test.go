@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/anchors"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/keys"
 	"github.com/mailseal/mailseal/internal/mailqueue"
@@ -37,6 +38,8 @@ type office struct {
 	authority *authority.Authority
 	dir       string // of the keys
 	source    string // of the store
+
+	public anchors.List // of which registration trusts the entries
 
 	dns   *testdns.Server // nil until a test asks for one
 	v     *validation.Validator
@@ -80,7 +83,7 @@ func openFor(t testing.TB, domains ...string) *office {
 	}
 	o.queues(t)
 	o.Service = registration.New(registration.Options{
-		Store: db, Validation: v, Issuer: o.authority, Mails: o.mailed, Clock: o.clock,
+		Store: db, Validation: v, Issuer: o.authority, Mails: o.mailed, Anchors: &o.public, Clock: o.clock,
 	})
 	return o
 }

@@ -19,6 +19,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/certpath"
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/issuance"
@@ -47,6 +48,8 @@ type Issuer interface {
 	// Above returns the authorities above a subscriber's certificate, without the
 	// root, and the root.
 	Above(*cert.Certificate) (chain []*cert.Certificate, root *cert.Certificate, err error)
+	// Authorities are all that are here.
+	Authorities() (roots, issuing []*cert.Certificate)
 }
 
 // Options are what a [Service] needs.
@@ -61,6 +64,10 @@ type Options struct {
 
 	Escrow Escrow // nil: organizations cannot choose it
 
+	// Anchors are roots that certificates by others may lead to, beside our own and
+	// those that were named here; nil: there are none.
+	Anchors certpath.AnchorStore
+
 	// UTF8 accepts mailboxes with other letters than ASCII before the at sign.
 	// The mailer must then speak SMTPUTF8 (RFC 6531).
 	UTF8 bool
@@ -70,6 +77,7 @@ type Options struct {
 type Service struct {
 	o     Options
 	turns turns
+	known certpath.Known // signatures of authorities on certificates by others
 }
 
 // New returns a Service.

@@ -87,7 +87,7 @@ func (p pages) Chain(context.Context) (root *cert.Certificate, issuing []*cert.C
 // Encryption implements portal.Certificates.
 func (p pages) Encryption(ctx context.Context, actor auth.Actor, person registration.Person) (list []*cert.Certificate, err error) {
 	for _, held := range person.Certificates {
-		if !held.Valid(p.Clock()) || held.Use == "signing" {
+		if !held.Valid(p.Clock()) || !held.Trusted() || held.Use == "signing" {
 			continue
 		}
 		c, _, err := p.orders.Certificate(ctx, actor, held.Organization, held.ID)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/anchors"
 	"github.com/mailseal/mailseal/internal/api"
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/auth"
@@ -112,9 +113,13 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 		return err
 	}
 	s.recovery = recovery.New(recovery.Options{Store: s.store, Mails: s.mails, Clock: s.Clock, Rand: s.Rand, Log: s.Log})
+	public, err := anchors.Email()
+	if err != nil {
+		return err
+	}
 	s.orders = registration.New(registration.Options{
 		Store: s.store, Validation: proofs, Issuer: countingIssuer{s.authority, s.metrics}, Mails: s.mails,
-		Escrow: s.recovery, Clock: s.Clock, Rand: s.Rand, Log: s.Log,
+		Escrow: s.recovery, Anchors: public, Clock: s.Clock, Rand: s.Rand, Log: s.Log,
 	})
 	s.reports = problemreport.New(problemreport.Options{
 		Store: s.store, Authority: s.authority, Mails: s.mails, Site: s.url, Clock: s.Clock, Rand: s.Rand, Log: s.Log,

@@ -152,6 +152,8 @@ const (
 	ActApproved            = "order.approved"
 	ActForeign             = "foreign.added" // a certificate by somebody else
 	ActForeignRevoked      = "foreign.revoked"
+	ActAnchor              = "anchor.added" // a root that is trusted for certificates by others
+	ActAnchorRemoved       = "anchor.removed"
 
 	ActReported     = "report.received" // a certificate problem report
 	ActReportClosed = "report.closed"

@@ -21,6 +21,7 @@ type ForeignCertificate struct {
 	Added          time.Time
 	Revoked        time.Time // zero: nobody said so here
 	RevokedFor     int
+	ForeignTrust
 }
 
 // InsertForeignCertificate writes a new one. ErrConflict: the organization has
@@ -31,18 +32,20 @@ func (tx *Tx) InsertForeignCertificate(c ForeignCertificate) error {
 		order = c.OrderID
 	}
 	return tx.owe(ActForeign, tx.exec("certificate by somebody else", `INSERT INTO certificates_foreign
-		(id, organization_id, person_id, order_id, issuer, serial, der, chain, sha256, key_hash, not_before, not_after, added_by, added_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING`,
+		(id, organization_id, person_id, order_id, issuer, serial, der, chain, sha256, key_hash, not_before, not_after, added_by, added_at,
+		trust, trust_problem, trust_detail, trust_checked_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`,
 		c.ID, c.OrganizationID, c.PersonID, order, c.Issuer, c.Serial, c.DER, c.Chain, c.SHA256, c.KeyHash,
-		unix(c.NotBefore), unix(c.NotAfter), c.AddedBy, unix(c.Added)))
+		unix(c.NotBefore), unix(c.NotAfter), c.AddedBy, unix(c.Added), c.Trust, c.Problem, c.Detail, c.checked()))
 }
 
 const foreignColumns = `id, organization_id, person_id, coalesce(order_id, ''), issuer, serial, der, chain, sha256, key_hash,
-	not_before, not_after, added_by, added_at, revoked_at, coalesce(revoked_for, 0)`
+	not_before, not_after, added_by, added_at, revoked_at, coalesce(revoked_for, 0), trust, trust_problem, trust_detail, trust_checked_at`
 
 func scanForeign(s scanner) (c ForeignCertificate, err error) {
 	return c, s.Scan(&c.ID, &c.OrganizationID, &c.PersonID, &c.OrderID, &c.Issuer, &c.Serial, &c.DER, &c.Chain, &c.SHA256, &c.KeyHash,
-		seconds{&c.NotBefore}, seconds{&c.NotAfter}, &c.AddedBy, seconds{&c.Added}, seconds{&c.Revoked}, &c.RevokedFor)
+		seconds{&c.NotBefore}, seconds{&c.NotAfter}, &c.AddedBy, seconds{&c.Added}, seconds{&c.Revoked}, &c.RevokedFor,
+		&c.Trust, &c.Problem, &c.Detail, seconds{&c.Checked})
 }
 
 // ForeignCertificate reads one of an organization.
@@ -96,17 +99,20 @@ type Holding struct {
 	NotAfter       time.Time
 	Revoked        time.Time
 	RevokedFor     int
+	Trust          string // server, organization, or empty: its chain leads to no root that is trusted
+	TrustProblem   string // why, as a word
+	TrustDetail    string
 }
 
 const holdingColumns = `c.id, coalesce(c.person_id, ''), coalesce(c.organization_id, ''), coalesce(c.order_id, ''), c.authority_id, '', c.serial, c.sha256, c.key_hash,
-	coalesce(o.key_use, 'dual'), coalesce(o.profile, ''), c.issued_at, c.not_after, c.revoked_at, coalesce(c.revoked_for, 0)`
+	coalesce(o.key_use, 'dual'), coalesce(o.profile, ''), c.issued_at, c.not_after, c.revoked_at, coalesce(c.revoked_for, 0), 'server', '', ''`
 
 const foreignHoldingColumns = `c.id, c.person_id, c.organization_id, coalesce(c.order_id, ''), '', c.issuer, c.serial, c.sha256, c.key_hash,
-	coalesce(o.key_use, 'dual'), coalesce(o.profile, ''), c.not_before, c.not_after, c.revoked_at, coalesce(c.revoked_for, 0)`
+	coalesce(o.key_use, 'dual'), coalesce(o.profile, ''), c.not_before, c.not_after, c.revoked_at, coalesce(c.revoked_for, 0), c.trust, c.trust_problem, c.trust_detail`
 
 func scanHolding(s scanner) (h Holding, err error) {
 	return h, s.Scan(&h.ID, &h.PersonID, &h.OrganizationID, &h.OrderID, &h.AuthorityID, &h.Issuer, &h.Serial, &h.SHA256, &h.KeyHash,
-		&h.Use, &h.Profile, seconds{&h.Issued}, seconds{&h.NotAfter}, seconds{&h.Revoked}, &h.RevokedFor)
+		&h.Use, &h.Profile, seconds{&h.Issued}, seconds{&h.NotAfter}, seconds{&h.Revoked}, &h.RevokedFor, &h.Trust, &h.TrustProblem, &h.TrustDetail)
 }
 
 // HoldingsOf lists the issued certificates of a member, the newest first.

@@ -1,0 +1,215 @@
+package registration_test
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/anchors"
+	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/registration"
+	"github.com/mailseal/mailseal/internal/store"
+)
+
+// below makes an authority under another one.
+func (o *outside) below(t testing.TB, ends time.Duration) *outside {
+	t.Helper()
+	sub := &outside{key: newKey(t), now: o.now}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "Public Mail Issuing"}, NotBefore: o.now.Add(-day), NotAfter: o.now.Add(ends),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, o.c, sub.key.Public(), o.key)
+	if err == nil {
+		sub.c, err = x509.ParseCertificate(der)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sub
+}
+
+func pemOf(der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+// leaf is what issue makes, without the authority.
+func leaf(file []byte) []byte {
+	_, rest := pem.Decode(file)
+	return rest
+}
+
+// trustOf reads how the certificate of a person stands.
+func (c *company) trustOf(t testing.TB, id, certificate string) registration.Held {
+	t.Helper()
+	p, err := c.Person(t.Context(), c.admin, c.id, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(p.Certificates, func(h registration.Held) bool { return h.ID == certificate })
+	if i < 0 {
+		t.Fatalf("%s is not there", certificate)
+	}
+	return p.Certificates[i]
+}
+
+// What is taken in counts by where its chain leads, and says why where that is
+// nowhere; a root can be named, by the organization for itself or by the operator
+// for everybody, and be taken back.
+func TestChains(t *testing.T) {
+	c := openCompany(t)
+	c.set(t, func(*registration.Settings) {})
+	taro := c.add(t, registration.PersonInput{Addresses: []string{"taro@example.jp"}})
+	root := newOutside(t, c.clock())
+	issuing := root.below(t, 40*day)
+	adopt := func(file []byte, trustRoots bool) registration.Held {
+		t.Helper()
+		list, err := c.ImportCertificates(t.Context(), c.admin, c.id, file, trustRoots)
+		if err != nil || len(list) != 1 || list[0].Err != nil {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		return list[0].Certificate
+	}
+	want := func(what, id string, trust registration.Trust, problem string) {
+		t.Helper()
+		h := c.trustOf(t, taro.ID, id)
+		if h.Trust != trust || h.TrustProblem != problem || h.Trusted() != (trust != "") {
+			t.Errorf("%s: trust %q, problem %q (%s); want %q, %q", what, h.Trust, h.TrustProblem, h.TrustDetail, trust, problem)
+		}
+		for _, language := range []string{"en", "ja"} {
+			if text := h.Distrust(language); (text == "") != (trust != "") || strings.HasPrefix(text, "chain.") {
+				t.Errorf("%s: %q", what, text)
+			}
+		}
+	}
+	// A chain that is whole and ends nowhere; and one that is broken.
+	first := adopt(issuing.issue(t, newKey(t).Public(), nil, "taro@example.jp"), false)
+	want("no root", first.ID, registration.TrustNone, "path")
+	bareFile := leaf(issuing.issue(t, newKey(t).Public(), nil, "taro@example.jp"))
+	bare := adopt(bareFile, false)
+	want("no issuer", bare.ID, registration.TrustNone, "path")
+	// Who pretends to be a root of ours, by its name, is none.
+	roots, _ := c.authority.Authorities()
+	own := roots[0]
+	fake := &outside{key: newKey(t), now: root.now}
+	fakeDER, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(3), RawSubject: own.RawSubject, NotBefore: root.now.Add(-day), NotAfter: root.now.Add(99 * day), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}, &x509.Certificate{RawSubject: own.RawSubject}, fake.key.Public(), fake.key)
+	if err == nil {
+		fake.c, err = x509.ParseCertificate(fakeDER)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := adopt(fake.issue(t, newKey(t).Public(), nil, "taro@example.jp"), false)
+	if h := c.trustOf(t, taro.ID, forged.ID); h.Trusted() {
+		t.Errorf("forged: %+v", h)
+	}
+
+	// The root comes with another certificate: the first one leads there as well now,
+	// but not the one whose issuer nobody knows.
+	file := slices.Concat(pemOf(root.c.Raw), issuing.issue(t, newKey(t).Public(), nil, "taro@example.jp"))
+	second := adopt(file, true)
+	want("with its root", second.ID, registration.TrustOrganization, "")
+	want("the first", first.ID, registration.TrustOrganization, "")
+	want("without issuer", bare.ID, registration.TrustNone, "path")
+	if _, chain, err := c.Certificate(t.Context(), c.admin, c.id, second.ID); err != nil || len(chain) != 1 || chain[0].Subject.String() != mustParse(t, issuing.c.Raw).Subject.String() {
+		t.Errorf("the chain: %v, %v", chain, err)
+	}
+	// Its issuer comes later, and completes it.
+	if again := adopt(slices.Concat(pemOf(issuing.c.Raw), bareFile), false); again.ID != bare.ID {
+		t.Errorf("%s is there twice, as %s", bare.ID, again.ID)
+	}
+	want("with its issuer", bare.ID, registration.TrustOrganization, "")
+	// That is enough for the organization alone: nobody is known by it for recovery.
+	if c.knownBy(t, second) {
+		t.Error("a root that the organization's administrator named counts for recovery")
+	}
+	rootSum := mustParse(t, root.c.Raw).SHA256()
+	if err := c.AddAnchors(t.Context(), c.admin, "", pemOf(root.c.Raw)); !errors.Is(err, registration.ErrForbidden) {
+		t.Errorf("an administrator decides for everybody: %v", err)
+	}
+	if err := c.AddAnchors(t.Context(), c.approver, c.id, pemOf(root.c.Raw)); !errors.Is(err, registration.ErrForbidden) {
+		t.Errorf("an approver decides: %v", err)
+	}
+	if err := c.AddAnchors(t.Context(), c.admin, c.id, pemOf(issuing.c.Raw)); inputKey(err) != "certificate input.anchors.none" {
+		t.Errorf("an authority that is no root: %v", err)
+	}
+	if err := c.RemoveAnchor(t.Context(), c.admin, c.id, rootSum); err != nil {
+		t.Fatal(err)
+	}
+	want("taken back", second.ID, registration.TrustNone, "path")
+	if err := c.RemoveAnchor(t.Context(), c.admin, c.id, rootSum); !errors.Is(err, registration.ErrForbidden) {
+		t.Errorf("again: %v", err)
+	}
+	if err := c.AddAnchors(t.Context(), c.operator, "", pemOf(root.c.Raw)); err != nil {
+		t.Fatal(err)
+	}
+	want("by the operator", second.ID, registration.TrustServer, "")
+	want("by the operator, the first", first.ID, registration.TrustServer, "")
+	if !c.knownBy(t, second) || c.knownBy(t, forged) {
+		t.Error("known for recovery is who leads to a root of the operator's")
+	}
+	// An authority ends, and that is seen within a day.
+	c.pass(41 * day)
+	if err := c.JudgeChains(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	want("issuer has ended", second.ID, registration.TrustNone, "time")
+	if list, err := c.Anchors(t.Context(), c.operator, ""); err != nil || len(list) != 1 || list[0].By != "account:operator" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	c.logIsWhole(t)
+}
+
+// What a public authority issued needs no root named.
+func TestChainToPublicRoot(t *testing.T) {
+	c := openCompany(t)
+	root := newOutside(t, c.clock())
+	c.public.Entries = append(c.public.Entries, anchors.Entry{DER: root.c.Raw})
+	taro := c.add(t, registration.PersonInput{Addresses: []string{"taro@example.jp"}})
+	list, err := c.ImportCertificates(t.Context(), c.admin, c.id, leaf(root.issue(t, newKey(t).Public(), nil, "taro@example.jp")), false)
+	if err != nil || list[0].Err != nil {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if h := c.trustOf(t, taro.ID, list[0].Certificate.ID); h.Trust != registration.TrustServer {
+		t.Errorf("%+v", h)
+	}
+}
+
+func mustParse(t testing.TB, der []byte) *cert.Certificate {
+	t.Helper()
+	c, err := cert.Parse(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// knownBy tells whether recovery takes a certificate's word for whose it is.
+func (c *company) knownBy(t testing.TB, h registration.Held) (known bool) {
+	t.Helper()
+	leaf, _, err := c.Certificate(t.Context(), auth.Actor{Kind: auth.KindPerson, ID: h.Person}, c.id, h.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.db.View(t.Context(), func(tx *store.Tx) error {
+		hash := sha256.Sum256(leaf.RawSPKI)
+		uses, err := tx.CertificatesWithKey(hash[:])
+		known = len(uses) == 1 && uses[0].Trusted
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return known
+}
