@@ -64,7 +64,8 @@ func TestServerDesk(t *testing.T) {
 	}
 	says(remote(1, "person", "import", "people.csv", "--org", org, "--dry-run"), "people       1", "problems     1", "3:1:")
 	says(remote(1, "person", "import", "people.csv", "--org", org), "--leave-out")
-	says(remote(0, "person", "import", "people.csv", "--org", org, "--leave-out"), "people       1")
+	says(remote(1, "person", "import", "people.csv", "--org", org, "--dry-run", "--json"), `"people": 1`, `"line": 3`)
+	says(remote(0, "person", "import", "people.csv", "--org", org, "--leave-out", "--json"), `"total": 1`, `"mode": "invite"`, `"failed": 0`)
 	says(remote(2, "org", "list", "--data", data), "--data has no meaning with --server")
 	says(remote(2, "org", "create", "--name", "X", "--country", "GB", "--administrator", "x@example.com"), "--administrator")
 	if stdout, stderr, exit := mailseal(t, home, "org", "list", "--server", url); exit != 2 || !strings.Contains(stderr, "--token-file") {

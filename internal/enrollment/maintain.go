@@ -104,7 +104,7 @@ func (s *Service) Expire(ctx context.Context) error {
 					return err
 				}
 			}
-			if err := tx.ForgetPassphrases(s.now()); err != nil {
+			if err := errors.Join(tx.ForgetPassphrases(s.now()), tx.ForgetRunPreviews(s.now())); err != nil {
 				return err
 			}
 			_, err = tx.ForgetRunLists(s.now().Add(-keepLists))

@@ -186,14 +186,7 @@ func (s *Service) Start(ctx context.Context, actor auth.Actor, p *Preview, o Sta
 	case len(p.List.People) == 0:
 		return Run{}, ErrNobody
 	}
-	people := make([]listed, len(p.List.People))
-	for i, m := range p.List.People {
-		people[i] = listed{
-			Line: m.Line, Address: m.Address.String(), GivenName: m.GivenName, Surname: m.Surname, LocalName: m.LocalName,
-			Number: m.Number, Department: m.Department, Language: m.Language,
-		}
-	}
-	return s.start(ctx, actor, org, kindImport, p.Hash, people, o)
+	return s.start(ctx, actor, org, kindImport, p.Hash, listedOf(p.List.People), o)
 }
 
 // StartFor equips people whom the organization knows already: all that a search

@@ -2,15 +2,11 @@ package portal
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io"
 	"net/http"
 	"path"
-	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/enrollment"
@@ -22,7 +18,9 @@ import (
 type Runs interface {
 	Preview(ctx context.Context, actor auth.Actor, organization string, list io.Reader, o enrollment.ListOptions) (*enrollment.Preview, error)
 	StartFor(ctx context.Context, actor auth.Actor, organization string, people []string, o enrollment.StartOptions) (enrollment.Run, error)
-	Start(ctx context.Context, actor auth.Actor, p *enrollment.Preview, o enrollment.StartOptions) (enrollment.Run, error)
+	KeepPreview(ctx context.Context, actor auth.Actor, p *enrollment.Preview, mode string) (id string, err error)
+	KeptPreview(ctx context.Context, actor auth.Actor, organization, id string) (p *enrollment.Preview, mode string, err error)
+	StartKept(ctx context.Context, actor auth.Actor, organization, id string, o enrollment.StartOptions) (enrollment.Run, error)
 	Run(ctx context.Context, actor auth.Actor, id string) (enrollment.Run, error)
 	Runs(ctx context.Context, actor auth.Actor, organization, before string, limit int) ([]enrollment.Run, error)
 	Members(ctx context.Context, actor auth.Actor, id, state string, after, limit int) ([]enrollment.Member, error)
@@ -32,55 +30,6 @@ type Runs interface {
 	Retry(ctx context.Context, actor auth.Actor, id string) (enrollment.Run, error)
 	Sheet(ctx context.Context, actor auth.Actor, run, language string, w io.Writer) error
 	Leave(ctx context.Context, actor auth.Actor, organization string, people []string) (registration.Revocations, error)
-}
-
-// previews are lists that were checked and wait for a yes, in this process's
-// memory: until then nothing is written anywhere. Each account has one.
-type previews struct {
-	mu   sync.Mutex
-	list []preview
-}
-
-type preview struct {
-	id, account string
-	expires     time.Time
-	mode        string
-	of          *enrollment.Preview
-}
-
-// Limits of previews.
-const (
-	maxPreviews = 16
-	previewLife = 30 * time.Minute
-)
-
-// keep keeps a preview in the place of the account's earlier one, and of the
-// oldest where there are too many.
-func (p *previews) keep(one preview, now time.Time) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.list = slices.DeleteFunc(p.list, func(o preview) bool { return o.account == one.account || !now.Before(o.expires) })
-	if len(p.list) >= maxPreviews {
-		p.list = p.list[1:]
-	}
-	one.id, one.expires = rand.Text(), now.Add(previewLife)
-	p.list = append(p.list, one)
-	return one.id
-}
-
-// find gives an account its preview; taken: it is used up.
-func (p *previews) find(id, account string, now time.Time, take bool) (one preview, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	i := slices.IndexFunc(p.list, func(o preview) bool { return o.id == id && o.account == account && now.Before(o.expires) })
-	if i < 0 {
-		return preview{}, false
-	}
-	one = p.list[i]
-	if take {
-		p.list = slices.Delete(p.list, i, i+1)
-	}
-	return one, true
 }
 
 type importView struct {
@@ -162,7 +111,10 @@ func (p *portal) checkList(w http.ResponseWriter, r *http.Request, v visit) erro
 	if err != nil {
 		return err
 	}
-	id := p.previews.keep(preview{account: v.Account.ID, mode: f.Value("mode"), of: of}, p.Now())
+	id, err := p.Enrollment.KeepPreview(r.Context(), v.Actor(), of, f.Value("mode"))
+	if err != nil {
+		return err
+	}
 	return seeOther(w, r, "/org/"+v.organization.ID+"/previews/"+id)
 }
 
@@ -190,22 +142,14 @@ const (
 	shownSample   = 10
 )
 
-// ownPreview is the preview of the path, for who made it.
-func (p *portal) ownPreview(r *http.Request, v visit, take bool) (preview, error) {
-	one, ok := p.previews.find(r.PathValue("preview"), v.Account.ID, p.Now(), take)
-	if !ok || one.of.Organization != v.organization.ID {
-		return preview{}, errNoPreview
-	}
-	return one, nil
-}
-
 func (p *portal) preview(w http.ResponseWriter, r *http.Request, v visit) error {
-	one, err := p.ownPreview(r, v, false)
+	id := r.PathValue("preview")
+	one, mode, err := p.Enrollment.KeptPreview(r.Context(), v.Actor(), v.organization.ID, id)
 	if err != nil {
 		return err
 	}
-	tag, list := p.tongueOf(r).tag, one.of.List
-	view := previewView{Organization: v.organization.ID, ID: one.id, Mode: one.mode, Good: len(list.People), Bad: badLines(list)}
+	tag, list := p.tongueOf(r).tag, one.List
+	view := previewView{Organization: v.organization.ID, ID: id, Mode: mode, Good: len(list.People), Bad: badLines(list)}
 	for i, problem := range list.Problems {
 		if i == shownProblems {
 			view.More = len(list.Problems) - i + list.Unlisted
@@ -240,23 +184,24 @@ func columnOf(l *roster.List, n int) string {
 }
 
 func (p *portal) previewSheet(w http.ResponseWriter, r *http.Request, v visit) error {
-	one, err := p.ownPreview(r, v, false)
+	one, _, err := p.Enrollment.KeptPreview(r.Context(), v.Actor(), v.organization.ID, r.PathValue("preview"))
 	if err != nil {
 		return err
 	}
 	attach(w, "text/csv; charset=utf-8", "problems.csv")
-	return roster.WriteProblems(w, one.of.List, p.tongueOf(r).tag)
+	return roster.WriteProblems(w, one.List, p.tongueOf(r).tag)
 }
 
 // startRun begins the run. The preview is used up, so that a second press does not
 // begin another one.
 func (p *portal) startRun(w http.ResponseWriter, r *http.Request, v visit) error {
-	one, err := p.ownPreview(r, v, true)
+	id := r.PathValue("preview")
+	_, mode, err := p.Enrollment.KeptPreview(r.Context(), v.Actor(), v.organization.ID, id)
 	if err != nil {
 		return err
 	}
-	run, err := p.Enrollment.Start(r.Context(), v.Actor(), one.of, enrollment.StartOptions{Mode: one.mode, LeaveOut: true})
-	f := filled("mode", one.mode)
+	run, err := p.Enrollment.StartKept(r.Context(), v.Actor(), v.organization.ID, id, enrollment.StartOptions{LeaveOut: true})
+	f := filled("mode", mode)
 	if runFault(&f, err) {
 		return p.showImport(w, r, v, http.StatusUnprocessableEntity, f)
 	}

@@ -21,7 +21,9 @@ import (
 // order.
 type fakeOrganization struct {
 	*fake
-	ca *testca.CA
+	ca       *testca.CA
+	kept     *enrollment.Preview
+	keptMode string
 }
 
 const (
@@ -31,7 +33,7 @@ const (
 
 func newFakeOrganization(t *testing.T, f *fake) *fakeOrganization {
 	f.grants = append(f.grants, auth.Grant{Role: auth.Administrator, Organization: organizationID})
-	return &fakeOrganization{f, testca.New(t)}
+	return &fakeOrganization{fake: f, ca: testca.New(t)}
 }
 
 func (f *fakeOrganization) organization() registration.Organization {
@@ -251,7 +253,19 @@ func (f *fakeOrganization) run() (enrollment.Run, error) {
 	return f.oneRun(), f.err
 }
 
-func (f *fakeOrganization) Start(context.Context, auth.Actor, *enrollment.Preview, enrollment.StartOptions) (enrollment.Run, error) {
+func (f *fakeOrganization) KeepPreview(_ context.Context, _ auth.Actor, p *enrollment.Preview, mode string) (string, error) {
+	f.kept, f.keptMode = p, mode
+	return "preview1", f.err
+}
+
+func (f *fakeOrganization) KeptPreview(_ context.Context, _ auth.Actor, organization, id string) (*enrollment.Preview, string, error) {
+	if id != "preview1" || f.kept == nil || f.kept.Organization != organization {
+		return nil, "", enrollment.ErrNoPreview
+	}
+	return f.kept, f.keptMode, nil
+}
+
+func (f *fakeOrganization) StartKept(context.Context, auth.Actor, string, string, enrollment.StartOptions) (enrollment.Run, error) {
 	return f.run()
 }
 

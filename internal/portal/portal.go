@@ -119,10 +119,9 @@ type IssuedCertificate struct {
 
 type portal struct {
 	Config
-	previews previews
-	streams  chan struct{} // as many as pages follow runs
-	tongues  []*tongue     // the first is the default
-	assets   assets
+	streams chan struct{} // as many as pages follow runs
+	tongues []*tongue     // the first is the default
+	assets  assets
 }
 
 // New checks the embedded texts and templates and returns the portal's handler.

@@ -16,6 +16,7 @@ import (
 	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
+	"github.com/mailseal/mailseal/internal/roster"
 	"github.com/mailseal/mailseal/internal/store"
 )
 
@@ -24,7 +25,6 @@ var (
 	errNoSession  = errors.New("this browser has asked for nothing")
 	errForeign    = errors.New("another site sent this request")
 	errUnreadable = errors.New("what was sent cannot be read")
-	errNoPreview  = errors.New("no such preview, or it is over")
 	errPickup     = errors.New("the invitation is over")
 	errBusy       = errors.New("too many pages are followed at a time")
 )
@@ -64,7 +64,8 @@ var problems = []struct {
 	{recovery.ErrSigns, problem{http.StatusUnprocessableEntity, "problem.request", "action.start", "/", 0}},
 	{errNoCertificate, problem{http.StatusForbidden, "problem.nocertificate", "action.again", "/", 0}},
 	{errCertificate, problem{http.StatusForbidden, "problem.certificate", "action.again", "/", 0}},
-	{errNoPreview, problem{http.StatusNotFound, "problem.preview", "action.start", "/", 0}},
+	{enrollment.ErrNoPreview, problem{http.StatusNotFound, "problem.preview", "action.start", "/", 0}},
+	{roster.ErrSize, problem{http.StatusRequestEntityTooLarge, "problem.large", "action.start", "/", 0}},
 	{errPickup, problem{http.StatusGone, "problem.pickup", "action.start", "/", 0}},
 	{errBusy, problem{http.StatusServiceUnavailable, "problem.unavailable", "action.start", "/", 1}},
 	{registration.ErrForbidden, problem{http.StatusForbidden, "problem.forbidden", "action.start", "/", 0}},
