@@ -37,7 +37,9 @@ func formOf(r *http.Request) form { return form{Values: r.PostForm} }
 func (f *form) taken(err error) bool {
 	list, all := inputErrors(err)
 	for _, e := range list {
-		f.Faults = append(f.Faults, &fault{Field: e.Field, input: e})
+		if !slices.ContainsFunc(f.Faults, func(one *fault) bool { return one.input != nil && one.input.Error() == e.Error() }) {
+			f.Faults = append(f.Faults, &fault{Field: e.Field, input: e})
+		}
 	}
 	return all && len(list) > 0
 }

@@ -62,7 +62,7 @@ func (p *portal) mine(w http.ResponseWriter, r *http.Request, actor auth.Actor) 
 	if err != nil {
 		return err
 	}
-	view := mineView{Reasons: ownReasons, Notice: doneNotice(r, mineDone), Open: orderRows(orders)}
+	view := mineView{Reasons: ownReasons, Notice: doneNotice(r, mineDone), Open: orderRows(orders, nil)}
 	for _, one := range held {
 		view.Certificates = append(view.Certificates, mineRow{heldRows([]registration.Held{one.Held}, p.Now(), p.tongueOf(r).tag)[0], one.Email})
 	}

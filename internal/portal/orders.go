@@ -37,9 +37,10 @@ type orderRow struct {
 	WaitingFor, Use, By string
 }
 
-func orderRows(list []registration.Order) (rows []orderRow) {
+// orderRows are orders as tables show them; names may be nil where none are shown.
+func orderRows(list []registration.Order, names names) (rows []orderRow) {
 	for _, o := range list {
-		rows = append(rows, orderRow{o, string(o.WaitingFor), string(o.Use), o.RequestedBy})
+		rows = append(rows, orderRow{o, string(o.WaitingFor), string(o.Use), names.of(o.RequestedBy)})
 	}
 	return rows
 }
@@ -72,7 +73,11 @@ func (p *portal) showOrders(w http.ResponseWriter, r *http.Request, v visit, sta
 	if err != nil {
 		return err
 	}
-	view.Orders, view.Pager = orderRows(list), nextPage(r, next)
+	names, err := p.names(r, v)
+	if err != nil {
+		return err
+	}
+	view.Orders, view.Pager = orderRows(list, names), nextPage(r, next)
 	return p.render(w, r, status, "orders", view)
 }
 

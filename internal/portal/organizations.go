@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/registration"
@@ -123,9 +125,46 @@ func (p *portal) rename(w http.ResponseWriter, r *http.Request, v visit) error {
 
 type agreementView struct {
 	Organization        string
-	Version, Text       string
+	Version             string
+	Paragraphs          []string
 	Accepted, MayAccept bool
 	Form                form
+}
+
+// fullLine is how wide a line is that was broken because it was full.
+const fullLine = 60
+
+// paragraphs takes out of a text the breaks that only keep its lines short: on a
+// narrow screen they would be in the way.
+func paragraphs(text string) (list []string) {
+	for block := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
+		var b strings.Builder
+		last := ""
+		for line := range strings.SplitSeq(block, "\n") {
+			words := strings.TrimLeft(line, " ")
+			switch {
+			case last == "":
+			case words == line || columnsOf(last) < fullLine:
+				b.WriteByte('\n')
+			case last[len(last)-1] < utf8.RuneSelf: // words are apart; Japanese ones are not
+				b.WriteByte(' ')
+			}
+			b.WriteString(words)
+			last = line
+		}
+		list = append(list, b.String())
+	}
+	return list
+}
+
+// columnsOf is how wide a line of a fixed pitch is; Japanese letters take two.
+func columnsOf(line string) (n int) {
+	for _, r := range line {
+		if n++; r >= 0x1100 {
+			n++
+		}
+	}
+	return n
 }
 
 func (p *portal) agreement(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -138,7 +177,7 @@ func (p *portal) showAgreement(w http.ResponseWriter, r *http.Request, v visit, 
 		return err
 	}
 	return p.render(w, r, status, "agreement", agreementView{
-		v.organization.ID, a.Version, a.Text, v.organization.Agreed == a.Version, v.administers(), f,
+		v.organization.ID, a.Version, paragraphs(a.Text), v.organization.Agreed == a.Version, v.administers(), f,
 	})
 }
 
@@ -164,9 +203,15 @@ func (p *portal) acceptAgreement(w http.ResponseWriter, r *http.Request, v visit
 type settingsView struct {
 	Organization string
 	Form         form
-	Warnings     []string
+	Warnings     []settingsWarning
 	Saved, May   bool
 	Waits        bool // something waits for a second member
+}
+
+// settingsWarning is what whoever chose the settings should know.
+type settingsWarning struct {
+	Key  string // of what it is about, where the text does not say that
+	Text string
 }
 
 func (p *portal) settings(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -196,11 +241,14 @@ func (p *portal) showSettings(w http.ResponseWriter, r *http.Request, v visit, s
 		return err
 	}
 	for _, key := range v.organization.Settings.Warnings() {
-		view.Warnings = append(view.Warnings, registration.Text(t.tag, key))
+		view.Warnings = append(view.Warnings, settingsWarning{"", registration.Text(t.tag, key)})
 	}
-	for _, state := range []registration.FourEyesState{eyes.Approval, eyes.Evidence} {
-		if !state.On {
-			view.Warnings = append(view.Warnings, state.Text(t.tag))
+	for _, feature := range []struct {
+		key   string
+		state registration.FourEyesState
+	}{{"settings.eyes.approval", eyes.Approval}, {"settings.eyes.evidence", eyes.Evidence}} {
+		if !feature.state.On {
+			view.Warnings = append(view.Warnings, settingsWarning{feature.key, feature.state.Text(t.tag)})
 		}
 	}
 	if view.Waits, err = p.changesWait(r, v.organization.ID); err != nil {

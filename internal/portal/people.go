@@ -298,7 +298,7 @@ func (p *portal) showMember(w http.ResponseWriter, r *http.Request, v visit, sta
 		return err
 	}
 	return p.render(w, r, status, "person", memberView{
-		Organization: v.organization.ID, Person: one, Certificates: heldRows(one.Certificates, p.Now(), p.tongueOf(r).tag), Orders: orderRows(one.Orders),
+		Organization: v.organization.ID, Person: one, Certificates: heldRows(one.Certificates, p.Now(), p.tongueOf(r).tag), Orders: orderRows(one.Orders, nil),
 		Reasons: reasons, Form: f, Notice: doneNotice(r, peopleDone), May: v.administers(),
 	})
 }

@@ -1,65 +1,64 @@
 package portal
 
+// plotFull is the length of the longest bar or column, in units of its own
+// picture. The words beside them are text of the page, so that they are read on
+// a narrow screen, too.
+const plotFull = 400
+
 // bars is a plot of a few numbers beside each other, drawn on the server. The
 // page has the same numbers as a table, for who does not see the picture.
 type bars struct {
-	ID, Key       string
-	Width, Height int
-	Bars          []bar
+	ID, Key string
+	Bars    []bar
 }
 
-// bar is one of them, with where it stands.
+// bar is one of them.
 type bar struct {
 	Key, Href, Class string
 	Value            int
-	X, Y, W, H, Full int
-	Text, Number     int // where the words and the number stand
+	W, Full          int // how long it is, and the longest
 }
 
-// The measures of plots, in units of their view box.
-const (
-	plotWidth  = 560
-	barName    = 170 // for the words at the left
-	barNumber  = 60  // for the number at the right
-	barHeight  = 20
-	barStep    = 34
-	barBase    = 15 // of a text in its bar
-	columnTop  = 24
-	columnTall = 150
-	columnFoot = 22
-)
-
-// newBars places the bars; the longest is as wide as there is room.
+// newBars measures the bars; the longest is as wide as there is room.
 func newBars(id, key string, list []bar) bars {
 	most := 1
 	for _, b := range list {
 		most = max(most, b.Value)
 	}
-	room := plotWidth - barName - barNumber
 	for i := range list {
-		b := &list[i]
-		b.X, b.Y, b.H, b.Full = barName, i*barStep+4, barHeight, room
-		b.W = b.Value * room / most
-		if b.Value > 0 {
-			b.W = max(b.W, 3) // one among thousands is seen, too
-		}
-		b.Text, b.Number = b.Y+barBase, barName+room+10
+		list[i].W, list[i].Full = plotLength(list[i].Value, most), plotFull
 	}
-	return bars{id, key, plotWidth, len(list)*barStep + 4, list}
+	return bars{id, key, list}
+}
+
+// plotLength is how long a value is drawn: one among thousands is seen, too.
+func plotLength(value, most int) int {
+	if value == 0 {
+		return 0
+	}
+	return max(value*plotFull/most, 3)
 }
 
 // columns is a plot of numbers over months.
 type columns struct {
-	ID, Key       string
-	Width, Height int
-	Columns       []column
+	ID, Key string
+	Columns []column
 }
 
 type column struct {
-	Label, Month      string // short, for the foot; whole, for the table
-	Value             int
-	X, Y, W, H        int
-	Middle, Top, Foot int
+	Label, Month string // short, for the foot; whole, for the table
+	Value        int
+	Y, H, Full   int // where its top is, how tall it is, and the tallest
+}
+
+// Empty tells that there is nothing to see.
+func (c columns) Empty() bool {
+	for _, one := range c.Columns {
+		if one.Value > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func newColumns(id, key string, list []column) columns {
@@ -67,16 +66,10 @@ func newColumns(id, key string, list []column) columns {
 	for _, c := range list {
 		most = max(most, c.Value)
 	}
-	step := plotWidth / max(len(list), 1)
 	for i := range list {
 		c := &list[i]
-		c.W, c.X = step*3/5, i*step+step/5
-		c.H = c.Value * columnTall / most
-		if c.Value > 0 {
-			c.H = max(c.H, 2)
-		}
-		c.Y = columnTop + columnTall - c.H
-		c.Middle, c.Top, c.Foot = c.X+c.W/2, c.Y-5, columnTop+columnTall+columnFoot-6
+		c.H, c.Full = plotLength(c.Value, most), plotFull
+		c.Y = plotFull - c.H
 	}
-	return columns{id, key, plotWidth, columnTop + columnTall + columnFoot, list}
+	return columns{id, key, list}
 }

@@ -134,7 +134,7 @@ func New(c Config) (http.Handler, error) {
 }
 
 func newPortal(c Config) (*portal, error) {
-	if c.Orders == nil || c.Administrators == nil || c.Authority == nil || c.Reports == nil || c.Now == nil || c.Log == nil {
+	if c.Orders == nil || c.Administrators == nil || c.Authority == nil || c.Reports == nil || c.URL == "" || c.Now == nil || c.Log == nil {
 		return nil, errors.New("portal: configuration is not complete")
 	}
 	if c.Registration == nil || c.Enrollment == nil || c.Mine == nil || c.Figures == nil || c.Recovery == nil || c.Certificates == nil ||
@@ -161,7 +161,27 @@ func (p *portal) guarded(routes http.Handler) http.Handler {
 
 func (p *portal) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	handle := func(pattern string, h handler) { mux.Handle(pattern, p.serve(h)) }
+	p.answers(func(pattern string, h handler) { mux.Handle(pattern, p.serve(h)) })
+	mux.Handle("GET /static/{name}", p.assets)
+	return mux
+}
+
+// Patterns are all that a portal answers to, as [http.ServeMux] writes them, but
+// for its own files and for what is not there. Tests hold their lists of pages
+// against them.
+func Patterns() (list []string) {
+	type accounts interface{ Accounts }
+	p := &portal{Config: Config{Accounts: struct{ accounts }{}, Mail: struct{ CaughtMail }{}}}
+	p.answers(func(pattern string, _ handler) {
+		if pattern != "/" {
+			list = append(list, pattern)
+		}
+	})
+	return list
+}
+
+// answers are the pages, each by its pattern.
+func (p *portal) answers(handle func(pattern string, h handler)) {
 	handle("GET /{$}", p.start)
 	handle("GET /apply", p.applyForm)
 	handle("POST /apply", p.apply)
@@ -198,7 +218,5 @@ func (p *portal) routes() *http.ServeMux {
 		handle("GET /dev/mail/{id}", p.mailDetail)
 		handle("GET /dev/mail/{id}/raw", p.mailRaw)
 	}
-	mux.Handle("GET /static/{name}", p.assets)
 	handle("/", func(http.ResponseWriter, *http.Request) error { return errNoPage })
-	return mux
 }

@@ -20,6 +20,7 @@ type runView struct {
 	Files        bool     // keys are made here
 	Actions      []string // pause, resume, retry, cancel
 	Failures     []failureRow
+	By           string // who started it
 }
 
 // runNow is how far a run is.
@@ -75,6 +76,11 @@ func (p *portal) run(w http.ResponseWriter, r *http.Request, v visit) error {
 		return err
 	}
 	view := runView{Organization: v.organization.ID, Run: run, Live: run.Live(), May: v.administers(), Files: run.Mode == enrollment.ModeServerKeys, Actions: run.actions()}
+	names, err := p.names(r, v)
+	if err != nil {
+		return err
+	}
+	view.By = names.of(run.StartedBy)
 	if run.Failed > 0 {
 		failed, err := p.Enrollment.Members(r.Context(), v.Actor(), run.ID, "failed", -1, shownProblems)
 		if err != nil {

@@ -42,7 +42,10 @@ type printedView struct {
 	Rows         [][]printedCell
 }
 
-type printedCell struct{ Label, Text string }
+type printedCell struct {
+	Label, Text string
+	Long        bool // holds addresses, which break anywhere
+}
 
 // printed is a report as a page for the printer: no PDF is made here, because a
 // file with Japanese text needs the font in it, and browsers have both.
@@ -81,7 +84,7 @@ func (p *portal) printed(w http.ResponseWriter, r *http.Request, v visit) error 
 				if err != nil {
 					return err
 				}
-				row[i] = printedCell{label, cell}
+				row[i] = printedCell{label, cell, personColumns[i] == "people.addresses"}
 			}
 			view.Rows = append(view.Rows, row)
 		}

@@ -128,7 +128,7 @@ func firstAdministrator(tx *store.Tx, actor auth.Actor, address string) (account
 	}
 	m, err := mailbox.Parse(strings.TrimSpace(address))
 	if err != nil {
-		return "", wrong("administrator", "input.address", err.Error())
+		return "", wrong("administrator", "input.address", strings.TrimSpace(address))
 	}
 	a, err := tx.AdministratorByEmail(m.Key())
 	if errors.Is(err, store.ErrNotFound) {

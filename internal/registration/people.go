@@ -144,7 +144,7 @@ func (s *Service) cleaned(p PersonInput) (PersonInput, []mailbox.Mailbox, error)
 		m, err := s.mailbox(address)
 		switch {
 		case err != nil:
-			all = append(all, wrong("addresses", "input.address", strings.TrimPrefix(err.Error(), ErrAddress.Error()+": ")))
+			all = append(all, wrong("addresses", "input.address", address))
 		case slices.ContainsFunc(mailboxes, m.Equal):
 			all = append(all, wrong("addresses", "input.address.twice", m.String()))
 		default:

@@ -27,7 +27,7 @@ import (
 type pages struct{ *system }
 
 // plotted is how many months the dashboard looks ahead.
-const plotted = 12
+const plotted = 13
 
 // Figures implements portal.Figures.
 func (p pages) Figures(ctx context.Context, actor auth.Actor, organization string) (f portal.OrganizationFigures, err error) {

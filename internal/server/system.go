@@ -381,7 +381,7 @@ func (s *system) portal() portal.Config {
 		Authority: overview{s.store, s.authority, s.orders}, Reports: s.reports,
 		Registration: s.orders, Enrollment: s.enrollment, Mine: pages{s}, Figures: pages{s}, Certificates: pages{s},
 		Hierarchy: pages{s}, Recovery: s.recovery,
-		Dev: s.Dev, Secure: strings.HasPrefix(s.url, "https:"), Now: s.Clock, Log: s.Log,
+		Dev: s.Dev, URL: s.url, Secure: strings.HasPrefix(s.url, "https:"), Now: s.Clock, Log: s.Log,
 	}
 	if s.catcher != nil {
 		c.Mail = s.catcher

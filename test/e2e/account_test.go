@@ -6,25 +6,12 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/webauthn"
 )
-
-// show takes a picture of the page where -screens names a folder.
-func (p *person) show(language, name string) {
-	p.t.Helper()
-	if *screens == "" {
-		return
-	}
-	if err := os.MkdirAll(*screens, 0o755); err != nil {
-		p.t.Fatal(err)
-	}
-	p.picture(language, name)
-}
 
 // number is what an authenticator app shows for a key now (RFC 6238).
 func (p *person) number(key string) string {
@@ -70,21 +57,9 @@ const (
 	operatorWords   = "five unrelated words stand here"
 )
 
-// TestAccounts is the way of the first operator and of an auditor, in Chromium
+// walkAccounts is the way of the first operator and of an auditor, in Chromium
 // with its own authenticator: an app and a passkey are set up and sign in, roles
 // are given by mail, kept apart, and taken back.
-func TestAccounts(t *testing.T) {
-	languages := []string{"en"}
-	if *screens != "" {
-		languages = append(languages, "ja")
-	}
-	for _, language := range languages {
-		s := serve(t)
-		s.url = strings.Replace(s.url, "127.0.0.1", "localhost", 1) // passkeys belong to names
-		walkAccounts(t, s, language)
-	}
-}
-
 func walkAccounts(t *testing.T, s *site, language string) {
 	p := visit(t, s, language)
 	p.carries()
@@ -182,6 +157,7 @@ func walkAccounts(t *testing.T, s *site, language string) {
 	a.enter("code", s.arrived("Alice@example.org"))
 	a.follow("main form .button")
 	a.at("/mine")
+	a.show(language, "mine-none")
 	for _, one := range []*person{p, q, a} {
 		for _, problem := range one.problems {
 			if !strings.HasPrefix(problem, "a body was sent") { // that of a button's form is empty

@@ -6,79 +6,74 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"testing"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
-var screens = flag.String("screens", "", "folder for a picture of every page; without it TestScreens skips")
+var screens = flag.String("screens", "", "folder for a picture of every page")
 
-// TestScreens takes a picture of every page, in each language, light and dark,
-// on a wide and on a narrow screen, and holds that nothing sticks out of it.
-func TestScreens(t *testing.T) {
-	if *screens == "" {
-		t.Skip("no -screens folder given")
-	}
-	if err := os.MkdirAll(*screens, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, language := range []string{"en", "ja"} {
-		t.Run(language, func(t *testing.T) {
-			s := serve(t)
-			p := visit(t, s, language)
-			p.pictureWay(language)
-			p.pictureAdministration(language)
-		})
-	}
-}
-
-func (p *person) pictureWay(language string) {
+func (p *person) walkToCertificate(language string) {
 	p.open("/")
-	p.picture(language, "start")
+	p.show(language, "start")
 	p.open("/apply")
-	p.picture(language, "apply")
+	p.show(language, "apply")
 	p.enter("email", "alice at example.com")
 	p.follow("main form .button")
-	p.picture(language, "apply-error")
+	p.show(language, "apply-error")
 	p.open("/code")
-	p.picture(language, "problem")
+	p.show(language, "problem")
 	p.open("/apply")
 	p.enter("email", "alice.with.a.long.name@department.example.com")
 	p.enter("name", "Alice Example")
 	p.follow("main form .button")
-	p.picture(language, "code")
+	p.show(language, "code")
 	code := p.site.code("alice.with.a.long.name@department.example.com")
 	p.enter("code", wrong(code))
-	p.picture(language, "code-filled")
+	p.show(language, "code-filled")
 	p.follow("form[action='/code'] .button")
-	p.picture(language, "code-error")
+	p.show(language, "code-error")
 	p.open("/dev/mail")
-	p.picture(language, "mails")
+	p.show(language, "mails")
 	p.follow("td a")
-	p.picture(language, "mail")
+	p.show(language, "mail")
 	p.open("/code")
 	p.enter("code", code)
 	p.follow("form[action='/code'] .button")
-	p.picture(language, "key")
+	p.show(language, "key")
 	p.press("input[value='own']")
 	p.enter("passphrase", "two words here")
 	p.enter("passphrase-again", "two words")
 	p.press("summary")
 	p.press("input[value='p-256']")
 	p.press("#enroll button")
-	p.picture(language, "key-own")
+	p.show(language, "key-own")
 	p.press("input[value='generated']")
 	p.press("#enroll button")
 	p.see("#result")
-	p.picture(language, "result")
+	p.show(language, "result")
 	p.press("#download")
 	p.download()
 	p.open("/key")
-	p.picture(language, "key-again")
+	p.show(language, "key-again")
+	p.open("/report")
+	p.show(language, "report")
+	p.press("input[name=problem]")
+	p.enter("text", "Mails that I never wrote carry a signature by this certificate.")
+	p.enter("email", "mallory at example.com")
+	p.follow("main form .button")
+	p.show(language, "report-error")
+	p.open("/report")
+	p.press("input[name=problem]")
+	p.enter("text", "Mails that I never wrote carry a signature by this certificate.")
+	p.enter("email", "mallory@example.com")
+	p.follow("main form .button")
+	p.see("main.reported")
+	p.show(language, "reported")
+	p.open("/nothing/here")
+	p.show(language, "nothing")
 	for _, device := range []string{"thunderbird", "outlook", "iphone", "other"} {
 		p.open("/install?device=" + device)
-		p.picture(language, "install-"+device)
+		p.show(language, "install-"+device)
 	}
 }
 
@@ -99,41 +94,56 @@ func (p *person) claim(email, password string) {
 	p.enter("again", password)
 }
 
-func (p *person) pictureAdministration(language string) {
+func (p *person) walkToOverview(language string) {
 	p.claim("carol@example.org", "five unrelated words stand here")
-	p.picture(language, "claim")
+	p.show(language, "claim")
 	p.follow("main form .button")
 	p.at("/admin")
-	p.picture(language, "overview")
+	p.show(language, "overview")
+	p.open("/admin/reports")
+	p.show(language, "reports")
+	p.open("/admin/revoke")
+	p.enter("serial", "00ff")
+	p.show(language, "revoke")
+	p.follow("main form .button")
+	p.show(language, "revoke-error")
 	p.follow(".who button")
 	p.open("/admin/sign-in")
 	p.enter("email", "carol@example.org")
 	p.enter("password", "not this one at all")
 	p.follow("main form .button")
-	p.picture(language, "signin-error")
+	p.show(language, "signin-error")
 }
 
-// picture takes the page in both schemes at both widths.
-func (p *person) picture(language, name string) {
+// picture takes the page at both widths, as it is.
+func (p *person) picture(language, name, scheme string) {
 	p.t.Helper()
-	for _, scheme := range []string{"light", "dark"} {
-		for _, width := range []int64{1280, 390} {
-			call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-			})
-			p.do(chromedp.EmulateViewport(width, 800))
-			if over := eval[int64](p, "document.documentElement.scrollWidth"); over > width {
-				p.t.Errorf("%s (%s): %d pixels wide on a screen of %d", name, language, over, width)
-			}
-			picture, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
-			if err != nil {
-				p.t.Fatal(err)
-			}
-			file := fmt.Sprintf("%s-%s-%s-%d.png", name, language, scheme, width)
-			if err := os.WriteFile(filepath.Join(*screens, file), picture, 0o644); err != nil {
-				p.t.Fatal(err)
-			}
+	if err := os.MkdirAll(*screens, 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	for _, width := range []int64{1280, 390} {
+		p.do(chromedp.EmulateViewport(width, 800))
+		p.fits(width, name)
+		picture, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		file := fmt.Sprintf("%s-%s-%s-%d.png", name, language, scheme, width)
+		if err := os.WriteFile(filepath.Join(*screens, file), picture, 0o644); err != nil {
+			p.t.Fatal(err)
 		}
 	}
 	p.do(chromedp.EmulateViewport(1280, 800))
+}
+
+// fits holds that the page is not wider than the screen, and that nothing of a
+// table has to be looked for by scrolling it sideways on a narrow one.
+func (p *person) fits(width int64, name string) {
+	p.t.Helper()
+	if over := eval[int64](p, "document.documentElement.scrollWidth"); over > width {
+		p.t.Errorf("%s: %d pixels wide on a screen of %d", name, over, width)
+	}
+	if cut := eval[int64](p, "Math.max(0, ...[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth))"); cut > 0 {
+		p.t.Errorf("%s: a table is cut by %d pixels on a screen of %d", name, cut, width)
+	}
 }

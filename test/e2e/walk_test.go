@@ -40,6 +40,7 @@ func TestWalk(t *testing.T) {
 			p.keptToItself(o)
 			p.follow("#next a")
 			p.at("/install")
+			p.says(s.url + "/install") // what the code for phones leads to
 			p.quiet()
 		})
 	}
