@@ -159,10 +159,7 @@ func bind(tx *store.Tx, row store.Certificate, key store.KeyStanding) error {
 
 // resume takes up stored bytes under the profile that they were made for.
 func (a *Authority) resume(ctx context.Context, row store.Certificate, w validation.Warrant) (*issuance.Prepared, error) {
-	err := a.o.Store.View(ctx, func(tx *store.Tx) error {
-		_, err := a.checkKey(tx, row.OrderID, row.KeyHash)
-		return err
-	})
+	err := a.weak(ctx, row)
 	if errors.Is(err, issuance.ErrWeakKey) {
 		return nil, errors.Join(err, a.refuse(ctx, row, err))
 	}
@@ -219,10 +216,6 @@ func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared 
 	sum := sha256.Sum256(c.Raw)
 	err = a.o.Store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
 		now := a.now()
-		// Since it was prepared the key may have become known as compromised.
-		if _, err := a.checkKey(tx, row.OrderID, row.KeyHash); err != nil {
-			return err
-		}
 		if err := tx.IssueCertificate(row.ID, c.Raw, sum[:], c.NotAfter, now, firstOCSP(row.Serial, now)); err != nil {
 			return err
 		}
@@ -237,8 +230,6 @@ func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared 
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return a.overtaken(ctx, row, err)
-	case errors.Is(err, issuance.ErrWeakKey):
-		return nil, errors.Join(err, a.refuse(ctx, row, err))
 	case err != nil:
 		return nil, fmt.Errorf("store certificate: %w", err)
 	}
@@ -249,15 +240,31 @@ func (a *Authority) finish(ctx context.Context, row store.Certificate, prepared 
 	return c, nil
 }
 
-// overtaken returns the certificate that another node signed from the same bytes
-// and stored first: the order came to both, or this one was taken for dead. That
-// signature counts; ours has not left the process.
+// overtaken finds out why prepared bytes were not issued. Another node has signed
+// them and stored them first, because the order came to both or this one was
+// taken for dead: that signature counts, ours has not left the process. Or the
+// key has become known as compromised since.
 func (a *Authority) overtaken(ctx context.Context, row store.Certificate, why error) (*cert.Certificate, error) {
-	stored, err := a.begun(context.WithoutCancel(ctx), row.OrderID)
-	if err != nil || stored.ID != row.ID || stored.State != "issued" {
+	ctx = context.WithoutCancel(ctx)
+	stored, err := a.begun(ctx, row.OrderID)
+	if err != nil || stored.ID != row.ID {
 		return nil, fmt.Errorf("store certificate: %w", why)
 	}
-	return cert.Parse(stored.DER)
+	if stored.State == "issued" {
+		return cert.Parse(stored.DER)
+	}
+	if err := a.weak(ctx, row); errors.Is(err, issuance.ErrWeakKey) {
+		return nil, errors.Join(err, a.refuse(ctx, row, err))
+	}
+	return nil, fmt.Errorf("store certificate: %w", why)
+}
+
+// weak asks whether something has become known against the key.
+func (a *Authority) weak(ctx context.Context, row store.Certificate) error {
+	return a.o.Store.View(ctx, func(tx *store.Tx) error {
+		_, err := a.checkKey(tx, row.OrderID, row.KeyHash)
+		return err
+	})
 }
 
 // refuse ends a row that cannot become a certificate; its serial stays taken.
