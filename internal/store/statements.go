@@ -8,8 +8,8 @@ import (
 	"fmt"
 )
 
-// maxStatements bounds how many statements a connection keeps prepared. There
-// are fewer in this package; those of migrations come and go.
+// maxStatements bounds how many statements a connection keeps prepared. As many
+// of this package are used again and again; those of migrations are not.
 const maxStatements = 256
 
 // sqliteConnector makes connections to SQLite that keep their statements
@@ -86,13 +86,21 @@ func (c *preparedConn) take(ctx context.Context, query string) (preparedStmt, er
 	return s, nil
 }
 
-// put keeps a statement for the next time. One that failed is not kept.
-func (c *preparedConn) put(query string, s preparedStmt, failed error) error {
-	if failed != nil || len(c.statements) >= maxStatements || c.statements[query] != nil {
+// put keeps a statement for the next time, in the place of any other where there
+// are too many. One that failed is not kept.
+func (c *preparedConn) put(query string, s preparedStmt, failed error) (err error) {
+	if failed != nil || c.statements[query] != nil {
 		return s.Close()
 	}
+	if len(c.statements) >= maxStatements {
+		for other, s := range c.statements {
+			delete(c.statements, other)
+			err = s.Close()
+			break
+		}
+	}
 	c.statements[query] = s
-	return nil
+	return err
 }
 
 // ExecContext implements driver.ExecerContext.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"fmt"
 	"path/filepath"
 	"testing"
 )
@@ -63,5 +64,21 @@ func TestStatementsAreKept(t *testing.T) {
 	}
 	if got := read(conn.QueryContext(t.Context(), list, 3)); len(got) != 3 {
 		t.Errorf("read %d", got)
+	}
+	// Others that came before, such as those of migrations, keep no place for ever.
+	for i := range maxStatements + 9 {
+		if _, err := conn.ExecContext(t.Context(), fmt.Sprintf(`CREATE TABLE t%d (a TEXT)`, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read(conn.QueryContext(t.Context(), list, 3))
+	err = conn.Raw(func(c any) error {
+		if all := c.(*preparedConn).statements; len(all) != maxStatements || all[list] == nil {
+			t.Errorf("%d statements are kept, and the newest among them: %t", len(all), all[list] != nil)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
