@@ -287,10 +287,12 @@ func (b *batch) add(c *change) error {
 		if b.good > 0 && !tx.touched {
 			return nil // it only looked
 		}
-		if err := b.undo(); err != nil {
-			if tx.failed != nil { // which is the reason
-				err = tx.failed
-			}
+		switch err := b.undo(); {
+		case errors.Is(err, errNoWayBack):
+			return err
+		case err != nil && tx.failed != nil: // which is the reason
+			return fmt.Errorf("store: transaction lost: %w", tx.failed)
+		case err != nil:
 			return fmt.Errorf("store: transaction lost: %w", err)
 		}
 		if try == maxTries || !runAgain(c.err) {

@@ -207,11 +207,12 @@ func TestSavepointsWhenNeeded(t *testing.T) {
 		return boom
 	}
 	writes := func(tx *store.Tx) error { return errors.Join(person("never")(tx), boom) }
+	breaks := func(tx *store.Tx) error { return errors.Join(tx.HoldMailbox("k", "a", "nobody", now), boom) } // a reference
 	db := storetest.Open(t)
 	for i, tt := range []struct {
 		bad  func(*store.Tx) error
 		runs int // of the change before it
-	}{{looks, 1}, {writes, 2}, {writes, 1}} {
+	}{{looks, 1}, {breaks, 2}, {writes, 1}, {breaks, 1}} {
 		name := fmt.Sprint(i)
 		q := queueBehind(t, db, person("first "+name))
 		runs := 0
@@ -229,7 +230,7 @@ func TestSavepointsWhenNeeded(t *testing.T) {
 			t.Errorf("%d: the change before the one that failed ran %d times, want %d", i, runs, tt.runs)
 		}
 	}
-	if got, want := people(t, db), []string{"0", "1", "2", "after 0", "after 1", "after 2", "first 0", "first 1", "first 2"}; !slices.Equal(got, want) {
+	if got, want := people(t, db), []string{"0", "1", "2", "3", "after 0", "after 1", "after 2", "after 3", "first 0", "first 1", "first 2", "first 3"}; !slices.Equal(got, want) {
 		t.Errorf("stored are %q, want %q", got, want)
 	}
 }
