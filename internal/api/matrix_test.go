@@ -82,7 +82,7 @@ func (s *server) account(name string, grants ...auth.Grant) auth.Actor {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return auth.Actor{Kind: auth.KindAccount, ID: name, Grants: grants, Strong: true}
+	return auth.Actor{Kind: auth.KindAccount, ID: name, Grants: grants, Strong: true, Fresh: true}
 }
 
 // token makes a token of an account.

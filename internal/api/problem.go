@@ -79,6 +79,7 @@ var problems = []struct {
 	{recovery.ErrSigns, true, problem{Title: "The key signs.", Status: http.StatusConflict, Code: "signing-key"}},
 	{recovery.ErrState, true, problem{Title: "It cannot be done now.", Status: http.StatusConflict, Code: "state"}},
 	{auth.ErrForbidden, false, forbidden},
+	{auth.ErrAgain, false, problem{Title: "It takes a person.", Status: http.StatusForbidden, Code: "in-person", Detail: "No program does this: sign in to the portal, and do it there."}},
 	{errBody, false, problem{Title: "The request did not arrive whole.", Status: http.StatusBadRequest, Code: "incomplete", Detail: "Send it again."}},
 	{errJSON, true, problem{Title: "The request is not the JSON object that is expected.", Status: http.StatusBadRequest, Code: "json"}},
 	{problemreport.ErrProblem, true, problem{Title: "There is no such problem.", Status: http.StatusBadRequest, Code: "problem"}},

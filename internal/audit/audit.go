@@ -46,6 +46,7 @@ const (
 	ActAdministrator    = "administrator.made"     // a new account
 	ActPassword         = "administrator.password" // of an account was set anew
 	ActSignedIn         = "administrator.entered"
+	ActProven           = "administrator.proved"      // the strongest that the account has was shown again
 	ActCertificateAdded = "administrator.certificate" // may sign the account in
 	ActSignInFailed     = "administrator.failed"
 	ActFactorAdded      = "account.factor"      // a way to sign in was added, or made anew

@@ -66,6 +66,14 @@ func mayGrant(tx *store.Tx, by Actor, g Grant) error {
 	return err
 }
 
+// mayGrantNow is mayGrant for who is there now: it is grave.
+func mayGrantNow(tx *store.Tx, by Actor, g Grant) error {
+	if err := mayGrant(tx, by, g); err != nil {
+		return err
+	}
+	return by.Again()
+}
+
 // Accounts lists those of an organization, or all of them when it is empty.
 func (s *Service) Accounts(ctx context.Context, by Actor, organization string) ([]AccountInfo, error) {
 	if !mayList(by, organization) {
@@ -147,7 +155,7 @@ func (s *Service) Invite(ctx context.Context, by Actor, email, language string, 
 	var row store.Invitation
 	var waits *WaitsError
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
-		if err := mayGrant(tx, by, g); err != nil {
+		if err := mayGrantNow(tx, by, g); err != nil {
 			return err
 		}
 		if err := s.admit(tx, "invitations of "+by.String(), time.Hour, InvitationsPerHour); err != nil {
@@ -382,14 +390,16 @@ func (s *Service) accept(ctx context.Context, code, name, hash, method string, s
 }
 
 // AcceptAs takes the role of an invitation for the account of a session, whose
-// address it must be for.
-func (s *Service) AcceptAs(ctx context.Context, token, code string) error {
+// address it must be for. The session is worth more then, and has another token:
+// one that somebody saw before is worth nothing.
+func (s *Service) AcceptAs(ctx context.Context, token, code string) (Session, string, error) {
 	session, err := s.Session(ctx, token)
 	if err != nil {
-		return err
+		return Session{}, "", err
 	}
-	return s.db.Update(ctx, func(tx *store.Tx) error {
-		row, err := s.invited(tx, code)
+	var renewed string
+	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		invitation, err := s.invited(tx, code)
 		if err != nil {
 			return err
 		}
@@ -397,11 +407,26 @@ func (s *Service) AcceptAs(ctx context.Context, token, code string) error {
 		if err != nil {
 			return err
 		}
-		if a.EmailKey != row.EmailKey {
+		if a.EmailKey != invitation.EmailKey {
 			return ErrInvitation
 		}
-		return s.takeInvitation(ctx, tx, row, a.ID)
+		if err := s.takeInvitation(ctx, tx, invitation, a.ID); err != nil {
+			return err
+		}
+		row, err := tx.AdministratorSession(hashToken(token))
+		if errors.Is(err, store.ErrNotFound) {
+			return ErrNoSession
+		}
+		if err != nil {
+			return err
+		}
+		session, renewed, err = s.rename(tx, row)
+		return err
 	})
+	if err != nil {
+		return Session{}, "", err
+	}
+	return session, renewed, nil
 }
 
 // takeInvitation ends an invitation with the role given. Whoever invited must
@@ -456,7 +481,7 @@ func (s *Service) GiveRole(ctx context.Context, by Actor, account string, g Gran
 		if by.Kind == KindAccount && by.ID == account {
 			return ErrForbidden
 		}
-		if err := mayGrant(tx, by, g); err != nil {
+		if err := mayGrantNow(tx, by, g); err != nil {
 			return err
 		}
 		has, err := fits(tx, account, g)
@@ -501,7 +526,7 @@ func (s *Service) TakeRole(ctx context.Context, by Actor, account string, g Gran
 		if by.Kind == KindAccount && by.ID == account {
 			return TakeRole(ctx, tx, by, account, g, s.clock())
 		}
-		if err := mayGrant(tx, by, g); err != nil {
+		if err := mayGrantNow(tx, by, g); err != nil {
 			return err
 		}
 		has, err := grants(tx, account)
@@ -524,8 +549,8 @@ func (s *Service) TakeRole(ctx context.Context, by Actor, account string, g Gran
 	return waiting(err, waits)
 }
 
-// Reset takes away all that signs an account in, for somebody who lost it, and
-// mails a code with which its holder sets it up anew. Roles stay. Only an operator
+// Reset takes away all that signs an account in, for somebody who lost it, and its
+// tokens, and mails a code with which its holder sets it up anew. Roles stay. Only an operator
 // does it, and not for themselves.
 func (s *Service) Reset(ctx context.Context, by Actor, id, language string) error {
 	return s.db.Update(ctx, func(tx *store.Tx) error {
@@ -569,6 +594,9 @@ func (s *Service) reset(ctx context.Context, tx *store.Tx, by Actor, id, languag
 	if by.Kind != KindAccount && by.Kind != KindServer || !by.Has(Operator, "") || by.ID == id {
 		return row, m, ErrForbidden
 	}
+	if err := by.Again(); err != nil {
+		return row, m, err
+	}
 	a, err := tx.Administrator(id)
 	if errors.Is(err, store.ErrNotFound) {
 		return row, m, ErrForbidden
@@ -587,6 +615,9 @@ func (s *Service) reset(ctx context.Context, tx *store.Tx, by Actor, id, languag
 		return row, m, err
 	}
 	if err := tx.ResetAdministrator(id); err != nil {
+		return row, m, err
+	}
+	if err := s.revokeTokens(ctx, tx, by, id); err != nil {
 		return row, m, err
 	}
 	now := s.clock().UTC().Truncate(time.Second)
@@ -612,6 +643,9 @@ func (s *Service) reset(ctx context.Context, tx *store.Tx, by Actor, id, languag
 func (s *Service) Remove(ctx context.Context, by Actor, id string) error {
 	if by.Kind != KindAccount && by.Kind != KindServer || !by.Has(Operator, "") {
 		return ErrForbidden
+	}
+	if err := by.Again(); err != nil {
+		return err
 	}
 	return s.db.Update(ctx, func(tx *store.Tx) error {
 		list, err := grants(tx, id)

@@ -81,14 +81,14 @@ func TestInvitation(t *testing.T) {
 	if _, _, err := f.Accept(ctx, "", code, "", password); !errors.Is(err, ErrInvitation) {
 		t.Errorf("an account in the place of another: %v", err)
 	}
-	if err := f.AcceptAs(ctx, token, code); !errors.Is(err, ErrInvitation) {
+	if _, _, err := f.AcceptAs(ctx, token, code); !errors.Is(err, ErrInvitation) {
 		t.Errorf("by somebody else: %v", err)
 	}
 	audit, err := f.SignIn(ctx, "", "audit@example.org", password)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.AcceptAs(ctx, audit.Token, code); !errors.Is(err, ErrApart) {
+	if _, _, err := f.AcceptAs(ctx, audit.Token, code); !errors.Is(err, ErrApart) {
 		t.Errorf("auditor and validator: %v", err)
 	}
 	late, err := f.Invite(ctx, operator, "late@example.org", "en", Grant{Validator, ""})
@@ -155,7 +155,7 @@ func TestInvitationByPasskey(t *testing.T) {
 	if _, err := f.StartTOTP(ctx, own); !errors.Is(err, ErrState) {
 		t.Errorf("a second factor to no password: %v", err)
 	}
-	if err := f.ChangePassword(ctx, "", own, "", "a first good password"); err != nil {
+	if err := f.ChangePassword(ctx, "", own, "", "a first good password", false); err != nil {
 		t.Errorf("a first password: %v", err)
 	}
 }
@@ -332,7 +332,7 @@ func TestInviteOneself(t *testing.T) {
 		if _, err := f.Invite(ctx, f.actor(t, own), "one@example.org", "en", Grant{role, "org"}); err != nil {
 			t.Fatal(err)
 		}
-		if err := f.AcceptAs(ctx, own, f.deliver()); !errors.Is(err, ErrInvitation) {
+		if _, _, err := f.AcceptAs(ctx, own, f.deliver()); !errors.Is(err, ErrInvitation) {
 			t.Errorf("%s: %v", role, err)
 		}
 	}
@@ -351,5 +351,26 @@ func TestInvitationsToOne(t *testing.T) {
 		if want := n == InvitationsToOne; errors.Is(err, ErrTooMany) != want {
 			t.Fatalf("invitation %d: %v", n, err)
 		}
+	}
+}
+
+// A session that gets a role by an invitation has another token from then on.
+func TestAcceptAsRenews(t *testing.T) {
+	f, token := claimed(t)
+	ctx := t.Context()
+	operator := f.actor(t, token)
+	before, own := f.joins(t, operator, "vera@example.org", Grant{Validator, ""})
+	if _, err := f.Invite(ctx, operator, "vera@example.org", "en", Grant{Administrator, "org"}); err != nil {
+		t.Fatal(err)
+	}
+	session, renewed, err := f.AcceptAs(ctx, own, f.deliver())
+	if err != nil || renewed == own || !session.Actor().Has(Administrator, "org") || !session.Expires.Equal(before.Expires) {
+		t.Fatalf("%+v, the same token: %v, %v", session, renewed == own, err)
+	}
+	if _, err := f.Session(ctx, own); !errors.Is(err, ErrNoSession) {
+		t.Errorf("the token from before: %v", err)
+	}
+	if s, err := f.Session(ctx, renewed); err != nil || !s.Actor().Has(Administrator, "org") {
+		t.Errorf("the new one: %+v, %v", s, err)
 	}
 }

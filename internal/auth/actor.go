@@ -70,6 +70,7 @@ type Actor struct {
 	Account string  // for a token: whose it is
 	Grants  []Grant // a token has those of its account that its scopes leave
 	Strong  bool    // signed in with a second factor, passkey or certificate
+	Fresh   bool    // and showed it a moment ago: see Again
 }
 
 // Has tells whether the actor has a role in an organization; empty: in the whole

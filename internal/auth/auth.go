@@ -245,7 +245,7 @@ func (s *Service) SignIn(ctx context.Context, client, email, password string) (E
 	}
 	var entered Entered
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
-		entered, err = s.enter(ctx, tx, a, byPassword, false)
+		entered, err = s.enter(ctx, tx, a, byPassword, false, s.clock())
 		return err
 	})
 	return entered, err
@@ -287,6 +287,11 @@ func (s *Service) rehash(ctx context.Context, id, password string) error {
 
 // open writes a new session; every sign-in gets a token of its own.
 func (s *Service) open(ctx context.Context, tx *store.Tx, a store.Administrator, method string, strong bool) (Session, string, error) {
+	return s.openProven(ctx, tx, a, method, strong, s.clock())
+}
+
+// openProven is open for what was shown at a time, elsewhere.
+func (s *Service) openProven(ctx context.Context, tx *store.Tx, a store.Administrator, method string, strong bool, proven time.Time) (Session, string, error) {
 	token, err := s.newToken()
 	if err != nil {
 		return Session{}, "", err
@@ -295,6 +300,15 @@ func (s *Service) open(ctx context.Context, tx *store.Tx, a store.Administrator,
 	row := store.AdministratorSession{
 		TokenHash: hashToken(token), AdministratorID: a.ID, Method: method, Strong: strong,
 		Created: now, Seen: now, Expires: now.Add(SessionLife),
+	}
+	does := strong
+	if !strong {
+		if does, err = s.passwordDoes(tx, a.ID); err != nil {
+			return Session{}, "", err
+		}
+	}
+	if does {
+		row.Proven = proven
 	}
 	if err := tx.ForgetAdministratorSessions(now, now.Add(-IdleTime)); err != nil {
 		return Session{}, "", err
@@ -366,6 +380,7 @@ func (s *Service) session(tx *store.Tx, row store.AdministratorSession, a store.
 	r := Session{
 		Account: account(a), Method: row.Method, Strong: row.Strong,
 		Created: row.Created, LastSeen: row.Seen, Expires: row.Expires,
+		Fresh: s.clock().Before(row.Proven.Add(FreshTime)),
 	}
 	for _, g := range has {
 		if g.Role.strong() && !row.Strong && !s.weak {

@@ -239,6 +239,9 @@ func (s *Service) ConfirmChange(ctx context.Context, by Actor, organization, id 
 		if !c.Confirms(by) {
 			return ErrForbidden
 		}
+		if err := by.Again(); err != nil {
+			return err
+		}
 		if err := tx.TakePendingChange(id, store.ActChangeConfirmed); err != nil {
 			return stateOf(err)
 		}

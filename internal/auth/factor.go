@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/mailseal/mailseal/internal/audit"
@@ -39,6 +38,7 @@ type Factors struct {
 	Passkeys      []PasskeyInfo
 	Certificates  int
 	OpenID        int
+	PasswordDoes  bool // a password is the most that there is, and enough
 }
 
 // any tells whether there is more than a password.
@@ -60,6 +60,7 @@ func (s *Service) Factors(ctx context.Context, token string) (f Factors, err err
 	}
 	err = s.db.View(ctx, func(tx *store.Tx) (err error) {
 		f, err = factors(tx, session.Account.ID)
+		f.PasswordDoes = s.weak && !f.any()
 		return err
 	})
 	return f, err
@@ -94,8 +95,9 @@ func factors(tx *store.Tx, id string) (f Factors, err error) {
 }
 
 // own runs a change of how the account of a session signs in. Whoever has more
-// than a password must have signed in with it: a password that was spied out adds
-// nothing and takes nothing away.
+// than a password must have signed in with it, and have shown it a moment ago: a
+// password that was spied out, or a browser that was left open, adds nothing and
+// takes nothing away.
 func (s *Service) own(ctx context.Context, token string, change func(tx *store.Tx, session Session, f Factors) error) error {
 	session, err := s.Session(ctx, token)
 	if err != nil {
@@ -108,6 +110,9 @@ func (s *Service) own(ctx context.Context, token string, change func(tx *store.T
 		}
 		if f.any() && !session.Strong {
 			return ErrWeak
+		}
+		if f.any() && !session.Fresh {
+			return ErrAgain
 		}
 		return change(tx, session, f)
 	})
@@ -166,7 +171,7 @@ func (s *Service) ConfirmTOTP(ctx context.Context, token, number string) (Sessio
 	var renewed string
 	err := s.own(ctx, token, func(tx *store.Tx, old Session, _ Factors) error {
 		id := old.Account.ID
-		if err := s.takeNumber(tx, id, strings.Join(strings.Fields(number), "")); err != nil {
+		if err := s.takeNumber(tx, id, typed(number)); err != nil {
 			return err
 		}
 		if err := tx.ConfirmTOTP(id, s.clock()); err != nil {
@@ -253,8 +258,9 @@ func (s *Service) lessened(ctx context.Context, tx *store.Tx, token, id, factor 
 }
 
 // ChangePassword sets the password of the account of a session anew, and ends
-// its other sessions. An account without one says "" as the old one.
-func (s *Service) ChangePassword(ctx context.Context, client, token, old, password string) error {
+// its other sessions and, if so wanted, its tokens. An account without one says ""
+// as the old one.
+func (s *Service) ChangePassword(ctx context.Context, client, token, old, password string, tokens bool) error {
 	if err := checkPassword(password); err != nil {
 		return err
 	}
@@ -285,6 +291,11 @@ func (s *Service) ChangePassword(ctx context.Context, client, token, old, passwo
 		}
 		if err := tx.DeleteOtherAdministratorSessions(a.ID, hashToken(token)); err != nil {
 			return err
+		}
+		if tokens {
+			if err := s.revokeTokens(ctx, tx, session.Actor(), a.ID); err != nil {
+				return err
+			}
 		}
 		return s.record(ctx, tx, a.ID, audit.ActPassword, "")
 	})

@@ -235,20 +235,20 @@ func TestFactorsAreGuarded(t *testing.T) {
 		"new codes":      second(f.NewRecoveryCodes(ctx, weak.Token)),
 		"passkey":        second(f.NewPasskey(ctx, weak.Token)),
 		"certificate":    f.AddCertificate(ctx, weak.Token, []byte("x")),
-		"password":       f.ChangePassword(ctx, "", weak.Token, password, "another good password"),
+		"password":       f.ChangePassword(ctx, "", weak.Token, password, "another good password", false),
 		"remove passkey": f.RemovePasskey(ctx, weak.Token, []byte("x")),
 	} {
 		if !errors.Is(err, ErrWeak) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := f.ChangePassword(ctx, "", strong, "wrong", "another good password"); !errors.Is(err, ErrCredentials) {
+	if err := f.ChangePassword(ctx, "", strong, "wrong", "another good password", false); !errors.Is(err, ErrCredentials) {
 		t.Errorf("password with a wrong old one: %v", err)
 	}
-	if err := f.ChangePassword(ctx, "", strong, password, "short"); !errors.Is(err, ErrPassword) {
+	if err := f.ChangePassword(ctx, "", strong, password, "short", false); !errors.Is(err, ErrPassword) {
 		t.Errorf("a short one: %v", err)
 	}
-	if err := f.ChangePassword(ctx, "", strong, password, "another good password"); err != nil {
+	if err := f.ChangePassword(ctx, "", strong, password, "another good password", false); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.Session(ctx, weak.Token); !errors.Is(err, ErrNoSession) {

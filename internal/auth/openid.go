@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -54,6 +55,7 @@ const (
 	ForAccount = "account" // sign in to an account
 	ForPerson  = "person"  // sign in as who holds the mailbox
 	ForLink    = "link"    // let it sign in the account of a session
+	ForAgain   = "again"   // show once more who is in a session
 )
 
 // provider is the provider as it describes itself, asked for at first need.
@@ -127,6 +129,7 @@ type openIDStep struct {
 	State    string
 	Nonce    string
 	Verifier string // PKCE, RFC 7636
+	Session  []byte // for ForAgain: the hash of the session's token
 }
 
 // OpenIDName is what the provider is called, "" where there is none.
@@ -139,26 +142,34 @@ func (s *Service) OpenIDName() string {
 
 // StartOpenID begins a way to the provider: the browser is sent to the address,
 // and keeps the token, without which nobody comes back. Session is the token of
-// the session for [ForLink].
+// the session for [ForLink] and [ForAgain].
 func (s *Service) StartOpenID(ctx context.Context, client, purpose, session string) (address, token string, err error) {
 	if s.openID == nil {
 		return "", "", ErrState
 	}
 	var account string
-	if purpose == ForLink {
-		err := s.own(ctx, session, func(_ *store.Tx, now Session, _ Factors) error {
+	switch purpose {
+	case ForLink:
+		err = s.own(ctx, session, func(_ *store.Tx, now Session, _ Factors) error {
 			account = now.Account.ID
 			return nil
 		})
-		if err != nil {
-			return "", "", err
-		}
+	case ForAgain:
+		var now Session
+		now, err = s.Session(ctx, session)
+		account = now.Account.ID
+	}
+	if err != nil {
+		return "", "", err
 	}
 	_, config, err := s.openID.ask(ctx)
 	if err != nil {
 		return "", "", err
 	}
 	step := openIDStep{Purpose: purpose, Verifier: oauth2.GenerateVerifier()}
+	if purpose == ForAgain {
+		step.Session = hashToken(session)
+	}
 	if step.State, err = s.newToken(); err != nil {
 		return "", "", err
 	}
@@ -182,6 +193,13 @@ func (s *Service) StartOpenID(ctx context.Context, client, purpose, session stri
 	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(step.Verifier), oidc.Nonce(step.Nonce)}
 	if len(s.openID.ACR) > 0 {
 		options = append(options, oauth2.SetAuthURLParam("acr_values", strings.Join(s.openID.ACR, " ")))
+	}
+	// §3.1.2.1: with max_age the provider says when it asked who they are.
+	switch purpose {
+	case ForAccount:
+		options = append(options, oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(SessionLife/time.Second))))
+	case ForAgain: // ask, though it knows them
+		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
 	}
 	return config.AuthCodeURL(step.State, options...), token, nil
 }
@@ -207,7 +225,19 @@ type claims struct {
 	Email    string `json:"email"`
 	Verified bool   `json:"email_verified"`
 	ACR      string `json:"acr"`
+	AuthTime int64  `json:"auth_time"` // when it asked who they are; 0: it does not say
 }
+
+// asked is when the provider asked who they are, as far as it says.
+func (c claims) asked() time.Time {
+	if c.AuthTime <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(c.AuthTime, 0)
+}
+
+// strong tells whether that took more than a password.
+func (o *OpenID) strong(c claims) bool { return c.ACR != "" && slices.Contains(o.ACR, c.ACR) }
 
 // FinishOpenID takes the provider's answer, with the token that the browser kept.
 func (s *Service) FinishOpenID(ctx context.Context, token string, answer OpenIDAnswer) (OpenIDEntered, error) {
@@ -239,12 +269,37 @@ func (s *Service) FinishOpenID(ctx context.Context, token string, answer OpenIDA
 			if err != nil {
 				return err
 			}
-			entered.Account, err = s.enter(ctx, tx, a, byOpenID, slices.Contains(s.openID.ACR, c.ACR) && c.ACR != "")
+			entered.Account, err = s.enter(ctx, tx, a, byOpenID, s.openID.strong(c), c.asked())
+			return err
+		case ForAgain:
+			entered.Account, err = s.againByOpenID(ctx, tx, row, step, id, c)
 			return err
 		}
 		return ErrState
 	})
 	return entered, err
+}
+
+// againByOpenID makes the session fresh that somebody left for the provider, which
+// must have asked them since.
+func (s *Service) againByOpenID(ctx context.Context, tx *store.Tx, row store.SignInStep, step openIDStep, id *oidc.IDToken, c claims) (Entered, error) {
+	a, err := tx.AdministratorOfSubject(id.Issuer, id.Subject)
+	if errors.Is(err, store.ErrNotFound) || err == nil && a.ID != row.AdministratorID {
+		return Entered{}, ErrCredentials
+	}
+	if err != nil {
+		return Entered{}, err
+	}
+	strong := s.openID.strong(c)
+	does, err := s.passwordDoes(tx, a.ID)
+	if err != nil {
+		return Entered{}, err
+	}
+	if !strong && !does || c.asked().Before(row.Created.Add(-openIDSkew)) {
+		return Entered{}, ErrCredentials
+	}
+	session, token, err := s.refresh(ctx, tx, step.Session, byOpenID, strong, s.clock())
+	return Entered{Session: session, Token: token}, err
 }
 
 // takeOpenIDStep takes the step once, whatever the answer is.

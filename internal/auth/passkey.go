@@ -167,28 +167,19 @@ func (s *Service) SignInByPasskey(ctx context.Context, answer []byte) (Session, 
 	var token string
 	var wrong error
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
-		_, challenge, err := s.answered(tx, stepPasskey, answer)
-		if err != nil {
-			return err
-		}
-		key, err := tx.Passkey(id)
-		if errors.Is(err, store.ErrNotFound) {
-			wrong = ErrPasskey // the challenge is used up all the same
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		count, err := s.site.Authenticate(answer, challenge, webauthn.Key{ID: key.ID, PublicKey: key.PublicKey, Count: counter(key.SignCount)}, []byte(key.AdministratorID))
-		if err != nil {
-			wrong = fmt.Errorf("%w: %w", ErrPasskey, err)
-			return audit.Append(ctx, tx, audit.Entry{At: s.clock(), Actor: "nobody", Act: audit.ActSignInFailed, Object: key.AdministratorID,
+		account, err := s.takePasskey(tx, id, answer)
+		if errors.Is(err, ErrPasskey) {
+			wrong = err // the challenge is used up all the same
+			if account == "" {
+				return nil
+			}
+			return audit.Append(ctx, tx, audit.Entry{At: s.clock(), Actor: "nobody", Act: audit.ActSignInFailed, Object: account,
 				Details: map[string]string{"step": stepPasskey}})
 		}
-		if err := tx.UsePasskey(key.ID, int64(count), s.clock()); err != nil {
+		if err != nil {
 			return err
 		}
-		a, err := tx.Administrator(key.AdministratorID)
+		a, err := tx.Administrator(account)
 		if err != nil {
 			return err
 		}
@@ -199,6 +190,27 @@ func (s *Service) SignInByPasskey(ctx context.Context, answer []byte) (Session, 
 		return Session{}, "", err
 	}
 	return session, token, nil
+}
+
+// takePasskey takes the answer to a challenge, once, and says whose passkey gave
+// it; with [ErrPasskey], whose it says that it is, if anybody has it.
+func (s *Service) takePasskey(tx *store.Tx, id, answer []byte) (account string, err error) {
+	_, challenge, err := s.answered(tx, stepPasskey, answer)
+	if err != nil {
+		return "", err
+	}
+	key, err := tx.Passkey(id)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", ErrPasskey
+	}
+	if err != nil {
+		return "", err
+	}
+	count, err := s.site.Authenticate(answer, challenge, webauthn.Key{ID: key.ID, PublicKey: key.PublicKey, Count: counter(key.SignCount)}, []byte(key.AdministratorID))
+	if err != nil {
+		return key.AdministratorID, fmt.Errorf("%w: %w", ErrPasskey, err)
+	}
+	return key.AdministratorID, tx.UsePasskey(key.ID, int64(count), s.clock())
 }
 
 // counter is a stored counter as authenticators count, in 32 bits.

@@ -21,6 +21,7 @@ type Session struct {
 	Withheld []Grant // what it may do once it was signed in by more than a password
 	Method   string  // how it was opened
 	Strong   bool    // by more than a password
+	Fresh    bool    // the strongest that the account has was shown within FreshTime
 	Created  time.Time
 	LastSeen time.Time
 	Expires  time.Time // absolute end; it also ends after IdleTime without a request
@@ -39,7 +40,7 @@ const (
 
 // Actor is who acts in this session.
 func (s Session) Actor() Actor {
-	return Actor{Kind: KindAccount, ID: s.Account.ID, Grants: s.Grants, Strong: s.Strong}
+	return Actor{Kind: KindAccount, ID: s.Account.ID, Grants: s.Grants, Strong: s.Strong, Fresh: s.Fresh}
 }
 
 // The ways in which somebody is not let in.

@@ -37,9 +37,9 @@ type Entered struct {
 	Second  bool   // a second factor is asked for first
 }
 
-// enter lets an account in whose first factor was right: with a session, or with
-// the question for its second factor.
-func (s *Service) enter(ctx context.Context, tx *store.Tx, a store.Administrator, method string, strong bool) (Entered, error) {
+// enter lets an account in whose first factor was right, at the time proven: with a
+// session, or with the question for its second factor.
+func (s *Service) enter(ctx context.Context, tx *store.Tx, a store.Administrator, method string, strong bool, proven time.Time) (Entered, error) {
 	if !strong {
 		second, err := hasTOTP(tx, a.ID)
 		if err != nil {
@@ -50,7 +50,7 @@ func (s *Service) enter(ctx context.Context, tx *store.Tx, a store.Administrator
 			return Entered{Token: token, Second: true}, err
 		}
 	}
-	session, token, err := s.open(ctx, tx, a, method, strong)
+	session, token, err := s.openProven(ctx, tx, a, method, strong, proven)
 	return Entered{Session: session, Token: token}, err
 }
 
@@ -91,7 +91,7 @@ func (s *Service) step(tx *store.Tx, token, kind string) (store.SignInStep, erro
 // SecondFactor goes on with a sign-in whose password was right: code is a number
 // of the authenticator app, or a recovery code. A number works once.
 func (s *Service) SecondFactor(ctx context.Context, client, token, code string) (Session, string, error) {
-	code = strings.Join(strings.Fields(code), "")
+	code = typed(code)
 	var session Session
 	var opened string
 	var wrong error
@@ -100,10 +100,7 @@ func (s *Service) SecondFactor(ctx context.Context, client, token, code string) 
 		if err != nil {
 			return err
 		}
-		if err := s.admit(tx, "client "+client, time.Minute, clientTries(client)); err != nil {
-			return err
-		}
-		if err := s.admit(tx, "second factor "+step.AdministratorID, time.Hour, FactorTriesPerHour); err != nil {
+		if err := s.admitFactor(tx, client, step.AdministratorID); err != nil {
 			return err
 		}
 		method, err := s.takeFactor(tx, step.AdministratorID, code)
@@ -128,6 +125,17 @@ func (s *Service) SecondFactor(ctx context.Context, client, token, code string) 
 		return Session{}, "", err
 	}
 	return session, opened, nil
+}
+
+// typed is a number or code without the spaces that people put into it.
+func typed(code string) string { return strings.Join(strings.Fields(code), "") }
+
+// admitFactor counts a try at the second factor of an account.
+func (s *Service) admitFactor(tx *store.Tx, client, account string) error {
+	if err := s.admit(tx, "client "+client, time.Minute, clientTries(client)); err != nil {
+		return err
+	}
+	return s.admit(tx, "second factor "+account, time.Hour, FactorTriesPerHour)
 }
 
 func (s *Service) wrongFactor(ctx context.Context, tx *store.Tx, step store.SignInStep) error {

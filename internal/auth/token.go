@@ -83,11 +83,15 @@ func (a Actor) covers(scope Grant) bool {
 	return a.Has(scope.Role, scope.Organization)
 }
 
-// NewToken makes a token for programs that act for an account. Only its SHA-256
-// is kept: the returned text is shown once.
+// NewToken makes a token for programs that act for an account, in a session that
+// showed a moment ago whose it is. Only the token's SHA-256 is kept: the returned
+// text is shown once.
 func (s *Service) NewToken(ctx context.Context, by Actor, name string, scopes []Grant, life time.Duration) (Token, string, error) {
 	if by.Kind != KindAccount {
 		return Token{}, "", ErrForbidden
+	}
+	if err := by.Again(); err != nil {
+		return Token{}, "", err
 	}
 	if name = shortName(name); name == "" {
 		return Token{}, "", ErrName
@@ -197,6 +201,29 @@ func (s *Service) RevokeToken(ctx context.Context, by Actor, id string) error {
 		}
 		return audit.Append(ctx, tx, audit.Entry{At: s.clock(), Actor: by.String(), Act: store.ActTokenRevoked, Object: id})
 	})
+}
+
+// revokeTokens ends all tokens of an account: whoever knew what signs it in may
+// have made some.
+func (s *Service) revokeTokens(ctx context.Context, tx *store.Tx, by Actor, account string) error {
+	list, err := tx.APITokens(account)
+	if err != nil {
+		return err
+	}
+	now := s.clock()
+	for _, row := range list {
+		if tokenOf(row).Ended(now) {
+			continue
+		}
+		if err := tx.RevokeAPIToken(row.ID, now); err != nil {
+			return stateOf(err)
+		}
+		err := audit.Append(ctx, tx, audit.Entry{At: now, Actor: by.String(), Act: store.ActTokenRevoked, Object: row.ID})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Authenticate says who a program is that shows a token: it has what its scopes

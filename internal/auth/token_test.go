@@ -34,7 +34,7 @@ func TestTokens(t *testing.T) {
 		"a person":          {Actor{Kind: KindPerson, ID: "1"}, "x", []Grant{{Reader, ""}}, time.Hour, ErrForbidden},
 		"a program": {Actor{Kind: KindToken, ID: "1", Account: operator.ID, Grants: operator.Grants}, "x", []Grant{{Operator, ""}}, time.Hour,
 			ErrForbidden},
-		"approver": {Actor{Kind: KindAccount, ID: "1", Grants: []Grant{{Approver, "org"}}}, "x", []Grant{{Approver, "org"}}, time.Hour, ErrScope},
+		"approver": {Actor{Kind: KindAccount, ID: "1", Fresh: true, Grants: []Grant{{Approver, "org"}}}, "x", []Grant{{Approver, "org"}}, time.Hour, ErrScope},
 	} {
 		if _, _, err := f.NewToken(ctx, test.by, test.name, test.scopes, test.life); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", name, err, test.want)
@@ -144,4 +144,32 @@ func FuzzScope(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Tokens end with what signed their account in: always by a reset, and with the
+// password where its holder wants it. Those of others stay.
+func TestTokensEndWithTheirAccount(t *testing.T) {
+	f, token := claimed(t)
+	ctx := t.Context()
+	operator := f.actor(t, token)
+	other, _ := f.joins(t, operator, "other@example.org", Grant{Validator, ""})
+	made := func(a Actor) string {
+		t.Helper()
+		_, secret, err := f.NewToken(ctx, a, "script", []Grant{{Validator, ""}}, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return secret
+	}
+	works := func(secret string) bool { _, err := f.Authenticate(ctx, secret); return err == nil }
+	mine, theirs := made(operator), made(other.Actor())
+	if err := f.Reset(ctx, operator, other.Account.ID, "en"); err != nil || works(theirs) || !works(mine) {
+		t.Errorf("reset: %v; their token works: %v, mine: %v", err, works(theirs), works(mine))
+	}
+	if err := f.ChangePassword(ctx, "", token, password, password+"2", false); err != nil || !works(mine) {
+		t.Errorf("a new password, tokens kept: %v", err)
+	}
+	if err := f.ChangePassword(ctx, "", token, password+"2", password, true); err != nil || works(mine) {
+		t.Errorf("a new password, tokens revoked: %v; it works: %v", err, works(mine))
+	}
 }

@@ -75,7 +75,7 @@ func TestRecoveryCommands(t *testing.T) {
 		file(name+".p12", p12, err)
 	}
 	actor := func(name string) auth.Actor {
-		return auth.Actor{Kind: auth.KindAccount, ID: name, Grants: []auth.Grant{grants[name]}}
+		return auth.Actor{Kind: auth.KindAccount, ID: name, Fresh: true, Grants: []auth.Grant{grants[name]}}
 	}
 	share := func(name string, kind recovery.Kind, object string) *recovery.Answer {
 		t.Helper()

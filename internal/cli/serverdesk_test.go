@@ -124,7 +124,7 @@ func writeToken(t *testing.T, home, data string, scopes ...auth.Grant) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin := auth.Actor{Kind: auth.KindAccount, ID: "admin", Strong: true, Grants: scopes}
+	admin := auth.Actor{Kind: auth.KindAccount, ID: "admin", Strong: true, Fresh: true, Grants: scopes}
 	_, secret, err := auth.New(auth.Options{Store: db, Clock: now}).NewToken(ctx, admin, "test", scopes, time.Hour)
 	if err != nil {
 		t.Fatal(err)

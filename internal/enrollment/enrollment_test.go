@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -739,7 +740,11 @@ func TestPair(t *testing.T) {
 	}
 
 	people := []string{member.Person, h.members(r.ID, "done")[1].Person}
-	done, err := h.Leave(t.Context(), h.boss, h.org, people)
+	stale := auth.Actor{Kind: auth.KindAccount, ID: "boss", Grants: []auth.Grant{{Role: auth.Administrator, Organization: h.org}}}
+	if _, err := h.Leave(t.Context(), stale, h.org, slices.Repeat(people, registration.ManyAtOnce)); !errors.Is(err, auth.ErrAgain) {
+		t.Errorf("many leave in a session that is not fresh: %v", err)
+	}
+	done, err := h.Leave(t.Context(), stale, h.org, people)
 	if err != nil || len(done.Revoked) != 6 {
 		t.Errorf("who left: %+v %v", done, err)
 	}

@@ -242,6 +242,9 @@ func (s *Service) Leave(ctx context.Context, actor auth.Actor, organization stri
 	if !registration.Administers(actor, organization) {
 		return registration.Revocations{}, registration.ErrForbidden
 	}
+	if err := s.askOfMany(ctx, actor, organization, people); err != nil {
+		return registration.Revocations{}, err
+	}
 	if err := s.o.Registration.PeopleLeave(ctx, actor, organization, people); err != nil {
 		return registration.Revocations{}, err
 	}
@@ -281,6 +284,9 @@ func (s *Service) revoke(ctx context.Context, actor auth.Actor, organization str
 	if !registration.Administers(actor, organization) {
 		return registration.Revocations{}, registration.ErrForbidden
 	}
+	if err := s.askOfMany(ctx, actor, organization, people); err != nil {
+		return registration.Revocations{}, err
+	}
 	var ids []string
 	for from := 0; from < len(people); from += endsAtOnce {
 		part := people[from:min(from+endsAtOnce, len(people))]
@@ -308,6 +314,33 @@ func (s *Service) revoke(ctx context.Context, actor auth.Actor, organization str
 		return registration.Revocations{}, nil
 	}
 	return s.o.Registration.Revoke(ctx, actor, organization, ids, reason)
+}
+
+// askOfMany refuses to revoke many certificates before anything is done, where who
+// is signed in has to show first that it is them.
+func (s *Service) askOfMany(ctx context.Context, actor auth.Actor, organization string, people []string) error {
+	again := actor.Again()
+	if again == nil {
+		return nil
+	}
+	if len(people) > registration.ManyAtOnce {
+		return again
+	}
+	n := 0
+	err := s.o.Store.View(ctx, func(tx *store.Tx) error {
+		for _, person := range people {
+			valid, err := tx.ValidCertificatesOf(organization, person, s.now())
+			if err != nil {
+				return err
+			}
+			n += len(valid)
+		}
+		return nil
+	})
+	if err == nil && n > registration.ManyAtOnce {
+		err = again
+	}
+	return err
 }
 
 func (s *Service) withdraw(ctx context.Context, tx *store.Tx, actor auth.Actor, organization, person string) error {

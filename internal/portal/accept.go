@@ -86,9 +86,10 @@ func (p *portal) acceptInvitation(w http.ResponseWriter, r *http.Request) error 
 }
 
 func (p *portal) acceptAs(w http.ResponseWriter, r *http.Request, f form) error {
-	err := p.Accounts.AcceptAs(r.Context(), p.cookie(r, adminCookie), f.Value("code"))
+	session, renewed, err := p.Accounts.AcceptAs(r.Context(), p.cookie(r, adminCookie), f.Value("code"))
 	switch {
 	case err == nil:
+		p.keepSession(w, r, session, renewed)
 		http.Redirect(w, r, "/admin", http.StatusSeeOther)
 		return nil
 	case errors.Is(err, auth.ErrApart):

@@ -50,6 +50,9 @@ func (p *portal) account(w http.ResponseWriter, r *http.Request) error {
 
 func (p *portal) showAccount(w http.ResponseWriter, r *http.Request, status int, f form, done string) error {
 	visit, _ := visitOf(r.Context())
+	if f.Values == nil { // tokens end with the password, unless somebody says otherwise
+		f.Values = filled("tokens", "yes").Values
+	}
 	factors, err := p.Accounts.Factors(r.Context(), p.cookie(r, adminCookie))
 	if err != nil {
 		return err
@@ -172,11 +175,16 @@ func (p *portal) changePassword(w http.ResponseWriter, r *http.Request) error {
 		f.wrong("again", "claim.error.differ")
 		return p.showAccount(w, r, http.StatusUnprocessableEntity, f, "")
 	}
-	err := p.Accounts.ChangePassword(r.Context(), client(r), p.cookie(r, adminCookie), r.PostFormValue("old"), r.PostFormValue("password"))
+	err := p.Accounts.ChangePassword(r.Context(), client(r), p.cookie(r, adminCookie), r.PostFormValue("old"), r.PostFormValue("password"),
+		r.PostFormValue("tokens") != "")
 	if err != nil {
 		return p.accountDone(w, r, err, "old")
 	}
-	return p.showAccount(w, r, http.StatusOK, form{}, "account.done.password")
+	done := "account.done.password"
+	if r.PostFormValue("tokens") != "" {
+		done = "account.done.tokens"
+	}
+	return p.showAccount(w, r, http.StatusOK, form{}, done)
 }
 
 func (p *portal) newPasskeyOptions(w http.ResponseWriter, r *http.Request) error {

@@ -71,7 +71,7 @@ var sections = []section{
 
 // trails lead from pages that are no places themselves to the page above.
 var trails = map[string]string{
-	"revoke": "overview", "app": "account", "recoverycodes": "account",
+	"revoke": "overview", "app": "account", "recoverycodes": "account", "again": "account",
 	"person": "people", "personform": "people", "preview": "import", "run": "import",
 	"agreement": "settings", "organization": "settings", "lookup": "colleagues", "printed": "statistics",
 }
@@ -112,9 +112,23 @@ func (p *portal) signedIn(may func(auth.Actor, string) bool, page handler) handl
 			}
 			return auth.ErrForbidden
 		}
-		return page(w, r.WithContext(visiting(r.Context(), visit{Session: session})))
+		r = r.WithContext(visiting(r.Context(), visit{Session: session}))
+		// Before the pages copy the request: what was sent may have to wait.
+		if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), formMedia) {
+			if err := readForm(r); err != nil {
+				return err
+			}
+		}
+		err = page(w, r)
+		if errors.Is(err, auth.ErrAgain) && p.Accounts != nil && !strings.Contains(r.Header.Get("Accept"), "application/json") {
+			return p.showAgain(w, r, http.StatusForbidden, againAsked(r))
+		}
+		return err
 	}
 }
+
+// formMedia is how a form without files is sent.
+const formMedia = "application/x-www-form-urlencoded"
 
 // inOrganization is a page of an organization's, whose number is in the path.
 func (p *portal) inOrganization(may func(auth.Actor, string) bool, page func(w http.ResponseWriter, r *http.Request, v visit) error) handler {

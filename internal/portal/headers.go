@@ -32,7 +32,7 @@ func bodyLimit(r *http.Request) int64 {
 		return maxDocument
 	case organization && strings.HasSuffix(r.URL.Path, "/recovery/answer"):
 		return recovery.MaxFile + maxForm
-	case organization:
+	case organization, r.URL.Path == "/admin/again": // which may hold such a form
 		return maxTicked
 	case r.URL.Path == "/key":
 		return recovery.MaxEnrolment

@@ -74,6 +74,7 @@ var problems = []struct {
 	{auth.ErrPasskey, problem{http.StatusUnprocessableEntity, "problem.passkey", "action.signin", "/admin/sign-in", 0}},
 	{auth.ErrProvider, problem{http.StatusBadGateway, "problem.provider", "action.signin", "/admin/sign-in", 0}},
 	{auth.ErrNoSession, problem{http.StatusForbidden, "problem.ended", "action.signin", "/admin/sign-in", 0}},
+	{auth.ErrAgain, problem{http.StatusForbidden, "problem.again", "action.again.show", againPath, 0}},
 	{auth.ErrWeak, problem{http.StatusForbidden, "problem.weak", "action.signin", "/admin/sign-in", 0}},
 	{auth.ErrInvitation, problem{http.StatusForbidden, "problem.invitation", "action.signin", "/admin/sign-in", 0}},
 	{auth.ErrState, problem{http.StatusConflict, "problem.accountstate", "action.start", "/", 0}},
@@ -142,9 +143,11 @@ func (p *portal) writeProblem(w http.ResponseWriter, r *http.Request, what probl
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, "application/problem+json", what.status, map[string]any{
-		"title": title, "detail": detail, "status": what.status,
-	})
+	said := map[string]any{"title": title, "detail": detail, "status": what.status}
+	if what.href == againPath { // the script leads there
+		said["again"] = againPath
+	}
+	return writeJSON(w, "application/problem+json", what.status, said)
 }
 
 func writeJSON(w http.ResponseWriter, contentType string, status int, value any) error {

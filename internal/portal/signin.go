@@ -24,6 +24,11 @@ type Accounts interface {
 	StartOpenID(ctx context.Context, client, purpose, session string) (address, token string, err error)
 	FinishOpenID(ctx context.Context, token string, answer auth.OpenIDAnswer) (auth.OpenIDEntered, error)
 
+	// The proof that grave acts ask for.
+	Again(ctx context.Context, client, token, code string) (auth.Session, string, error)
+	AgainByPassword(ctx context.Context, client, token, password string) (auth.Session, string, error)
+	AgainByPasskey(ctx context.Context, token string, answer []byte) (auth.Session, string, error)
+
 	// How one's own account signs in.
 	Factors(ctx context.Context, token string) (auth.Factors, error)
 	StartTOTP(ctx context.Context, token string) (auth.TOTPSetup, error)
@@ -35,7 +40,7 @@ type Accounts interface {
 	AddPasskey(ctx context.Context, token, name string, answer []byte) (auth.Session, string, error)
 	RemovePasskey(ctx context.Context, token string, id []byte) error
 	UnlinkOpenID(ctx context.Context, token string) error
-	ChangePassword(ctx context.Context, client, token, old, password string) error
+	ChangePassword(ctx context.Context, client, token, old, password string, tokens bool) error
 
 	// Tokens for programs.
 	Tokens(ctx context.Context, by auth.Actor) ([]auth.Token, error)
@@ -56,7 +61,7 @@ type Accounts interface {
 	RefuseChange(ctx context.Context, by auth.Actor, organization, id string) error
 	Invited(ctx context.Context, client, code string) (i auth.Invitation, known bool, err error)
 	Accept(ctx context.Context, client, code, name, password string) (auth.Session, string, error)
-	AcceptAs(ctx context.Context, token, code string) error
+	AcceptAs(ctx context.Context, token, code string) (auth.Session, string, error)
 	NewPasskeyInvited(ctx context.Context, client, code string) (options []byte, err error)
 	AcceptByPasskey(ctx context.Context, code, name, passkey string, answer []byte) (auth.Session, string, error)
 
@@ -77,6 +82,7 @@ func (p *portal) signInRoutes(handle func(pattern string, h handler)) {
 	handle("POST /admin/sign-in/passkey", p.passkeySignIn)
 	handle("GET /sign-in/openid", p.openID)
 	handle("GET /sign-in/openid/back", p.openIDBack)
+	p.againRoutes(handle)
 	p.accountRoutes(handle)
 	p.tokenRoutes(handle)
 	p.roleRoutes(handle)
@@ -266,7 +272,7 @@ func (p *portal) passkeySignIn(w http.ResponseWriter, r *http.Request) error {
 func (p *portal) openID(w http.ResponseWriter, r *http.Request) error {
 	purpose := r.URL.Query().Get("for")
 	switch purpose {
-	case auth.ForAccount, auth.ForPerson, auth.ForLink:
+	case auth.ForAccount, auth.ForPerson, auth.ForLink, auth.ForAgain:
 	default:
 		return errNoPage
 	}
@@ -302,6 +308,9 @@ func (p *portal) openIDBack(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case in.Purpose == auth.ForLink:
 		v.Href = "/admin/account"
+	case in.Purpose == auth.ForAgain:
+		p.keepSession(w, r, in.Account.Session, in.Account.Token)
+		v.Href = p.home(in.Account.Session)
 	case in.Purpose == auth.ForPerson:
 		p.keepPerson(w, r, in.Person, in.PersonToken)
 		v.Href = personHome

@@ -293,6 +293,9 @@ func (s *Service) Answer(ctx context.Context, actor auth.Actor, organization str
 	if me == "" || !actor.Has(auth.RecoveryOfficer, organization) {
 		return auth.ErrForbidden
 	}
+	if err := actor.Again(); err != nil {
+		return err
+	}
 	return s.o.Store.Update(ctx, func(tx *store.Tx) error {
 		// First of all, so that an answer for another object or account says nothing.
 		err := tx.TakeRecoveryChallenge(me, string(a.Kind), a.Object, proofHash(a.Proof), s.now())

@@ -27,6 +27,9 @@ func (s *Service) SetOfficers(ctx context.Context, actor auth.Actor, organizatio
 	if who(actor) == "" || !actor.Has(auth.Administrator, organization) {
 		return nil, auth.ErrForbidden
 	}
+	if err := actor.Again(); err != nil {
+		return nil, err
+	}
 	if threshold == 0 {
 		threshold = DefaultThreshold
 	}

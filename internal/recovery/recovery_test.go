@@ -136,7 +136,7 @@ func (o *office) person(t *testing.T, name string) {
 // actor is an account with all its roles.
 func (o *office) actor(t *testing.T, name string) auth.Actor {
 	t.Helper()
-	a := auth.Actor{Kind: auth.KindAccount, ID: name}
+	a := auth.Actor{Kind: auth.KindAccount, ID: name, Fresh: true}
 	err := o.db.View(t.Context(), func(tx *store.Tx) error {
 		rows, err := tx.RolesOf(name)
 		for _, r := range rows {
@@ -297,6 +297,21 @@ func opens(ids []*identity.Identity, l *testca.Leaf) bool {
 	return false
 }
 
+// asksAgain holds that an officer whose session is not fresh gives nothing, and
+// loses nothing by trying.
+func (o *office) asksAgain(t *testing.T, name, request string) {
+	t.Helper()
+	a, err := o.opened(t, name, recovery.Release, request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale := o.actor(t, name)
+	stale.Fresh = false
+	if err := o.Answer(t.Context(), stale, org, a); !errors.Is(err, auth.ErrAgain) {
+		t.Errorf("given in a session that is not fresh: %v", err)
+	}
+}
+
 func TestRecovery(t *testing.T) {
 	o := open(t)
 	o.officers(t, 0, "ana", "ben", "chie")
@@ -314,9 +329,18 @@ func TestRecovery(t *testing.T) {
 		if err != nil || len(list) != 1 || list[0] != (recovery.Waiting{Kind: recovery.Release, Object: r.ID, Keys: 2}) {
 			t.Fatalf("%s: %v, %v", name, list, err)
 		}
+		o.asksAgain(t, name, r.ID)
 		if err := o.answer(t, name, recovery.Release, r.ID); err != nil {
 			t.Fatal(err)
 		}
+	}
+	stale := o.actor(t, "dan")
+	stale.Fresh = false
+	if _, err := o.Release(t.Context(), stale, org, r.ID); !errors.Is(err, auth.ErrAgain) {
+		t.Errorf("released in a session that is not fresh: %v", err)
+	}
+	if _, err := o.SetOfficers(t.Context(), stale, org, 0, nil); !errors.Is(err, auth.ErrAgain) {
+		t.Errorf("officers proposed in a session that is not fresh: %v", err)
 	}
 	if len(o.told) > 0 {
 		t.Error("told before the release", o.told)

@@ -27,6 +27,9 @@ func (s *Service) Release(ctx context.Context, actor auth.Actor, organization, i
 		if who(actor) == "" || row.Requester != who(actor) || actor.Kind != auth.KindPerson && !mayAct(actor, organization) {
 			return auth.ErrForbidden
 		}
+		if err := actor.Again(); err != nil {
+			return err
+		}
 		if state := s.stateOf(row); !s.now().Before(row.Expires) || state != Ready && state != Released {
 			return ErrState
 		}

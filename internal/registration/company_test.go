@@ -46,7 +46,7 @@ func (o *office) account(t testing.TB, name string, grants ...auth.Grant) auth.A
 	if err != nil {
 		t.Fatal(err)
 	}
-	return auth.Actor{Kind: auth.KindAccount, ID: name, Grants: grants, Strong: true}
+	return auth.Actor{Kind: auth.KindAccount, ID: name, Grants: grants, Strong: true, Fresh: true}
 }
 
 // An account founds so many organizations and no more, whether or not its session

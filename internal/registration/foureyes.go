@@ -101,12 +101,27 @@ func (f FourEyes) allow(s Settings, validated bool) error {
 	return nil
 }
 
-// keepApproval keeps approval on in new settings that turn it off while there is
-// somebody else who decides, and has them asked. Who has the server's data in
-// hand needs nobody.
-func (s *Service) keepApproval(ctx context.Context, tx *store.Tx, actor auth.Actor, row store.Organization, eyes FourEyes, settings *Settings) (*auth.WaitsError, error) {
+// weaken looks at what new settings take away. Whoever turns approval or escrow
+// off must be there in person; and while there is somebody else who decides,
+// approval stays on, and they are asked. Who has the server's data in hand needs
+// nobody.
+func (s *Service) weaken(ctx context.Context, tx *store.Tx, actor auth.Actor, row store.Organization, eyes FourEyes, settings *Settings) (*auth.WaitsError, error) {
 	old, err := ParseSettings([]byte(row.Settings))
-	if err != nil || !old.Approval || settings.Approval || !eyes.Approval.On || console(actor) {
+	if err != nil || console(actor) {
+		return nil, err
+	}
+	if old.Escrow && !settings.Escrow {
+		if err := actor.InPerson(); err != nil {
+			return nil, err
+		}
+	}
+	if !old.Approval || settings.Approval {
+		return nil, nil
+	}
+	if !eyes.Approval.On {
+		return nil, actor.InPerson()
+	}
+	if err := actor.Again(); err != nil { // a program may ask: a person decides
 		return nil, err
 	}
 	settings.Approval = true

@@ -397,7 +397,7 @@ func (s *Service) SetSettings(ctx context.Context, actor auth.Actor, organizatio
 		if err != nil {
 			return err
 		}
-		if waits, err = s.keepApproval(ctx, tx, actor, row, eyes, &settings); err != nil {
+		if waits, err = s.weaken(ctx, tx, actor, row, eyes, &settings); err != nil {
 			return err
 		}
 		_, err = tx.GoodEvidence(organization, "", s.now())
@@ -438,6 +438,9 @@ func (s *Service) SetStanding(ctx context.Context, actor auth.Actor, organizatio
 		switch {
 		case to == StandingSuspended && (from == StandingActive || from == StandingApplied):
 		case to == StandingClosed && from != StandingClosed:
+			if err := actor.InPerson(); err != nil {
+				return err
+			}
 			counts, err := tx.CountOrganization(organization, s.now())
 			if err != nil {
 				return err

@@ -19,11 +19,20 @@ type Revocations struct {
 	Outside []string // somebody else issued them, who is to be told; entered here
 }
 
+// ManyAtOnce is how many certificates are revoked at a time without asking who is
+// signed in to show that it is them.
+const ManyAtOnce = 20
+
 // Revoke revokes certificates of an organization. When it returns, OCSP and the
 // lists say so. One that is not the organization's keeps all from being revoked.
 func (s *Service) Revoke(ctx context.Context, actor auth.Actor, organization string, ids []string, reason cert.Reason) (Revocations, error) {
 	if !administers(actor, organization) && !(ours(actor) && organization != "") {
 		return Revocations{}, ErrForbidden
+	}
+	if len(ids) > ManyAtOnce {
+		if err := actor.Again(); err != nil {
+			return Revocations{}, err
+		}
 	}
 	return s.revoke(ctx, actor, ids, reason, func(tx *store.Tx, id string) (store.Holding, error) {
 		return tx.Holding(organization, id)

@@ -122,6 +122,7 @@ func TestOpenID(t *testing.T) {
 		if _, page := b.do(http.MethodGet, openIDSite+"/admin", nil); !strings.Contains(page, "<h1>Overview") {
 			t.Errorf("the operator's page: %s", page)
 		}
+		i.again(p, b, root)
 		// Linked by now: the address may change, the subject does not.
 		text, _, _ = enter("account", url.Values{"who": {"root"}, "verified": {"no"}, "email": {"x@example.com"}, "acr": {mfa}})
 		if !strings.Contains(text, "That worked") {
@@ -154,6 +155,46 @@ func TestOpenID(t *testing.T) {
 		}
 		i.openIDAttacks(p)
 	})
+}
+
+// again shows by the provider who is in a session: it must be asked anew, and mean
+// the same account, by more than a password.
+func (i *installation) again(p *provider, b browser, root url.Values) {
+	i.t.Helper()
+	portal, _ := url.Parse(openIDSite + "/")
+	cookies := b.Jar.Cookies(portal)
+	session := func(jar http.CookieJar) string {
+		for _, c := range jar.Cookies(portal) {
+			if c.Name == "__Host-mailseal-admin" {
+				return c.Value
+			}
+		}
+		return ""
+	}
+	for _, test := range []struct {
+		name   string
+		person url.Values
+		worked bool
+	}{
+		{"somebody else", url.Values{"who": {"alice"}, "verified": {"yes"}, "acr": {mfa}}, false},
+		{"a password", url.Values{"who": {"root"}, "verified": {"yes"}, "acr": {"urn:example:pwd"}}, false},
+		{"the same, anew", root, true},
+		{"in the session of before", root, false},
+	} {
+		// A browser that the provider does not know, with the session.
+		other, jar := i.visitor()
+		for _, c := range cookies {
+			c.Path, c.Secure = "/", true
+		}
+		jar.SetCookies(portal, cookies)
+		before := session(jar)
+		p.become(test.person)
+		_, text := other.do(http.MethodGet, openIDSite+"/sign-in/openid?for=again", nil)
+		if strings.Contains(text, "That worked") != test.worked || (session(jar) != before) != test.worked {
+			i.t.Errorf("%s: another session: %v, %s", test.name, session(jar) != before, text)
+		}
+	}
+	p.become(root)
 }
 
 func has(jar *cookiejar.Jar, name string) bool {

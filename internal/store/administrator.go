@@ -16,8 +16,9 @@ type Administrator struct {
 type AdministratorSession struct {
 	TokenHash       []byte
 	AdministratorID string
-	Method          string // how it was opened
-	Strong          bool   // by more than a password
+	Method          string    // how it was opened
+	Strong          bool      // by more than a password
+	Proven          time.Time // when the strongest was last shown; zero: never
 	Created         time.Time
 	Seen            time.Time
 	Expires         time.Time
@@ -79,17 +80,17 @@ func (tx *Tx) TakeFirstCode(hash []byte) error {
 // InsertAdministratorSession writes a new session.
 func (tx *Tx) InsertAdministratorSession(s AdministratorSession) error {
 	return tx.exec("new session", `INSERT INTO administrator_sessions
-		(token_hash, administrator_id, method, strong, created_at, seen_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
-		s.TokenHash, s.AdministratorID, s.Method, flag(s.Strong), unix(s.Created), unix(s.Seen), unix(s.Expires))
+		(token_hash, administrator_id, method, strong, proven_at, created_at, seen_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
+		s.TokenHash, s.AdministratorID, s.Method, flag(s.Strong), unix(s.Proven), unix(s.Created), unix(s.Seen), unix(s.Expires))
 }
 
 // AdministratorSession reads the session of a token.
 func (tx *Tx) AdministratorSession(tokenHash []byte) (AdministratorSession, error) {
 	return one(tx, "session", func(s scanner) (r AdministratorSession, err error) {
-		return r, s.Scan(&r.TokenHash, &r.AdministratorID, &r.Method, &r.Strong,
+		return r, s.Scan(&r.TokenHash, &r.AdministratorID, &r.Method, &r.Strong, seconds{&r.Proven},
 			seconds{&r.Created}, seconds{&r.Seen}, seconds{&r.Expires})
-	}, `SELECT token_hash, administrator_id, method, strong, created_at, seen_at, expires_at
+	}, `SELECT token_hash, administrator_id, method, strong, proven_at, created_at, seen_at, expires_at
 		FROM administrator_sessions WHERE token_hash = $1`, tokenHash)
 }
 
@@ -161,7 +162,7 @@ var (
 )
 
 // ResetAdministrator takes away all that signs an account in; its roles and
-// tokens stay. ErrConflict when there is none. The log must say so.
+// tokens stay, of which the caller revokes those. ErrConflict when there is none. The log must say so.
 func (tx *Tx) ResetAdministrator(id string) error {
 	for _, table := range signsIn {
 		if _, err := tx.execCount("reset account", `DELETE FROM `+table+` WHERE administrator_id = $1`, id); err != nil {

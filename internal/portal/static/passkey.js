@@ -1,6 +1,7 @@
 // Passkeys (W3C Web Authentication). A button says with data-passkey what to do
 // and with data-path where: options come from <path>/options, the answer goes to
-// <path>, and that says where to go on.
+// <path>, and that says where to go on; unless the page has an element with
+// data-passkey-onward, a form or a link, which is what goes on then.
 
 const buttons = document.querySelectorAll("[data-passkey]");
 const trouble = document.querySelector("[data-passkey-error]");
@@ -40,6 +41,10 @@ async function post(path, body) {
     headers: { "Content-Type": "application/json", Accept: "application/json" },
   });
   const json = await answer.json();
+  if (json.again) { // who is signed in shows first that it is still them
+    location.assign(json.again);
+    return new Promise(() => {});
+  }
   if (!answer.ok) throw new Error(json.detail ?? json.title);
   return json;
 }
@@ -53,7 +58,9 @@ async function run(button) {
   const credential = button.dataset.passkey === "create"
     ? await navigator.credentials.create(options) : await navigator.credentials.get(options);
   const { location: place } = await post(button.dataset.path, { ...about, answer: toJSON(credential) });
-  location.assign(place);
+  const onward = document.querySelector("[data-passkey-onward]");
+  if (onward instanceof HTMLFormElement) HTMLFormElement.prototype.submit.call(onward);
+  else location.assign(onward?.href ?? place);
 }
 
 function say(text) {

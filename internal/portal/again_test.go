@@ -1,0 +1,156 @@
+package portal
+
+import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base32"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/webauthn/softkey"
+)
+
+// forms are the forms of a page by where they go, with their hidden fields.
+func forms(t *testing.T, page string) map[string]url.Values {
+	t.Helper()
+	root, err := html.Parse(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]url.Values{}
+	for node := range root.Descendants() {
+		if node.Type != html.ElementNode || node.Data != "form" {
+			continue
+		}
+		values := url.Values{}
+		for inside := range node.Descendants() {
+			if a := attributes(inside); inside.Data == "input" && a["type"] == "hidden" {
+				values.Add(a["name"], a["value"])
+			}
+		}
+		found[attributes(node)["action"]] = values
+	}
+	return found
+}
+
+func body(t *testing.T, answer *http.Response) string {
+	t.Helper()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// later opens a house whose operator has a passkey and signed in a while ago.
+func later(t *testing.T) (h *house, d *door, key *softkey.Key) {
+	t.Helper()
+	h = openHouse(t, false)
+	d = h.operator()
+	raw := read(t, d.post("/admin/account/passkey/options", url.Values{}))
+	key, err := softkey.New("https://ca.example.org", raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.takes(d.request(http.MethodPost, "/admin/account/passkey", "application/json", `{"name":"k","answer":`+string(key.Create(raw))+`}`))
+	h.now = h.now.Add(auth.FreshTime)
+	return h, d, key
+}
+
+// What was sent to a grave act waits in the page that asks who is there, and does
+// what it was for afterwards.
+func TestAgain(t *testing.T) {
+	h, d, key := later(t)
+	sent := url.Values{"name": {`a "name" & more`}, "scope": {"operator", "reader"}, "days": {"30"}}
+	answer := d.post("/admin/tokens", sent)
+	page := body(t, answer)
+	waits := forms(t, page)["/admin/tokens"]
+	if answer.StatusCode != http.StatusForbidden || waits.Encode() != sent.Encode() || !strings.Contains(page, "data-passkey-onward") {
+		t.Fatalf("%s, and %q waits:\n%s", answer.Status, waits, page)
+	}
+	raw := read(t, d.post("/admin/again/passkey/options", url.Values{}))
+	before := d.has(adminCookie)
+	answer = d.takes(d.request(http.MethodPost, "/admin/again/passkey", "application/json", `{"answer":`+string(key.Sign(raw))+`}`))
+	if answer.StatusCode != http.StatusOK || d.has(adminCookie) == before {
+		t.Fatalf("%s, the same cookie: %v", answer.Status, d.has(adminCookie) == before)
+	}
+	if page := body(t, d.post("/admin/tokens", waits)); !strings.Contains(page, auth.TokenPrefix) {
+		t.Errorf("no token:\n%s", page)
+	}
+	h.now = h.now.Add(auth.FreshTime)
+	// A password is written into no page.
+	page = body(t, d.post("/admin/account/password", url.Values{"old": {words}, "password": {words + "x"}, "again": {words + "x"}}))
+	if strings.Contains(page, words) || !strings.Contains(page, "could not be kept") {
+		t.Errorf("a password is kept:\n%s", page)
+	}
+	// A script is told where to lead.
+	d.header = http.Header{"Accept": {"application/json"}}
+	var problem struct{ Again, Detail string }
+	if err := json.Unmarshal([]byte(body(t, d.post("/admin/account/passkey/options", url.Values{}))), &problem); err != nil || problem.Again != againPath || problem.Detail == "" {
+		t.Errorf("%+v, %v", problem, err)
+	}
+}
+
+// The page that asks leads on within the site, with what was sent where it was
+// kept, and only after a proof.
+func TestAgainLeadsOn(t *testing.T) {
+	h := openHouse(t, false)
+	d := h.operator()
+	secret := regexp.MustCompile(`id="secret">([A-Z2-7 ]+)<`).FindStringSubmatch(body(t, d.post("/admin/account/app", url.Values{})))
+	if secret == nil {
+		t.Fatal("no secret")
+	}
+	number := func() string { return totp(t, secret[1], h.now) }
+	if answer := d.takes(d.post("/admin/account/app/confirm", url.Values{"number": {number()}})); answer.StatusCode != http.StatusOK {
+		t.Fatal(answer.Status)
+	}
+	for _, step := range []struct {
+		to, whole string
+		status    int
+		want      string
+	}{
+		{"/admin/accounts?x=1", "", http.StatusSeeOther, "/admin/accounts?x=1"},
+		{"/admin/accounts/invite", "yes", http.StatusTemporaryRedirect, "/admin/accounts/invite"},
+		{"https://evil.example/", "yes", http.StatusTemporaryRedirect, "/"},
+		{"//evil.example", "", http.StatusSeeOther, "/"},
+	} {
+		h.now = h.now.Add(auth.FreshTime)
+		form := url.Values{againTo: {step.to}, againWhole: {step.whole}, againNumber: {"000000"}, "email": {"x@example.org"}}
+		answer := d.post("/admin/again", form)
+		page := body(t, answer)
+		if kept := forms(t, page)["/admin/again"]; answer.StatusCode != http.StatusUnprocessableEntity || kept.Get("email") != "x@example.org" || kept.Has(againNumber) {
+			t.Errorf("%s, a wrong number: %s, keeps %q", step.to, answer.Status, kept)
+		}
+		form.Set(againNumber, number())
+		answer = d.takes(d.post("/admin/again", form))
+		if got := answer.Header.Get("Location"); answer.StatusCode != step.status || got != step.want {
+			t.Errorf("%s: %s to %q, want %d to %q", step.to, answer.Status, got, step.status, step.want)
+		}
+	}
+}
+
+// totp is what an authenticator app shows for a key (RFC 6238).
+func totp(t *testing.T, key string, at time.Time) string {
+	t.Helper()
+	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(key, " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := hmac.New(sha1.New, secret)
+	if err := binary.Write(mac, binary.BigEndian, at.Unix()/30); err != nil {
+		t.Fatal(err)
+	}
+	sum := mac.Sum(nil)
+	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[sum[19]&15:])&0x7fffffff%1_000_000)
+}
