@@ -14,19 +14,21 @@ import (
 )
 
 // number is what an authenticator app shows for a key now (RFC 6238).
-func (p *person) number(key string) string {
+func (p *person) number(key string) string { return p.numberAt(key, time.Now()) }
+
+func (p *person) numberAt(key string, at time.Time) string {
 	p.t.Helper()
 	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(key, " ", ""))
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	mac := hmac.New(sha1.New, secret)
-	if err := binary.Write(mac, binary.BigEndian, uint64(time.Now().Unix()/30)); err != nil {
+	if err := binary.Write(mac, binary.BigEndian, uint64(at.Unix()/30)); err != nil {
 		p.t.Fatal(err)
 	}
 	sum := mac.Sum(nil)
-	at := sum[19] & 15
-	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[at:at+4])&0x7fffffff%1_000_000)
+	from := sum[19] & 15
+	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[from:from+4])&0x7fffffff%1_000_000)
 }
 
 // carries gives the person a device that makes passkeys.
