@@ -62,8 +62,17 @@ const (
 type provider struct {
 	OpenID
 	client *http.Client
-	mu     sync.Mutex
+
+	mu     sync.Mutex // held for no request: a provider may be away
 	known  *oidc.Provider
+	asking *discovery // under way, for all who wait for it
+}
+
+// discovery is one reading of what a provider says of itself.
+type discovery struct {
+	done  chan struct{}
+	known *oidc.Provider
+	err   error
 }
 
 func newProvider(o *OpenID) *provider {
@@ -100,18 +109,12 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 // ask reads the provider's description (OpenID Connect Discovery 1.0 §4), which
 // has to name the same issuer.
 func (p *provider) ask(ctx context.Context) (*oidc.Provider, *oauth2.Config, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.known == nil {
-		// The provider's keys are fetched again later, under this context.
-		known, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.client), p.Issuer)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%w: %w", ErrProvider, err)
-		}
-		p.known = known
+	known, err := p.description(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrProvider, err)
 	}
 	c := &oauth2.Config{
-		ClientID: p.ClientID, Endpoint: p.known.Endpoint(), RedirectURL: p.Redirect, Scopes: []string{oidc.ScopeOpenID, "email", "profile"},
+		ClientID: p.ClientID, Endpoint: known.Endpoint(), RedirectURL: p.Redirect, Scopes: []string{oidc.ScopeOpenID, "email", "profile"},
 	}
 	if p.Secret != nil {
 		secret, err := p.Secret()
@@ -120,7 +123,39 @@ func (p *provider) ask(ctx context.Context) (*oidc.Provider, *oauth2.Config, err
 		}
 		c.ClientSecret = strings.TrimSpace(string(secret))
 	}
-	return p.known, c, nil
+	return known, c, nil
+}
+
+// description is what the provider said of itself, once it did. Whoever needs it
+// meanwhile waits for the same answer, and no longer than they want.
+func (p *provider) description(ctx context.Context) (*oidc.Provider, error) {
+	p.mu.Lock()
+	if p.known != nil {
+		defer p.mu.Unlock()
+		return p.known, nil
+	}
+	d := p.asking
+	if d == nil {
+		d = &discovery{done: make(chan struct{})}
+		p.asking = d
+		// The provider's keys are fetched again later, under this context.
+		go p.discover(oidc.ClientContext(context.WithoutCancel(ctx), p.client), d)
+	}
+	p.mu.Unlock()
+	select {
+	case <-d.done:
+		return d.known, d.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *provider) discover(ctx context.Context, d *discovery) {
+	d.known, d.err = oidc.NewProvider(ctx, p.Issuer)
+	p.mu.Lock()
+	p.known, p.asking = d.known, nil
+	p.mu.Unlock()
+	close(d.done)
 }
 
 // openIDStep is what is kept while somebody is at the provider.

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 
@@ -85,5 +87,49 @@ func TestAddressOfAnother(t *testing.T) {
 		if !errors.Is(err, test.want) {
 			t.Errorf("subject %s: %v, want %v", test.subject, err, test.want)
 		}
+	}
+}
+
+// A provider that does not answer holds up those alone who wait for it, and for no
+// longer than they want; all of them are one request.
+func TestProviderHangs(t *testing.T) {
+	f := open(t)
+	var asked atomic.Int64
+	answers := make(chan struct{})
+	var server *httptest.Server
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		<-answers
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"issuer":%[1]q,"authorization_endpoint":"%[1]s/a","token_endpoint":"%[1]s/t","jwks_uri":"%[1]s/j"}`, server.URL)
+	}))
+	defer server.Close()
+	f.Service = New(Options{Store: f.opened, Clock: f.clock, Cost: LeastCost, OpenID: &OpenID{
+		Name: "Example", Issuer: server.URL, ClientID: "mailseal", Redirect: "https://ca.example.org/back",
+	}})
+	start := func(ctx context.Context) error {
+		_, _, err := f.StartOpenID(ctx, "", ForPerson, "")
+		return err
+	}
+	ended := make(chan error, 3)
+	for range cap(ended) {
+		go func() { ended <- start(t.Context()) }()
+	}
+	for asked.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	gone, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := start(gone); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrProvider) {
+		t.Errorf("who waits no longer: %v", err)
+	}
+	close(answers)
+	for range cap(ended) {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	if err := start(t.Context()); err != nil || asked.Load() != 1 {
+		t.Errorf("%d requests, %v", asked.Load(), err)
 	}
 }
