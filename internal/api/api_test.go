@@ -49,6 +49,9 @@ type server struct {
 	*httptest.Server
 	t         *testing.T
 	db        *store.DB
+	source    string // of the store
+	box       *outbox.Outbox
+	bulk      *enrollment.Service
 	authority *authority.Authority
 	log       *bytes.Buffer
 	dns       *testdns.Server
@@ -103,12 +106,16 @@ func serve(t *testing.T) *server {
 	t.Helper()
 	dir := t.TempDir()
 	s := &server{t: t, log: &bytes.Buffer{}, now: time.Now()}
-	db := storetest.Open(t)
+	s.source = storetest.Source(t)
+	db, err := store.Open(t.Context(), s.source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
 	s.db = db
 	s.dns = testdns.New(t)
 	v := &validation.Validator{Clock: s.clock, Resolver: validation.DNS{Server: s.dns.Address, Timeout: time.Second}}
 	ring := &keys.Keys{Dir: dir, Plaintext: true}
-	var err error
 	s.authority, err = authority.Found(t.Context(), authority.Options{
 		Store: db, Keys: ring, Validation: v, Clock: s.clock,
 		GenerateKey: func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
@@ -118,7 +125,7 @@ func serve(t *testing.T) *server {
 	}
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
 	mux := http.NewServeMux()
-	box, err := outbox.New(outbox.Options{Store: db, Clock: s.clock, Log: log})
+	box, err := outbox.New(outbox.Options{Store: db, Clock: s.clock, Log: log, Poll: 10 * time.Millisecond, Alone: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,6 +140,7 @@ func serve(t *testing.T) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.box, s.bulk = box, bulk
 	s.accounts = auth.New(auth.Options{Store: db, Clock: s.clock})
 	s.accounts.Govern(s.orders)
 	reports := problemreport.New(problemreport.Options{
@@ -565,4 +573,12 @@ func TestDocument(t *testing.T) {
 	if seen < 7 {
 		t.Errorf("%d routes", seen)
 	}
+}
+
+func read(t *testing.T, body string) (m map[string]any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(body), &m); err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	return m
 }

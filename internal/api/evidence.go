@@ -73,9 +73,9 @@ func (h *handler) submitEvidence(c *call, in submissionIn) (evidenceOut, error) 
 	return evidenceOf(e), err
 }
 
-func (h *handler) evidenceQueue(c *call, _ none) (list[evidenceOut], error) {
-	all, err := h.Registration.EvidenceQueue(c.ctx, c.actor)
-	return listOf(all, "", evidenceOf), err
+func (h *handler) evidenceQueue(c *call, q paged) (list[evidenceOut], error) {
+	page, next, err := h.Registration.EvidenceQueue(c.ctx, c.actor, q.page())
+	return listOf(page, next, evidenceOf), err
 }
 
 func (h *handler) evidenceDocument(c *call, _ none) (file, error) {

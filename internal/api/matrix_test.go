@@ -22,6 +22,7 @@ import (
 	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/store/storetest"
 	"github.com/mailseal/mailseal/internal/testca"
 )
 
@@ -744,5 +745,29 @@ func TestIdempotencyHungUp(t *testing.T) {
 	p := s.json(token, "GET", base+"/people/"+ids[0], nil, 200)
 	if orders := p["orders"].([]any); len(orders) != 1 {
 		t.Errorf("%d orders for one person", len(orders))
+	}
+}
+
+// A page of the largest size says that there are more, too.
+func TestMoreThanAPageOfRuns(t *testing.T) {
+	s := serve(t)
+	ours := s.found("ours")
+	token := s.token(ours.admin, ours.admin.Grants...)
+	storetest.SQL(t, s.source, `INSERT INTO runs (id, organization_id, kind, mode, state, settings, list_hash, total, started_by, created_at)
+		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+		SELECT 'more' || i, '`+ours.objects["organization"]+`', 'import', 'invite', 'done', '{}', list_hash, 1, 'x', 1 FROM n, runs`)
+	seen, pages := 0, 0
+	for cursor := ""; ; pages++ {
+		s.later()
+		l := s.json(token, "GET", "/api/v1/organizations/"+ours.objects["organization"]+"/runs?limit=500"+cursor, nil, 200)
+		seen += len(l["items"].([]any))
+		next, _ := l["next"].(string)
+		if next == "" {
+			break
+		}
+		cursor = "&cursor=" + next
+	}
+	if seen != 501 || pages != 1 {
+		t.Errorf("%d runs in %d pages", seen, pages+1)
 	}
 }

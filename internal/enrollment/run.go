@@ -400,7 +400,7 @@ func (s *Service) Runs(ctx context.Context, actor auth.Actor, organization, befo
 		return nil, registration.ErrForbidden
 	}
 	err = s.o.Store.View(ctx, func(tx *store.Tx) error {
-		rows, err := tx.Runs(organization, before, max(1, min(limit, registration.MaxPage)))
+		rows, err := tx.Runs(organization, before, max(1, min(limit, registration.MaxPage+1))) // one more tells that there are more
 		for _, row := range rows {
 			counts, err := tx.RunCounts(row.ID)
 			if err != nil {

@@ -141,6 +141,7 @@ type lookupView struct {
 	Form     form
 	Searched bool
 	Found    []foundRow
+	More     bool // people are called so
 }
 
 type foundRow struct {
@@ -157,13 +158,14 @@ func (p *portal) lookup(w http.ResponseWriter, r *http.Request, v visit) error {
 	view := lookupView{Path: "/org/" + v.organization.ID + "/lookup", Form: f, Searched: strings.TrimSpace(f.Value("q")) != ""}
 	if view.Searched {
 		q := registration.PersonQuery{Text: f.Value("q"), State: registration.PersonValid}
-		list, _, err := p.Registration.People(r.Context(), v.Actor(), v.organization.ID, q, registration.Page{Limit: shownFound})
+		list, next, err := p.Registration.People(r.Context(), v.Actor(), v.organization.ID, q, registration.Page{Limit: shownFound})
 		if err != nil && !view.Form.taken(err) {
 			return err
 		}
 		for _, one := range list {
 			view.Found = append(view.Found, found(one, p)...)
 		}
+		view.More = next != ""
 	}
 	return p.render(w, r, http.StatusOK, "lookup", view)
 }

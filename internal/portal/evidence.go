@@ -14,7 +14,7 @@ import (
 type Evidence interface {
 	SubmitEvidence(ctx context.Context, actor auth.Actor, organization string, s registration.Submission) (registration.Evidence, error)
 	DecideEvidence(ctx context.Context, actor auth.Actor, id string, good bool, reason string) (registration.Evidence, error)
-	EvidenceQueue(ctx context.Context, actor auth.Actor) ([]registration.Evidence, error)
+	EvidenceQueue(ctx context.Context, actor auth.Actor, page registration.Page) (list []registration.Evidence, next string, err error)
 	EvidenceAbout(ctx context.Context, actor auth.Actor, organization, person string) ([]registration.Evidence, error)
 	EvidenceDocument(ctx context.Context, actor auth.Actor, id string) (name string, document []byte, err error)
 }
@@ -27,6 +27,7 @@ type evidenceView struct {
 	May, MaySubmit bool
 	Waiting        []evidenceRow
 	Decided        []registration.Evidence
+	Pager          pager // of what waits
 }
 
 // Place is where the page stands in the navigation.
@@ -65,11 +66,11 @@ func (p *portal) evidence(w http.ResponseWriter, r *http.Request) error {
 
 func (p *portal) showEvidence(w http.ResponseWriter, r *http.Request, status int, f form) error {
 	v, _ := visitOf(r.Context())
-	list, err := p.Registration.EvidenceQueue(r.Context(), v.Actor())
+	list, next, err := p.Registration.EvidenceQueue(r.Context(), v.Actor(), registration.Page{After: r.URL.Query().Get("after")})
 	if err != nil {
 		return err
 	}
-	view := evidenceView{Path: "/admin/evidence", Form: f, May: v.Actor().Has(auth.Validator, "")}
+	view := evidenceView{Path: "/admin/evidence", Form: f, May: v.Actor().Has(auth.Validator, ""), Pager: nextPage(r, next)}
 	view.Waiting, view.Decided = evidenceRows(list)
 	return p.render(w, r, status, "evidence", view)
 }

@@ -36,6 +36,7 @@ type importView struct {
 	Organization, Example string
 	Form                  form
 	Runs                  []enrollment.Run
+	Pager                 pager
 }
 
 // example is a list as the first line names its columns, in the reader's language.
@@ -44,8 +45,8 @@ var example = map[string]string{
 	"ja": "メールアドレス,名,姓,氏名,社員番号,部署,言語\r\ntaro@example.com,Taro,Yamada,山田 太郎,1001,営業部,ja\r\nalice@example.com,Alice,Smith,,1002,営業部,en\r\n",
 }
 
-// latestRuns is how many the page lists.
-const latestRuns = 50
+// runsAtOnce is how many a page lists.
+const runsAtOnce = 50
 
 func (p *portal) importForm(w http.ResponseWriter, r *http.Request, v visit) error {
 	mode := enrollment.ModeInvite
@@ -56,11 +57,16 @@ func (p *portal) importForm(w http.ResponseWriter, r *http.Request, v visit) err
 }
 
 func (p *portal) showImport(w http.ResponseWriter, r *http.Request, v visit, status int, f form) error {
-	runs, err := p.Enrollment.Runs(r.Context(), v.Actor(), v.organization.ID, "", latestRuns)
+	runs, err := p.Enrollment.Runs(r.Context(), v.Actor(), v.organization.ID, r.URL.Query().Get("after"), runsAtOnce+1)
 	if err != nil {
 		return err
 	}
-	return p.render(w, r, status, "import", importView{v.organization.ID, example[p.tongueOf(r).tag], f, runs})
+	next := ""
+	if len(runs) > runsAtOnce {
+		runs = runs[:runsAtOnce]
+		next = runs[runsAtOnce-1].ID
+	}
+	return p.render(w, r, status, "import", importView{v.organization.ID, example[p.tongueOf(r).tag], f, runs, nextPage(r, next)})
 }
 
 func (p *portal) importExample(w http.ResponseWriter, r *http.Request, _ visit) error {

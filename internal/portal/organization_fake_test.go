@@ -217,8 +217,8 @@ func (f *fakeOrganization) DecideEvidence(context.Context, auth.Actor, string, b
 	return f.submitted("accepted"), f.err
 }
 
-func (f *fakeOrganization) EvidenceQueue(context.Context, auth.Actor) ([]registration.Evidence, error) {
-	return []registration.Evidence{f.submitted("")}, nil
+func (f *fakeOrganization) EvidenceQueue(context.Context, auth.Actor, registration.Page) ([]registration.Evidence, string, error) {
+	return []registration.Evidence{f.submitted("")}, f.order.Name, nil
 }
 
 func (f *fakeOrganization) EvidenceAbout(context.Context, auth.Actor, string, string) ([]registration.Evidence, error) {

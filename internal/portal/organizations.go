@@ -29,6 +29,7 @@ type Organizations interface {
 type chooseView struct {
 	Organizations []registration.Organization
 	Shares        []candidate // organizations of which the account is an officer and may see nothing else
+	Pager         pager
 }
 
 // choose lists the organizations of whoever is signed in.
@@ -43,11 +44,11 @@ func (p *portal) choose(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !own.Has(auth.Operator, "") { // the operator's own are among all
-		list, _, err := p.Registration.Organizations(r.Context(), own, "", registration.Page{Limit: registration.MaxPage})
+		list, next, err := p.Registration.Organizations(r.Context(), own, "", registration.Page{After: r.URL.Query().Get("after")})
 		if err != nil {
 			return err
 		}
-		return p.render(w, r, http.StatusOK, "choose", chooseView{list, shares})
+		return p.render(w, r, http.StatusOK, "choose", chooseView{list, shares, nextPage(r, next)})
 	}
 	var list []registration.Organization
 	for _, id := range own.Organizations() {
@@ -57,7 +58,7 @@ func (p *portal) choose(w http.ResponseWriter, r *http.Request) error {
 		}
 		list = append(list, o)
 	}
-	return p.render(w, r, http.StatusOK, "choose", chooseView{list, shares})
+	return p.render(w, r, http.StatusOK, "choose", chooseView{list, shares, pager{}})
 }
 
 type organizationView struct {

@@ -122,7 +122,11 @@ func (p *portal) actOnPeople(w http.ResponseWriter, r *http.Request, v visit) er
 	if f.Value("whom") == "all" {
 		q, _ := p.searched(f.Values)
 		var err error
-		if ids, err = p.Registration.PeopleIDs(r.Context(), v.Actor(), v.organization.ID, q); err != nil {
+		ids, err = p.Registration.PeopleIDs(r.Context(), v.Actor(), v.organization.ID, q)
+		if f.taken(err) {
+			return p.showPeople(w, r, v, http.StatusUnprocessableEntity, f)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -80,6 +80,7 @@ type recoveryView struct {
 	Active, Proposed *quorumRow
 	Keys, Former     int
 	Candidates       []candidate
+	Pager            pager // of the requests
 	Tasks            []taskRow
 	Requests         []requestRow
 	Notice           *notice
@@ -110,8 +111,21 @@ type requestRow struct {
 	Own, Open                                              bool
 }
 
-// maxRequests is how many requests the page shows, the newest first.
-const maxRequests = 50
+// requestsAtOnce is how many requests a page shows, the newest first.
+const requestsAtOnce = 50
+
+// mark is where a page of requests ends, as [nextPage] takes it.
+func (r requestRow) mark() string { return strconv.FormatInt(r.Created.Unix(), 10) + "." + r.ID }
+
+// readMark reads a mark; one that nobody was given is the beginning.
+func readMark(text string) (at time.Time, id string) {
+	seconds, id, found := strings.Cut(text, ".")
+	n, err := strconv.ParseInt(seconds, 10, 64)
+	if !found || err != nil {
+		return time.Time{}, ""
+	}
+	return time.Unix(n, 0), id
+}
 
 func (p *portal) recovery(w http.ResponseWriter, r *http.Request, v visit) error {
 	return p.showRecovery(w, r, v, http.StatusOK, filled("threshold", "2"))
@@ -139,13 +153,19 @@ func (p *portal) showRecovery(w http.ResponseWriter, r *http.Request, v visit, s
 			}
 		}
 	}
-	requests, err := p.Recovery.Requests(ctx, actor, id, time.Time{}, "", maxRequests)
+	before, beforeID := readMark(r.URL.Query().Get("after"))
+	requests, err := p.Recovery.Requests(ctx, actor, id, before, beforeID, requestsAtOnce+1)
 	if err != nil {
 		return err
 	}
-	for _, request := range requests {
+	for _, request := range requests[:min(len(requests), requestsAtOnce)] {
 		view.Requests = append(view.Requests, p.requestRow(ctx, v, request, accounts))
 	}
+	next := ""
+	if len(requests) > requestsAtOnce {
+		next = view.Requests[requestsAtOnce-1].mark()
+	}
+	view.Pager = nextPage(r, next)
 	if view.Officer {
 		if view.Tasks, err = p.tasks(ctx, v, view.Requests); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/mailseal/mailseal/internal/auth"
@@ -21,6 +22,7 @@ type runView struct {
 	Actions      []string // pause, resume, retry, cancel
 	Failures     []failureRow
 	By           string // who started it
+	Pager        pager  // of the failures
 }
 
 // runNow is how far a run is.
@@ -82,10 +84,20 @@ func (p *portal) run(w http.ResponseWriter, r *http.Request, v visit) error {
 	}
 	view.By = names.of(run.StartedBy)
 	if run.Failed > 0 {
-		failed, err := p.Enrollment.Members(r.Context(), v.Actor(), run.ID, "failed", -1, shownProblems)
+		after, err := strconv.Atoi(r.URL.Query().Get("after"))
+		if err != nil {
+			after = -1 // from the beginning
+		}
+		failed, err := p.Enrollment.Members(r.Context(), v.Actor(), run.ID, "failed", after, shownProblems+1)
 		if err != nil {
 			return err
 		}
+		next := ""
+		if len(failed) > shownProblems {
+			failed = failed[:shownProblems]
+			next = strconv.Itoa(failed[shownProblems-1].Position)
+		}
+		view.Pager = nextPage(r, next)
 		for _, m := range failed {
 			row := failureRow{Line: m.Line, Address: m.Address}
 			if m.Problem != nil {

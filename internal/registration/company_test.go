@@ -552,11 +552,11 @@ func TestEvidence(t *testing.T) {
 	if err := decide(c.operator2, true); inputKey(err) != "evidence input.evidence.again" {
 		t.Errorf("the first one decides again: %v", err)
 	}
-	queue, err := c.EvidenceQueue(t.Context(), c.operator2)
+	queue, _, err := c.EvidenceQueue(t.Context(), c.operator2, registration.Page{})
 	if err != nil || len(queue) != 1 || queue[0].FirstBy != "account:validator" {
 		t.Errorf("queue %+v, %v", queue, err)
 	}
-	if _, err := c.EvidenceQueue(t.Context(), c.admin); !errors.Is(err, registration.ErrForbidden) {
+	if _, _, err := c.EvidenceQueue(t.Context(), c.admin, registration.Page{}); !errors.Is(err, registration.ErrForbidden) {
 		t.Errorf("an administrator sees the queue: %v", err)
 	}
 	third := c.account(t, "third", auth.Grant{Role: auth.Validator})

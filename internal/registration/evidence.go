@@ -208,22 +208,29 @@ func (s *Service) DecideEvidence(ctx context.Context, actor auth.Actor, id strin
 	return e, err
 }
 
-// evidenceAtOnce bounds a queue that is shown.
-const evidenceAtOnce = 200
-
-// EvidenceQueue lists what waits to be decided about, the oldest first.
-func (s *Service) EvidenceQueue(ctx context.Context, actor auth.Actor) (list []Evidence, err error) {
+// EvidenceQueue lists what waits to be decided about, the oldest first. Next is the
+// next page's After; empty: this is the last one.
+func (s *Service) EvidenceQueue(ctx context.Context, actor auth.Actor, page Page) (list []Evidence, next string, err error) {
 	if !validates(actor) && !(signedIn(actor) && actor.Has(auth.Auditor, "")) {
-		return nil, ErrForbidden
+		return nil, "", ErrForbidden
+	}
+	after, id, err := readPlace(page.After)
+	if err != nil {
+		return nil, "", err
 	}
 	err = s.o.Store.View(ctx, func(tx *store.Tx) error {
-		rows, err := tx.WaitingEvidence(evidenceAtOnce)
+		rows, err := tx.WaitingEvidence(after, id, page.limit()+1)
+		if len(rows) > page.limit() {
+			rows = rows[:page.limit()]
+			last := rows[len(rows)-1]
+			next = writePlace(last.Submitted, last.ID)
+		}
 		for _, row := range rows {
 			list = append(list, evidenceOf(row))
 		}
 		return err
 	})
-	return list, err
+	return list, next, err
 }
 
 // EvidenceAbout lists the evidence of an organization, or of a person in it.

@@ -551,7 +551,8 @@ func (s *Service) People(ctx context.Context, actor auth.Actor, organization str
 const MaxSelected = 100000
 
 // PeopleIDs names all people whom a query finds, for an act that is about all of
-// them.
+// them. Where there are more than one act may be about it is refused: an act on a
+// part would look like one on all.
 func (s *Service) PeopleIDs(ctx context.Context, actor auth.Actor, organization string, q PersonQuery) (ids []string, err error) {
 	if !reads(actor, organization) {
 		return nil, ErrForbidden
@@ -560,11 +561,14 @@ func (s *Service) PeopleIDs(ctx context.Context, actor auth.Actor, organization 
 	if err != nil {
 		return nil, err
 	}
-	m.Limit = MaxSelected
+	m.Limit = s.mostSelected + 1
 	err = s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
 		ids, err = tx.MemberIDs(m)
 		return err
 	})
+	if err == nil && len(ids) > s.mostSelected {
+		return nil, wrong("text", "input.selected", s.mostSelected)
+	}
 	return ids, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/registration"
@@ -198,4 +199,54 @@ func TestPeopleThatAreWrong(t *testing.T) {
 		t.Errorf("opened again after it was closed: %v", err)
 	}
 	c.logIsWhole(t)
+}
+
+// An act on all that a search finds is about all of them, or refused: never about
+// a part.
+func TestTooManyAtOnce(t *testing.T) {
+	c := openCompany(t)
+	for i := range 4 {
+		c.add(t, registration.PersonInput{Surname: "Many", Addresses: []string{fmt.Sprintf("many%d@example.jp", i)}})
+	}
+	q := registration.PersonQuery{Text: "many"}
+	for most, want := range map[int]int{4: 4, 3: 0, 1: 0} {
+		c.SetMostSelected(most)
+		ids, err := c.PeopleIDs(t.Context(), c.admin, c.id, q)
+		if len(ids) != want || want == 0 && inputKey(err) != "text input.selected" || want > 0 && err != nil {
+			t.Errorf("at most %d: %d people, %v", most, len(ids), err)
+		}
+	}
+}
+
+// The queue of evidence comes in pages, without a gap.
+func TestEvidenceInPages(t *testing.T) {
+	c := openCompany(t)
+	for i := range 5 {
+		if i == 3 {
+			c.pass(time.Second)
+		}
+		if _, err := c.SubmitEvidence(t.Context(), c.operator, c.id, registration.Submission{Method: "3.2.3.1", Reference: fmt.Sprint("file ", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := map[string]bool{}
+	pages := 0
+	for page := (registration.Page{Limit: 2}); ; pages++ {
+		list, next, err := c.EvidenceQueue(t.Context(), c.operator2, page)
+		if err != nil || len(list) > 2 {
+			t.Fatalf("%d, %v", len(list), err)
+		}
+		for _, e := range list {
+			seen[e.ID] = true
+		}
+		if page.After = next; next == "" {
+			break
+		}
+	}
+	if len(seen) != 5 || pages != 2 {
+		t.Errorf("%d in %d pages", len(seen), pages+1)
+	}
+	if _, _, err := c.EvidenceQueue(t.Context(), c.operator2, registration.Page{After: "x"}); !errors.Is(err, registration.ErrInput) {
+		t.Errorf("a page that nobody was given: %v", err)
+	}
 }

@@ -77,6 +77,9 @@ type Options struct {
 type Service struct {
 	o     Options
 	turns turns
+	// mostSelected is MaxSelected but in tests.
+	mostSelected int
+
 	known certpath.Known // signatures of authorities on certificates by others
 }
 
@@ -88,7 +91,7 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{o: o}
+	s := &Service{o: o, mostSelected: MaxSelected}
 	o.Mails.Handle(mailKind, mailqueue.Sort{Compose: s.compose, Sent: s.mailed})
 	return s
 }

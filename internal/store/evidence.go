@@ -60,10 +60,14 @@ func (tx *Tx) EvidenceDocument(id string) ([]byte, error) {
 }
 
 // WaitingEvidence lists up to limit records that nobody has decided about, the
-// oldest first.
-func (tx *Tx) WaitingEvidence(limit int) ([]Evidence, error) {
+// oldest first, behind one that was submitted at a time.
+func (tx *Tx) WaitingEvidence(after time.Time, afterID string, limit int) ([]Evidence, error) {
+	var since int64
+	if !after.IsZero() {
+		since = after.Unix()
+	}
 	return all(tx, "waiting evidence", scanEvidence, `SELECT `+evidenceColumns+` FROM evidence
-		WHERE decision = '' ORDER BY submitted_at, id LIMIT $1`, limit)
+		WHERE decision = '' AND (submitted_at, id) > ($1, $2) ORDER BY submitted_at, id LIMIT $3`, since, afterID, limit)
 }
 
 // EvidenceOf lists the records of an organization, or of a person in it, the

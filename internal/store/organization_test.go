@@ -159,7 +159,7 @@ func TestEvidenceTakesTwo(t *testing.T) {
 		if string(document) != "%PDF" {
 			t.Errorf("document %q", document)
 		}
-		waiting, err3 := tx.WaitingEvidence(9)
+		waiting, err3 := tx.WaitingEvidence(time.Time{}, "", 9)
 		if len(waiting) != 0 {
 			t.Errorf("%d records wait", len(waiting))
 		}

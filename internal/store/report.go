@@ -40,10 +40,11 @@ func (tx *Tx) ProblemReport(id string) (ProblemReport, error) {
 }
 
 // ProblemReports lists the open ones, the oldest first, and behind them the
-// closed ones, the newest first; at most limit of each.
+// closed ones, the newest first, at most limit of these: each open one has a day by
+// which it is to be decided.
 func (tx *Tx) ProblemReports(limit int) ([]ProblemReport, error) {
 	open, err := all(tx, "problem reports", scanReport, `SELECT `+reportColumns+` FROM problem_reports
-		WHERE closed_at IS NULL ORDER BY received_at, id LIMIT $1`, limit)
+		WHERE closed_at IS NULL ORDER BY received_at, id`)
 	if err != nil {
 		return nil, err
 	}
