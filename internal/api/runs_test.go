@@ -102,7 +102,11 @@ func TestRunOverHTTP(t *testing.T) {
 		t.Errorf("%d runs more", after-before)
 	}
 	one := base + "/runs/" + run["id"].(string)
-	move := func(act string, want int) object { t.Helper(); s.later(); return s.json(token, "POST", one+"/"+act, nil, want) }
+	move := func(act string, want int) object {
+		t.Helper()
+		s.later()
+		return s.json(token, "POST", one+"/"+act, nil, want)
+	}
 	if r := move("pause", 200); r["state"] != "paused" {
 		t.Errorf("%v", r)
 	}
