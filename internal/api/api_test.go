@@ -50,6 +50,7 @@ type server struct {
 	t         *testing.T
 	db        *store.DB
 	source    string // of the store
+	dir       string // of the keys
 	box       *outbox.Outbox
 	bulk      *enrollment.Service
 	authority *authority.Authority
@@ -104,22 +105,36 @@ func newKey(t testing.TB) crypto.Signer {
 
 func serve(t *testing.T) *server {
 	t.Helper()
-	dir := t.TempDir()
-	s := &server{t: t, log: &bytes.Buffer{}, now: time.Now()}
-	s.source = storetest.Source(t)
+	return serveIn(t, t.TempDir(), storetest.Source(t), "")
+}
+
+// serveIn serves what is in a store. Dns is the address of a resolver; where it is
+// empty there is one of the test's own, and the store is new.
+func serveIn(t *testing.T, dir, source, dns string) *server {
+	t.Helper()
+	s := &server{t: t, log: &bytes.Buffer{}, now: time.Now(), source: source, dir: dir}
 	db, err := store.Open(t.Context(), s.source)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	s.db = db
-	s.dns = testdns.New(t)
-	v := &validation.Validator{Clock: s.clock, Resolver: validation.DNS{Server: s.dns.Address, Timeout: time.Second}}
+	wait := time.Hour
+	if dns == "" {
+		s.dns = testdns.New(t)
+		dns, wait = s.dns.Address, time.Second
+	}
+	v := &validation.Validator{Clock: s.clock, Resolver: validation.DNS{Server: dns, Timeout: wait}}
 	ring := &keys.Keys{Dir: dir, Plaintext: true}
-	s.authority, err = authority.Found(t.Context(), authority.Options{
+	options := authority.Options{
 		Store: db, Keys: ring, Validation: v, Clock: s.clock,
 		GenerateKey: func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
-	}, authority.Founding{BaseURL: "http://ca.example.org", Dev: true})
+	}
+	if s.dns == nil {
+		s.authority, err = authority.Open(t.Context(), options)
+	} else {
+		s.authority, err = authority.Found(t.Context(), options, authority.Founding{BaseURL: "http://ca.example.org", Dev: true})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

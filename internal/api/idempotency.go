@@ -16,6 +16,11 @@ const (
 	maxIdempotencyKey = 255
 	idempotencyLife   = 24 * time.Hour
 	forgetAtOnce      = 100
+
+	// requestLease is how long a request counts as under way when the process that
+	// does it says nothing any more; it says so each requestStep.
+	requestLease = time.Minute
+	requestStep  = 15 * time.Second
 )
 
 // What keeps a request with a key from being answered.
@@ -23,6 +28,7 @@ var (
 	errKey       = errors.New("the Idempotency-Key cannot be used")
 	errKeyReused = errors.New("the Idempotency-Key was used for another request")
 	errUnderWay  = errors.New("the request with this Idempotency-Key has not ended")
+	errLost      = errors.New("the server stopped while it did the request with this Idempotency-Key")
 	errOnce      = errors.New("the request with this Idempotency-Key was done, and its answer is shown only once")
 )
 
@@ -36,18 +42,21 @@ func (h *handler) once(r *route, c *call) (*answer, error) {
 	if err := checkKey(r, keys); err != nil {
 		return nil, err
 	}
-	row := store.APIRequest{Actor: c.actor.String(), Key: keys[0], Hash: requestHash(c), Asked: h.Clock()}
+	now := h.Clock()
+	row := store.APIRequest{Actor: c.actor.String(), Key: keys[0], Hash: requestHash(c), Asked: now, Lease: now.Add(requestLease)}
 	before, err := h.begin(c.ctx, row)
 	if err != nil {
 		return nil, err
 	}
 	if before != nil {
-		return replay(r, row, *before)
+		return replay(r, row, *before, now)
 	}
 	// From here on it is done, whether or not the connection lasts: what takes
 	// several transactions would be done by half, and once more by who asks again.
 	ctx := context.WithoutCancel(c.ctx)
 	c.ctx = ctx
+	stop := h.hold(ctx, row)
+	defer stop() // also where the request panics
 	a, err := h.run(r, c)
 	if err != nil {
 		a = h.problemAnswer(c, err)
@@ -61,6 +70,31 @@ func (h *handler) once(r *route, c *call) (*answer, error) {
 		row.Answer = nil
 	}
 	return a, h.Store.Update(ctx, func(tx *store.Tx) error { return tx.AnswerAPIRequest(row) })
+}
+
+// hold says that a request is under way until stop is called.
+func (h *handler) hold(ctx context.Context, row store.APIRequest) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(requestStep)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			err := h.Store.Update(ctx, func(tx *store.Tx) error {
+				return tx.ExtendAPIRequest(row.Actor, row.Key, h.Clock().Add(requestLease))
+			})
+			if err != nil && ctx.Err() == nil {
+				h.Log.WarnContext(ctx, "request under way not held", "error", err)
+			}
+		}
+	}()
+	return func() { cancel(); <-ended }
 }
 
 func checkKey(r *route, keys []string) error {
@@ -99,13 +133,18 @@ func (h *handler) begin(ctx context.Context, row store.APIRequest) (before *stor
 	return before, err
 }
 
-// replay answers as before.
-func replay(r *route, row, before store.APIRequest) (*answer, error) {
+// replay answers as before. A request whose process is gone may have been done, in
+// part or not at all, and most would do something twice if they were done again:
+// that is for who asks to decide, with another key, when they have looked. A
+// process that only was slow still leaves its answer.
+func replay(r *route, row, before store.APIRequest, now time.Time) (*answer, error) {
 	switch {
 	case string(before.Hash) != string(row.Hash):
 		return nil, errKeyReused
-	case before.Status == 0:
+	case before.Status == 0 && now.Before(before.Lease):
 		return nil, errUnderWay
+	case before.Status == 0:
+		return nil, errLost
 	case r.secret && before.Status < 300:
 		return nil, errOnce
 	}

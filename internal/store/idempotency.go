@@ -11,20 +11,27 @@ type APIRequest struct {
 	MediaType string
 	Answer    []byte
 	Asked     time.Time
+	Lease     time.Time // until when it is under way, unless somebody says again that it is
 }
 
 // BeginAPIRequest takes a key for a request. ErrConflict: it is taken.
 func (tx *Tx) BeginAPIRequest(r APIRequest) error {
-	return tx.exec("begin request", `INSERT INTO api_requests (actor, request_key, request_hash, status, media_type, answer, asked_at)
-		VALUES ($1, $2, $3, 0, '', $4, $5) ON CONFLICT DO NOTHING`, r.Actor, r.Key, r.Hash, []byte{}, unix(r.Asked))
+	return tx.exec("begin request", `INSERT INTO api_requests (actor, request_key, request_hash, status, media_type, answer, asked_at, lease_until)
+		VALUES ($1, $2, $3, 0, '', $4, $5, $6) ON CONFLICT DO NOTHING`, r.Actor, r.Key, r.Hash, []byte{}, unix(r.Asked), unix(r.Lease))
 }
 
 // APIRequest reads the request that has a key.
 func (tx *Tx) APIRequest(actor, key string) (APIRequest, error) {
 	return one(tx, "request", func(s scanner) (r APIRequest, err error) {
-		return r, s.Scan(&r.Actor, &r.Key, &r.Hash, &r.Status, &r.MediaType, &r.Answer, seconds{&r.Asked})
-	}, `SELECT actor, request_key, request_hash, status, media_type, answer, asked_at FROM api_requests
+		return r, s.Scan(&r.Actor, &r.Key, &r.Hash, &r.Status, &r.MediaType, &r.Answer, seconds{&r.Asked}, seconds{&r.Lease})
+	}, `SELECT actor, request_key, request_hash, status, media_type, answer, asked_at, lease_until FROM api_requests
 		WHERE actor = $1 AND request_key = $2`, actor, key)
+}
+
+// ExtendAPIRequest says that a request is still under way. ErrConflict: it is not.
+func (tx *Tx) ExtendAPIRequest(actor, key string, lease time.Time) error {
+	return tx.exec("extend request", `UPDATE api_requests SET lease_until = $3 WHERE actor = $1 AND request_key = $2 AND status = 0`,
+		actor, key, unix(lease))
 }
 
 // AnswerAPIRequest keeps the answer for who asks again.
