@@ -41,6 +41,8 @@ func script(t *testing.T, body string, in, out any) error {
 		import { readFileSync } from "node:fs";
 		import { seal } from "./seal.js";
 		import { openBundle } from "./unseal.js";
+		import { openPKCS12, Unopened } from "./openpkcs12.js";
+		import { encrypts } from "./envelope.js";
 		import { fromBase64, toBase64 } from "./der.js";
 		const input = JSON.parse(readFileSync(0));
 		const output = await (async () => {`+body+`})();
@@ -212,5 +214,82 @@ func TestBrowserCannotSeal(t *testing.T) {
 	}
 	if _, err := sealHere(t, `{ name: "ECDSA", namedCurve: "P-256" }`, k); err == nil || !bytes.Contains([]byte(err.Error()), []byte("cannot encrypt to")) {
 		t.Error(err)
+	}
+}
+
+// The page opens the files that this server makes, in every form that browsers
+// have the ciphers for, and says of others and of wrong passphrases what is wrong.
+func TestFilesInBrowser(t *testing.T) {
+	ca := testca.New(t)
+	signing := ca.Leaf("a@example.org", testca.P256, testca.KeyUsage(x509.KeyUsageDigitalSignature))
+	encryption := ca.Leaf("a@example.org", testca.RSA2048, testca.KeyUsage(x509.KeyUsageKeyEncipherment))
+	var ids []*identity.Identity
+	for _, l := range []*testca.Leaf{signing, encryption} {
+		ids = append(ids, &identity.Identity{Key: l.Key, Certificate: l.Certificate, Chain: []*cert.Certificate{ca.Issuing.Certificate}, Label: "鍵"})
+	}
+	type result struct {
+		Kind         string   `json:"kind"`
+		Keys         [][]byte `json:"keys"`
+		Certificates [][]byte `json:"certificates"`
+		Encrypts     []bool   `json:"encrypts"`
+		Others       int      `json:"others"`
+	}
+	files := map[string][]byte{}
+	want := map[string]string{"nonsense": "form", "empty": "form", "cut": "form", "changed": "form"}
+	for client, kind := range map[string]string{"any": "", "ios": "form", "android": "form"} {
+		form, known := identity.PKCS12FormFor(client)
+		if !known {
+			t.Fatal(client)
+		}
+		o := form.Options
+		o.Iterations = 1000
+		file, err := identity.EncodePKCS12(ids, []byte("some words here"), &o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[client], want[client] = file, kind
+	}
+	files["nonsense"], files["empty"], files["cut"] = []byte("nonsense"), nil, files["any"][:200]
+	files["changed"] = append(bytes.Clone(files["any"]), 0)
+	var got map[string]map[string]result
+	err := script(t, `
+		const all = { right: {}, wrong: {} };
+		for (const [name, file] of Object.entries(input)) for (const [which, words] of [["right", "some words here"], ["wrong", "others"]]) {
+			try {
+				const { identities, others } = await openPKCS12(fromBase64(file ?? ""), words);
+				all[which][name] = {
+					keys: identities.map(({ pkcs8 }) => toBase64(pkcs8)), certificates: identities.map(({ certificate }) => toBase64(certificate)),
+					encrypts: identities.map(({ certificate }) => encrypts(certificate)), others: others.length,
+				};
+			} catch (error) {
+				all[which][name] = { kind: error instanceof Unopened ? error.kind : String(error) };
+			}
+		}
+		return all;`, files, &got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, kind := range want {
+		right, wrong := got["right"][name], got["wrong"][name]
+		if right.Kind != kind || kind == "form" && wrong.Kind != "form" || kind == "" && wrong.Kind != "passphrase" {
+			t.Errorf("%s: %q, with a wrong passphrase %q", name, right.Kind, wrong.Kind)
+		}
+		if kind != "" {
+			continue
+		}
+		if len(right.Keys) != 2 || right.Others != 1 {
+			t.Errorf("%s: %d keys, %d other certificates", name, len(right.Keys), right.Others)
+			continue
+		}
+		for i, id := range ids {
+			der, err := identity.MarshalPrivateKey(id.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := slices.IndexFunc(right.Certificates, func(c []byte) bool { return bytes.Equal(c, id.Certificate.Raw) })
+			if at < 0 || !bytes.Equal(right.Keys[at], der) || right.Encrypts[at] != (i == 1) {
+				t.Errorf("%s: key %d is another, or for another use", name, i)
+			}
+		}
 	}
 }

@@ -53,6 +53,8 @@ type Request struct {
 	Quorum       string
 	Threshold    int
 	Requester    string // account:ID or person:ID
+	Owner        string // what the person is called, and
+	By           string // who asks
 	Recipient    *cert.Certificate
 	Reason       string
 	State        RequestState
@@ -327,6 +329,14 @@ func (s *Service) request(tx *store.Tx, row store.RecoveryRequest) (*Request, er
 	}
 	var err error
 	if r.Recipient, err = cert.Parse(row.Recipient); err != nil {
+		return nil, err
+	}
+	p, err := tx.Person(row.PersonID)
+	if err != nil {
+		return nil, err
+	}
+	r.Owner = p.Name
+	if r.By, err = nameOf(tx, row.Requester); err != nil {
 		return nil, err
 	}
 	q, err := tx.RecoveryQuorum(row.QuorumID)

@@ -183,6 +183,12 @@ func (tx *Tx) RecoveryEscrowsOf(organizationID, personID string) ([]RecoveryEscr
 		WHERE e.organization_id = $1 AND e.person_id = $2 ORDER BY e.created_at, e.id`, organizationID, personID)
 }
 
+// RecoveryOrganizationsOf lists the organizations that keep keys of a person.
+func (tx *Tx) RecoveryOrganizationsOf(personID string) ([]string, error) {
+	return all(tx, "organizations with escrows of a person", scanString,
+		`SELECT DISTINCT organization_id FROM recovery_escrows WHERE person_id = $1 ORDER BY organization_id`, personID)
+}
+
 // RecoveryEscrowsToReshare lists keys whose shares an account holds from a
 // former quorum and has not given for the next one, and that nobody asks for.
 func (tx *Tx) RecoveryEscrowsToReshare(organizationID, accountID, next string, now time.Time, limit int) ([]RecoveryEscrow, error) {

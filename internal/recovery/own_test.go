@@ -1,0 +1,140 @@
+package recovery_test
+
+import (
+	"encoding/hex"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailseal/mailseal/internal/audit"
+	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/recovery"
+	"github.com/mailseal/mailseal/internal/registration"
+	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/testca"
+)
+
+// holds enters a certificate as one of a person's.
+func (o *office) holds(t *testing.T, name string, l *testca.Leaf) {
+	t.Helper()
+	c := l.Certificate
+	sum := c.Digest()
+	id := "foreign-" + c.SHA256()[:16]
+	o.update(t, func(tx *store.Tx) error {
+		return errors.Join(
+			tx.InsertForeignCertificate(store.ForeignCertificate{
+				ID: id, OrganizationID: org, PersonID: "p-" + name, Issuer: "CA", Serial: c.Serial.Bytes(), DER: c.Raw, Chain: []byte{}, SHA256: sum[:],
+				KeyHash: keyHash(t, l), NotBefore: c.NotBefore, NotAfter: c.NotAfter, Added: o.now,
+			}),
+			audit.Append(t.Context(), tx, audit.Entry{At: o.now, Act: store.ActForeign, Object: id}),
+		)
+	})
+}
+
+// A person who is signed in finds what is kept of theirs, and asks for the former
+// keys with a certificate that they have: with the same officers and rules as
+// anybody, and for nobody else's.
+func TestOwnKeys(t *testing.T) {
+	o := open(t)
+	o.officers(t, 2, "ana", "ben", "chie")
+	former := o.escrow(t, "alice", "alice-1", testca.P256)
+	current := o.escrow(t, "alice", "alice-2", testca.P256)
+	o.keys["alice"] = current.leaf
+	o.person(t, "bob")
+	expired := o.ca.Leaf("alice@example.org", testca.P256, testca.Expired())
+	signing := o.ca.Leaf("alice@example.org", testca.P256, testca.KeyUsage(1))
+	bobs := o.ca.Leaf("bob@example.org", testca.P256)
+	o.holds(t, "bob", bobs)
+	for _, l := range []*testca.Leaf{expired, signing, current.leaf} {
+		o.holds(t, "alice", l)
+	}
+
+	recipients, err := o.Recipients(t.Context(), person("alice"))
+	if err != nil || len(recipients) != 1 || !recipients[0].Equal(current.leaf.Certificate) {
+		t.Fatalf("%v, %v", recipients, err)
+	}
+	to := current.leaf.Certificate.SHA256()
+	for name, c := range map[string]struct {
+		actor             auth.Actor
+		recipient, reason string
+		want              string
+	}{
+		"an expired certificate": {person("alice"), expired.Certificate.SHA256(), reason, "input.recovery.recipient.own"},
+		"one that signs":         {person("alice"), signing.Certificate.SHA256(), reason, "input.recovery.recipient.own"},
+		"somebody else's":        {person("alice"), bobs.Certificate.SHA256(), reason, "input.recovery.recipient.own"},
+		"no reason":              {person("alice"), to, "", "input.recovery.reason"},
+		"who has no keys here":   {person("bob"), bobs.Certificate.SHA256(), reason, "input.recovery.keys.former"},
+	} {
+		_, err := o.RequestOwn(t.Context(), c.actor, org, c.recipient, c.reason)
+		if e, is := errors.AsType[*registration.InputError](err); !is || e.Key != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := o.RequestOwn(t.Context(), o.actor(t, "dan"), org, to, reason); !errors.Is(err, auth.ErrForbidden) {
+		t.Errorf("an account asks as a person: %v", err)
+	}
+	list, err := o.RequestOwn(t.Context(), person("alice"), org, to, reason)
+	if err != nil || len(list) != 1 || len(list[0].Keys) != 1 || list[0].Keys[0] != hex.EncodeToString(keyHash(t, former.leaf)) || list[0].By != "alice" {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if _, err := o.RequestOwn(t.Context(), person("alice"), org, to, reason); inputKey(err) != "input.recovery.open" {
+		t.Errorf("asked twice: %v", err)
+	}
+	own, err := o.Own(t.Context(), person("alice"))
+	if err != nil || len(own) != 1 || own[0].Name != "Example" || len(own[0].Keys) != 2 || len(own[0].Requests) != 1 {
+		t.Fatalf("%+v, %v", own, err)
+	}
+	if own, err := o.Own(t.Context(), person("bob")); err != nil || len(own) != 0 {
+		t.Errorf("bob sees %+v, %v", own, err)
+	}
+	if _, err := o.Own(t.Context(), o.actor(t, "dan")); !errors.Is(err, auth.ErrForbidden) {
+		t.Errorf("an account sees what is a person's own: %v", err)
+	}
+	for _, name := range []string{"ana", "ben"} {
+		if err := o.answer(t, name, recovery.Release, list[0].ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := o.Release(t.Context(), person("bob"), org, list[0].ID); !errors.Is(err, auth.ErrForbidden) {
+		t.Errorf("bob picks up what alice asked for: %v", err)
+	}
+	b, err := o.Release(t.Context(), person("alice"), org, list[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := b.Open(o.with("alice")); err != nil || !opens(ids, former.leaf) {
+		t.Fatal(ids, err)
+	}
+	select {
+	case m := <-o.told:
+		if m.To != "alice@example.org" || !strings.Contains(m.Text, "Asked for by:  alice") {
+			t.Errorf("told %+v", m)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the owner was not told")
+	}
+}
+
+func inputKey(err error) string {
+	if e, is := errors.AsType[*registration.InputError](err); is {
+		return e.Key
+	}
+	return ""
+}
+
+// During a change of officers the keys lie with two sets of them: one act asks
+// both.
+func TestOwnKeysOfTwoQuorums(t *testing.T) {
+	o := open(t)
+	o.officers(t, 2, "ana", "ben", "chie")
+	o.escrow(t, "alice", "alice-1", testca.P256)
+	o.officers(t, 2, "ben", "chie", "eve")
+	o.escrow(t, "alice", "alice-2", testca.P256)
+	own := o.ca.Leaf("alice@example.org", testca.P256)
+	o.holds(t, "alice", own)
+	list, err := o.RequestOwn(t.Context(), person("alice"), org, own.Certificate.SHA256(), reason)
+	if err != nil || len(list) != 2 || list[0].Quorum == list[1].Quorum {
+		t.Fatalf("%v, %v", list, err)
+	}
+}
