@@ -725,8 +725,8 @@ func TestPair(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ids = openFile(t, file, passphrase).Identities; len(ids) != 4 {
-		t.Errorf("%d keys are in the file with the old ones", len(ids))
+	if ids = openFile(t, file, passphrase).Identities; len(ids) != 3 || !ids[0].Certificate.CanSign() || !ids[2].Key.(*ecdsa.PrivateKey).Equal(kept) {
+		t.Errorf("in the file with the old key are %+v", ids)
 	}
 	if text := openssl(t, file, passphrase, "-legacy"); !strings.Contains(text, "sha1") || !strings.Contains(text, "pbeWithSHA1And3-KeyTripleDES-CBC") {
 		t.Errorf("for iOS: %s", text)

@@ -140,8 +140,8 @@ func (s *Service) Redeem(ctx context.Context, id, code string) (opened []Opened,
 	return opened, nil
 }
 
-// Old is a file with keys that the person has: it comes back with the new one in
-// one file, so that old mail stays readable where only the newest is imported.
+// Old is a file with keys that the person has: those that decrypt come back with
+// the new one in one file, so that old mail stays readable where only the newest is imported.
 type Old struct {
 	File       []byte
 	Passphrase []byte
@@ -193,7 +193,11 @@ func oldKeys(old []Old) (ids []*identity.Identity, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrOld, err)
 		}
-		ids = append(ids, p.Identities...)
+		for _, id := range p.Identities { // a former signing key is of no more use
+			if id.Certificate != nil && id.Certificate.CanEncrypt() {
+				ids = append(ids, id)
+			}
+		}
 	}
 	return ids, nil
 }
