@@ -15,6 +15,7 @@ import (
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/enrollment"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
 	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/problemreport"
@@ -32,6 +33,7 @@ type fake struct {
 	calls    int
 	applied  registration.Application
 	nobody   bool // keeps keys
+	old      []enrollment.Old
 	escrow   bool // the organization has keys kept
 	enrolled registration.Request
 	grants   []auth.Grant // of the administrator

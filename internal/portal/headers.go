@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/mailseal/mailseal/internal/enrollment"
 	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/roster"
 )
@@ -34,6 +35,8 @@ func bodyLimit(r *http.Request) int64 {
 		return recovery.MaxFile + maxForm
 	case organization, r.URL.Path == "/admin/again": // which may hold such a form
 		return maxTicked
+	case strings.HasPrefix(r.URL.Path, "/i/"):
+		return enrollment.MaxOld + maxForm
 	case r.URL.Path == "/key":
 		return recovery.MaxEnrolment
 	}

@@ -35,6 +35,7 @@ type mineView struct {
 	Open         []orderRow
 	Certificates []mineRow
 	Reasons      []cert.Reason
+	Kept         bool // some organization keeps keys of the person's
 	Form         form
 	Notice       *notice
 }
@@ -63,6 +64,11 @@ func (p *portal) mine(w http.ResponseWriter, r *http.Request, actor auth.Actor) 
 		return err
 	}
 	view := mineView{Reasons: ownReasons, Notice: doneNotice(r, mineDone), Open: orderRows(orders, nil)}
+	kept, err := p.Recovery.Own(r.Context(), actor)
+	if err != nil {
+		return err
+	}
+	view.Kept = len(kept) > 0
 	for _, one := range held {
 		view.Certificates = append(view.Certificates, mineRow{heldRows([]registration.Held{one.Held}, p.Now(), p.tongueOf(r).tag)[0], one.Email})
 	}

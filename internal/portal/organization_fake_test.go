@@ -339,8 +339,9 @@ func (f *fakeOrganization) Sheet(_ context.Context, _ auth.Actor, _, _ string, w
 	return f.err
 }
 
-func (f *fakeOrganization) PickUp(context.Context, string, string, string, []enrollment.Old) ([]byte, error) {
+func (f *fakeOrganization) PickUp(_ context.Context, _, _, _ string, old []enrollment.Old) ([]byte, error) {
 	f.calls++
+	f.old = old
 	return []byte("file"), f.err
 }
 

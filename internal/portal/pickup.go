@@ -3,6 +3,8 @@ package portal
 import (
 	"context"
 	"errors"
+	"io"
+	"mime"
 	"net/http"
 
 	"github.com/mailseal/mailseal/internal/auth"
@@ -55,7 +57,8 @@ func (p *portal) gone(w http.ResponseWriter, r *http.Request) error {
 // on at the page for keys, as the order of this browser; a file that was made
 // here is the answer.
 func (p *portal) redeem(w http.ResponseWriter, r *http.Request) error {
-	if err := readForm(r); err != nil {
+	old, err := oldFile(r)
+	if err != nil {
 		return err
 	}
 	f, id := formOf(r), r.PathValue("id")
@@ -65,7 +68,7 @@ func (p *portal) redeem(w http.ResponseWriter, r *http.Request) error {
 	}
 	if waiting.Mode == enrollment.ModeServerKeys {
 		var file []byte
-		if file, err = p.Enrollment.PickUp(r.Context(), id, f.Value("code"), f.Value("client"), nil); err == nil {
+		if file, err = p.Enrollment.PickUp(r.Context(), id, f.Value("code"), f.Value("client"), old); err == nil {
 			attach(w, "application/x-pkcs12", "certificate.p12")
 			_, _ = w.Write(file) // the client is gone: there is a new one to ask for
 			return nil
@@ -81,12 +84,31 @@ func (p *portal) redeem(w http.ResponseWriter, r *http.Request) error {
 		f.wrong("code", "code.error.form")
 	case errors.Is(err, enrollment.ErrWrongCode), errors.Is(err, registration.ErrWrongCode):
 		f.wrong("code", "pickup.error.code")
+	case errors.Is(err, enrollment.ErrOld):
+		f.wrong("old", "pickup.error.old")
 	case errors.Is(err, enrollment.ErrGone):
 		return p.gone(w, r)
 	default:
 		return err
 	}
 	return p.showPickup(w, r, http.StatusUnprocessableEntity, f)
+}
+
+// oldFile reads the form, and the file with keys from before where there is one.
+func oldFile(r *http.Request) ([]enrollment.Old, error) {
+	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "multipart/form-data" {
+		return nil, readForm(r)
+	}
+	file, name, err := upload(r, "old")
+	if err != nil || file == nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, enrollment.MaxOld+1))
+	if err != nil || name == "" || len(data) == 0 { // a field that was left empty
+		return nil, unreadable(err)
+	}
+	return []enrollment.Old{{File: data, Passphrase: []byte(r.PostFormValue("old-passphrase"))}}, nil
 }
 
 // makeKeys makes orders those of this browser and leads to where their keys are

@@ -34,6 +34,7 @@ var changing = []string{
 	"/org/organization1/runs/run1/pause", "/org/organization1/runs/run1/resume", "/org/organization1/runs/run1/retry",
 	"/org/organization1/runs/run1/cancel", "/org/organization1/runs/run1/passphrases.csv",
 	"/admin/organizations", "/admin/evidence/decide", "/i/invitation1", "/i/file1",
+	"/mine/keys/ask", "/mine/keys/withdraw", "/mine/keys/release",
 	"/mine/make", "/mine/renew", "/mine/again", "/mine/revoke",
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
@@ -27,6 +28,9 @@ type Recovery interface {
 	Request(ctx context.Context, actor auth.Actor, organization string, ask recovery.Asking) (*recovery.Request, error)
 	Requests(ctx context.Context, actor auth.Actor, organization string, before time.Time, beforeID string, limit int) ([]*recovery.Request, error)
 	Withdraw(ctx context.Context, actor auth.Actor, organization, id string) error
+	Own(ctx context.Context, actor auth.Actor) ([]recovery.Own, error)
+	Recipients(ctx context.Context, actor auth.Actor) ([]*cert.Certificate, error)
+	RequestOwn(ctx context.Context, actor auth.Actor, organization, recipient, reason string) ([]*recovery.Request, error)
 	Keepers(ctx context.Context, organization string) (*recovery.Keepers, error)
 	Release(ctx context.Context, actor auth.Actor, organization, id string) (*recovery.Bundle, error)
 }
@@ -159,7 +163,9 @@ func (p *portal) showRecovery(w http.ResponseWriter, r *http.Request, v visit, s
 		return err
 	}
 	for _, request := range requests[:min(len(requests), requestsAtOnce)] {
-		view.Requests = append(view.Requests, p.requestRow(ctx, v, request, accounts))
+		row := requestRowOf(request)
+		row.Own = request.Requester == string(auth.KindAccount)+":"+v.Account.ID
+		view.Requests = append(view.Requests, row)
 	}
 	next := ""
 	if len(requests) > requestsAtOnce {
@@ -205,21 +211,16 @@ func quorumRowOf(q *recovery.Quorum, accounts []auth.AccountInfo) *quorumRow {
 	return row
 }
 
-func (p *portal) requestRow(ctx context.Context, v visit, r *recovery.Request, accounts []auth.AccountInfo) requestRow {
-	kind, id, _ := strings.Cut(r.Requester, ":")
+func requestRowOf(r *recovery.Request) requestRow {
 	row := requestRow{
-		ID: r.ID, Who: r.Person, Requester: called(id, accounts), Reason: r.Reason, State: string(r.State),
+		ID: r.ID, Who: r.Owner, Requester: r.By, Reason: r.Reason, State: string(r.State),
 		Certificate: strings.Join(r.Recipient.Emails(), ", "), SHA256: r.Recipient.SHA256(), Threshold: r.Threshold, Keys: len(r.Keys),
-		Created: r.Created, Expires: r.Expires, Own: kind == string(auth.KindAccount) && id == v.Account.ID,
-		Open: r.State == recovery.Open || r.State == recovery.Ready,
+		Created: r.Created, Expires: r.Expires, Open: r.State == recovery.Open || r.State == recovery.Ready,
 	}
 	for _, d := range r.Decisions {
 		if d.Given {
 			row.Given++
 		}
-	}
-	if person, err := p.Registration.Person(ctx, v.Actor(), v.organization.ID, r.Person); err == nil { // an officer may not look
-		row.Who = person.Name
 	}
 	return row
 }

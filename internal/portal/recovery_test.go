@@ -2,14 +2,18 @@ package portal
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/enrollment"
 	"github.com/mailseal/mailseal/internal/recovery"
+	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/testca"
 )
 
@@ -83,6 +87,31 @@ func (f fakeRecovery) Withdraw(context.Context, auth.Actor, string, string) erro
 	return f.err
 }
 
+func (f fakeRecovery) Own(ctx context.Context, actor auth.Actor) ([]recovery.Own, error) {
+	requests, err := f.Requests(ctx, actor, "", time.Time{}, "", 0)
+	for i := range requests {
+		requests[i].Expires = noon.Add(time.Hour)
+	}
+	leaf := f.ca.Leaf("mine@example.org", testca.P256).Certificate
+	keys := []recovery.Key{{ID: "key1", Certificates: []*cert.Certificate{leaf}}}
+	return []recovery.Own{
+		{Organization: organizationID, Name: f.order.Name, Keys: keys, Requests: requests},
+		{Organization: "organization2", Name: f.order.Name, Keys: keys},
+	}, err
+}
+
+func (f fakeRecovery) Recipients(context.Context, auth.Actor) ([]*cert.Certificate, error) {
+	if f.nobody {
+		return nil, nil
+	}
+	return []*cert.Certificate{f.ca.Leaf("mine@example.org", testca.P256).Certificate}, nil
+}
+
+func (f fakeRecovery) RequestOwn(context.Context, auth.Actor, string, string, string) ([]*recovery.Request, error) {
+	f.calls++
+	return nil, f.err
+}
+
 func (f fakeRecovery) Keepers(context.Context, string) (*recovery.Keepers, error) {
 	if f.nobody {
 		return nil, recovery.ErrOfficersChanged
@@ -152,4 +181,84 @@ func (fakeAccounts) Accounts(context.Context, auth.Actor, string) ([]auth.Accoun
 	return []auth.AccountInfo{{
 		Account: auth.Account{ID: "account1", Email: "officer@example.org"}, Grants: []auth.Grant{{Role: auth.RecoveryOfficer, Organization: organizationID}},
 	}}, nil
+}
+
+// A person finds what is kept of theirs, asks for it with a certificate of theirs,
+// and picks up what was released; what does not fit is said on the page.
+func TestOwnKeysPage(t *testing.T) {
+	f := newFake()
+	d := newDoor(t, f, nil)
+	if r := d.get("/mine/keys"); r.Header.Get("Location") != "/sign-in" {
+		t.Errorf("without a session: %s", r.Status)
+	}
+	for _, path := range []string{"ask", "withdraw", "release"} {
+		if r := d.post("/mine/keys/"+path, nil); r.Header.Get("Location") != "/sign-in" || f.calls != 0 {
+			t.Errorf("%s without a session: %s", path, r.Status)
+		}
+	}
+	d.signsIn()
+	if page := shown(t, d.get("/mine")); !strings.Contains(page, `href="/mine/keys"`) {
+		t.Error("nothing leads to the keys that are kept")
+	}
+	page := shown(t, d.get("/mine/keys"))
+	for _, text := range []string{"enroll.js", `data-request="ready"`, `data-request="released"`, `id="recover"`, "1 of 2"} {
+		if !strings.Contains(page, text) {
+			t.Errorf("the page lacks %q", text)
+		}
+	}
+	for _, text := range []string{`data-request="open"`, `data-request="expired"`, `id="recipient-` + organizationID} {
+		if strings.Contains(page, text) {
+			t.Errorf("the page has %q", text)
+		}
+	}
+	if !strings.Contains(page, `id="recipient-organization2"`) {
+		t.Error("where nothing is asked for, nobody can ask")
+	}
+	if r := d.post("/mine/keys/ask", map[string][]string{"organization": {organizationID}}); r.Header.Get("Location") != "/mine/keys?done=asked" {
+		t.Errorf("asked: %s", r.Status)
+	}
+	r := d.post("/mine/keys/release", map[string][]string{"organization": {organizationID}, "request": {"ready"}})
+	if body := shown(t, r); r.StatusCode != http.StatusOK || !strings.Contains(body, "mailseal recovered keys 1") || !strings.Contains(r.Header.Get("Content-Disposition"), "attachment") {
+		t.Errorf("released: %s %s", r.Status, body)
+	}
+	f.err = errors.Join(&registration.InputError{Field: "reason", Key: "input.recovery.reason", Args: []any{10, 500}})
+	if r := d.post("/mine/keys/ask", nil); r.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(shown(t, r), "10 to 500 visible") {
+		t.Errorf("without a reason: %s", r.Status)
+	}
+	f.err = recovery.ErrState
+	if r := d.post("/mine/keys/withdraw", nil); r.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("taken back too late: %s", r.Status)
+	}
+	if r := d.post("/mine/keys/release", nil); r.StatusCode != http.StatusConflict {
+		t.Errorf("released too early: %s", r.Status)
+	}
+	f.err, f.nobody = nil, true
+	if page := shown(t, d.get("/mine/keys")); strings.Contains(page, `id="recipient-organization2"`) || !strings.Contains(page, "Please get one first") {
+		t.Error("without a certificate there is nothing to ask with")
+	}
+}
+
+// A file that was made here comes with the keys of one that the person brings.
+func TestPickUpWithOldFile(t *testing.T) {
+	f := newFake()
+	d := newDoor(t, f, nil)
+	if page := shown(t, d.get("/i/file1")); !strings.Contains(page, `id="old"`) || !strings.Contains(page, "multipart/form-data") {
+		t.Error("the page takes no file")
+	}
+	if page := shown(t, d.get("/i/invitation1")); strings.Contains(page, `id="old"`) {
+		t.Error("the page takes a file that it does not need")
+	}
+	if r := d.upload("/i/file1", "old", "old.p12", "keys", "code", "c", "old-passphrase", "words"); r.StatusCode != http.StatusOK || len(f.old) != 1 || string(f.old[0].File) != "keys" || string(f.old[0].Passphrase) != "words" {
+		t.Errorf("%s, %q", r.Status, f.old)
+	}
+	if r := d.upload("/i/file1", "old", "", "", "code", "c"); r.StatusCode != http.StatusOK || len(f.old) != 0 {
+		t.Errorf("an empty field: %s, %q", r.Status, f.old)
+	}
+	f.err = enrollment.ErrOld
+	if r := d.upload("/i/file1", "old", "old.p12", "keys", "code", "c"); r.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(shown(t, r), "still waits for you") {
+		t.Errorf("a file that does not open: %s", r.Status)
+	}
+	if r := d.upload("/i/file1", "old", "old.p12", strings.Repeat("x", enrollment.MaxOld+maxForm)); r.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("too large: %s", r.Status)
+	}
 }

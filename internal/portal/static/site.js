@@ -12,10 +12,10 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
-// A form is sent once: a second press would ask for a second mail. The form of
-// the key page is its own script's, and one that brings a file leaves the page
+// A form is sent once: a second press would ask for a second mail. The forms
+// that make or open keys are their own script's, and one that brings a file leaves the page
 // where it is.
-const forms = document.querySelectorAll('form[method="post"]:not(#enroll, [data-again])');
+const forms = document.querySelectorAll('form[method="post"]:not(#enroll, #recover, [data-again])');
 for (const form of forms) {
   form.addEventListener("submit", (event) => {
     if (form.ariaBusy === "true") event.preventDefault();

@@ -3,16 +3,17 @@
 // to the server is the request alone; where the organization has the encryption
 // key kept, that key goes along, sealed to the recovery officers.
 
+import { ask, Failure, fail, offer, page, secure, show, step } from "./page.js";
 import { generateKeyPair } from "./keypair.js";
 import { makeRequest } from "./request.js";
 import { toBase64 } from "./der.js";
 import { Unreadable } from "./envelope.js";
+import { formerKeys } from "./former.js";
 import { seal } from "./seal.js";
 import { makePKCS12 } from "./pkcs12.js";
 import { decodePEM } from "./pem.js";
 import { chosenIterations, generatedIterations, generatePassphrase, minimumLength, strength } from "./passphrase.js";
 
-const page = (id) => document.getElementById(id);
 const form = page("enroll");
 const { email, label } = form.dataset;
 
@@ -24,14 +25,6 @@ const made = Array.from({ length: Number(form.dataset.orders) }, () => ({ kind: 
 
 // The orders whose keys are kept.
 const kept = form.dataset.kept.split(" ");
-
-class Failure extends Error {
-  constructor(kind, detail = "") {
-    super(kind);
-    this.kind = kind;
-    this.detail = detail;
-  }
-}
 
 function chosenPassphrase() {
   const { value } = page("passphrase");
@@ -47,14 +40,6 @@ function passphraseOfForm() {
 
 async function makeKeys(one, kind) {
   if (one.kind !== kind) Object.assign(one, { kind, keys: await generateKeyPair(kind), issued: null });
-}
-
-async function ask(address, what = {}) {
-  const answer = await fetch(address, { ...what, headers: { Accept: "application/json", ...what.headers } })
-    .catch(() => { throw new Failure("network"); });
-  const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Failure("refused", body.detail ?? "");
-  return body;
 }
 
 async function send({ keys }, order) {
@@ -78,82 +63,22 @@ async function sealed(keys, keepers) {
 
 async function enroll() {
   const { passphrase, iterations } = passphraseOfForm();
-  show("intro", "progress");
+  show("enroll", "intro", "progress");
+  const former = await formerKeys(page("former-file"), page("former-passphrase"));
   await step("key");
   for (const one of made) await makeKeys(one, form.elements.kind.value);
   await step("certificate");
   for (const [order, one] of made.entries()) one.issued ??= await send(one, order);
   await step("file");
-  const file = await makePKCS12({
-    identities: made.map(({ keys, issued }) => ({
-      privateKey: keys.privateKey,
-      certificate: decodePEM(issued.certificate),
-      chain: issued.chain.map(decodePEM),
-    })),
-    label,
-    passphrase,
-    iterations,
-  });
+  const now = await Promise.all(made.map(async ({ keys, issued }) => ({
+    pkcs8: new Uint8Array(await crypto.subtle.exportKey("pkcs8", keys.privateKey)),
+    certificate: decodePEM(issued.certificate),
+    chain: issued.chain.map(decodePEM),
+  })));
+  const file = await makePKCS12({ identities: [...now, ...former], label, passphrase, iterations });
   await step("done");
-  offer(file, form.elements.mode.value === "own" ? "" : passphrase);
-}
-
-// step marks the steps before name as done and name as under way, and lets the
-// browser paint that: what follows may keep it busy for a second.
-async function step(name) {
-  let state = "done";
-  for (const item of page("progress").querySelectorAll("[data-step]")) {
-    if (item.dataset.step === name) state = "now";
-    item.dataset.state = state;
-    if (state === "now") {
-      item.setAttribute("aria-current", "step");
-      page("step").textContent = item.textContent;
-      state = "next";
-    } else {
-      item.removeAttribute("aria-current");
-    }
-  }
-  // A timer beside the frame: a page in the background paints no frames.
-  await new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); setTimeout(resolve, 100); });
-}
-
-function show(...ids) {
-  for (const id of ["intro", "enroll", "progress", "failure", "result"]) page(id).hidden = !ids.includes(id);
-}
-
-function offer(file, generated) {
-  window.addEventListener("beforeunload", keepOpen);
-  page("generated").hidden = generated === "";
-  page("own").hidden = generated !== "";
-  page("generated-passphrase").textContent = generated;
-  const link = page("download");
-  link.href = URL.createObjectURL(new Blob([file], { type: "application/x-pkcs12" }));
-  link.download = `${email.replace(/[^\p{L}\p{N}@._+-]/gu, "_")}.p12`;
-  link.addEventListener("click", () => {
-    window.removeEventListener("beforeunload", keepOpen);
-    page("leave").hidden = true;
-    page("next").hidden = false;
-  });
-  show("result");
-  page("result-heading").focus();
+  const link = offer("enroll", file, `${email}.p12`, form.elements.mode.value === "own" ? "" : passphrase);
   if (form.dataset.saves === "true") link.click(); // whoever was invited presses one button
-}
-
-// keepOpen makes the browser ask before the page, and with it the only copy of
-// the private key, is gone.
-function keepOpen(event) {
-  event.preventDefault();
-}
-
-function fail(error) {
-  const kind = error instanceof Failure ? error.kind : "unexpected";
-  for (const text of page("failure").querySelectorAll("[data-failure]")) text.hidden = text.dataset.failure !== kind;
-  const detail = error instanceof Failure ? error.detail : String(error);
-  page("failure-detail").textContent = detail;
-  page("failure-detail").hidden = detail === "";
-  show("intro", "failure", "enroll");
-  page("failure").focus();
-  page("failure").scrollIntoView({ block: "center" });
 }
 
 function showMode() {
@@ -173,22 +98,17 @@ function showStrength() {
 }
 
 function start() {
-  // Browsers give WebCrypto to secure contexts only: https, or loopback.
-  if (!globalThis.crypto?.subtle) {
-    fail(new Failure("insecure"));
-    show("intro", "failure");
-    return;
-  }
+  if (!secure("enroll")) return;
   form.addEventListener("change", () => { showMode(); showKind(); });
   page("passphrase").addEventListener("input", showStrength);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    enroll().catch(fail);
+    enroll().catch((error) => fail("enroll", error));
   });
   showMode();
   showKind();
   showStrength();
-  show("intro", "enroll");
+  show("enroll", "intro", "enroll");
 }
 
 start();

@@ -41,6 +41,22 @@ export function certificateOf(der) {
   return { serial: serial.raw, issuer: issuer.raw, spki: spki.raw };
 }
 
+const keyUsage = oid("2.5.29.15");
+
+// encrypts tells whether a certificate in DER is for encryption to it: its key
+// usage (RFC 5280 §4.2.1.3) has keyEncipherment or keyAgreement, or is absent.
+export function encrypts(der) {
+  const [tbs] = inside(der);
+  const extensions = parse(tbs.content).find(({ type: is }) => is === context(3));
+  for (const extension of extensions ? inside(extensions.content) : []) {
+    const fields = parse(extension.content);
+    if (!same(fields[0].raw, keyUsage)) continue;
+    const [bits] = parse(fields.at(-1).content);
+    return (bits.content[1] & 0x28) !== 0;
+  }
+  return true;
+}
+
 // envelop encrypts a plaintext; info makes the RecipientInfo of the content key.
 async function envelop(plain, info) {
   const key = crypto.getRandomValues(new Uint8Array(32));

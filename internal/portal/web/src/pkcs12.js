@@ -26,21 +26,19 @@ const oid = {
 const saltLength = 8;
 const blockLength = 16; // of AES
 
-// makePKCS12 returns the file as a Uint8Array. Each of the identities has an
-// extractable CryptoKey privateKey and a certificate and a chain in DER; label is
-// what key chains show.
+// makePKCS12 returns the file as a Uint8Array. Each of the identities has a private
+// key as pkcs8, a certificate and a chain in DER; label is what key chains show.
 export async function makePKCS12({ identities, label, passphrase, iterations }) {
   const secret = new TextEncoder().encode(passphrase);
   const certificates = [];
   const keys = [];
   const above = new Map(); // what several chains share is there once
-  for (const { privateKey, certificate, chain } of identities) {
-    const pkcs8 = await crypto.subtle.exportKey("pkcs8", privateKey);
+  for (const { pkcs8, certificate, chain } of identities) {
     const keyId = await crypto.subtle.digest("SHA-1", certificate); // a label that pairs key and certificate, as OpenSSL makes it
     const pair = [friendlyName(label), localKeyId(keyId)];
     certificates.push(certBag(certificate, pair));
     keys.push(safeBag(oid.keyBag, await shroud(pkcs8, secret, iterations), pair));
-    for (const der of chain) above.set(new Uint8Array(der).join(), der);
+    for (const der of chain) above.set(der.join(), der);
   }
   for (const der of above.values()) certificates.push(certBag(der, []));
   const authenticatedSafe = sequence(
