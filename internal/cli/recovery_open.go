@@ -12,10 +12,11 @@ import (
 )
 
 type recoveryOpenOptions struct {
-	as     []string
-	output string
-	pass   passphraseSource // of --as
-	client string
+	as       []string
+	output   string
+	pass     passphraseSource // of --as
+	client   string
+	together bool
 }
 
 func newRecoveryOpenCommand(p *program) *cobra.Command {
@@ -26,7 +27,8 @@ func newRecoveryOpenCommand(p *program) *cobra.Command {
 		Long: `Put together keys that recovery officers have released to you: BUNDLE is the file that
 the portal gave you, and --as the key of the certificate that you asked with. The keys
 come out with their certificates as a PKCS#12 file under a new passphrase, which is shown
-once; mailseal and mail programs import it. --for is that of mailseal id export.`,
+once; mailseal and mail programs import it. --for is that of mailseal id export. With
+--together the keys of --as are in the file, too: one file for all mail.`,
 		Example: `  mailseal recovery open --as me.p12 -o old-keys.p12 recovered.json
   mailseal id import old-keys.p12`,
 		Args: oneName("bundle"),
@@ -35,6 +37,7 @@ once; mailseal and mail programs import it. --for is that of mailseal id export.
 	f := cmd.Flags()
 	f.StringArrayVar(&o.as, "as", nil, asHelp)
 	f.StringVar(&o.client, "for", "any", "`CLIENT` that is to import it, see mailseal id export --help")
+	f.BoolVar(&o.together, "together", false, "put the keys of --as into the file as well")
 	addOutputFlag(cmd, &o.output)
 	o.pass.addFlag(cmd)
 	return cmd
@@ -66,6 +69,11 @@ func (p *program) runRecoveryOpen(path string, o *recoveryOpenOptions) error {
 	ids, err := bundle.Open(keys)
 	if err != nil {
 		return no(err, "is --as the key of the certificate that you asked with?")
+	}
+	if o.together {
+		for _, k := range keys {
+			ids = append(ids, &identity.Identity{Key: k.Key, Certificate: k.Certificate, Label: bundle.Owner})
+		}
 	}
 	secret := newPassphrase()
 	options := form.Options

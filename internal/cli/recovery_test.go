@@ -165,4 +165,13 @@ func TestRecoveryCommands(t *testing.T) {
 	if err != nil || len(ids) != 1 || !ids[0].Certificate.Equal(lost.Certificate) {
 		t.Errorf("%v, %v", ids, err)
 	}
+	_, stderr, exit = mailseal(t, dir, "recovery", "open", "--as", "dan.p12", "--together", "-o", "all.p12", in)
+	if p12, err = os.ReadFile(filepath.Join(dir, "all.p12")); err != nil {
+		t.Fatal(exit, stderr, err)
+	}
+	secret = regexp.MustCompile(`[a-z2-7]{5}(-[a-z2-7]+)+`).FindString(stderr)
+	ids, err = identity.Read(p12, func() ([]byte, error) { return []byte(secret), nil })
+	if err != nil || len(ids) != 2 || !ids[0].Certificate.Equal(lost.Certificate) || !ids[1].Certificate.Equal(leaves["dan"].Certificate) {
+		t.Errorf("together: %v, %v", ids, err)
+	}
 }
