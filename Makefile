@@ -146,7 +146,7 @@ nodes: ## two nodes on one PostgreSQL, killed in turn under load NODE_KILLS time
 SCREENS ?= var/screens
 
 screenshots: ## take a picture of every page into SCREENS: both languages, wide and narrow, light and dark
-	$(GO) test -count=1 -timeout 1h ./test/e2e -run '^TestPages$$' -screens '$(abspath $(SCREENS))'
+	$(GO) test -count=1 -timeout 1h ./test/e2e -run '^(TestPages|TestEscrow)$$' -screens '$(abspath $(SCREENS))'
 
 testkit: ## write the folder testkit anew: attacks and their honest twins, for other implementations too
 	$(GO) test -count=1 -run '^TestFresh$$' ./test/testkit -update

@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/mailseal/mailseal/cert"
@@ -51,13 +53,17 @@ func TestEscrow(t *testing.T) {
 	person := visit(t, s, "en")
 	person.redeem(address)
 	person.says("Your keys cannot be made yet") // nobody is there to keep them
+	person.look("key-nobody")
 	officers := p.appointOfficers(org)
 	person.open("/key")
 	for _, text := range []string{"A copy of your decryption key will be kept", "Yamada Trading Co., Ltd.", "2 of these 3 recovery officers", "officer2@example.org"} {
 		person.says(text)
 	}
-	file := person.makeFile()
-	first := filedIn(t, file, person.passphrase())
+	person.look("key-kept")
+	person.press("#enroll > .button")
+	person.see("#result")
+	file, words := person.take()
+	first := filedIn(t, file, words)
 	if len(first.signing) != 1 || len(first.encryption) != 1 {
 		t.Fatalf("not a pair: %v", first)
 	}
@@ -82,8 +88,143 @@ func TestEscrow(t *testing.T) {
 	if err != nil || len(ids) != 1 || !sameKey(ids[0], first.encryption[0]) {
 		t.Fatalf("recovered %v, %v", ids, err)
 	}
+	person.recoverOwn(org, address, first, officers)
 	person.quiet()
 	p.calm()
+}
+
+// recoverOwn is the rest of the way of somebody who lost a file: they get new
+// keys, ask for the former one, and pick it up together with the new ones; at the
+// next renewal the file that they have brings its keys along.
+func (p *person) recoverOwn(org, address string, first filed, officers []officer) {
+	p.t.Helper()
+	t := p.t
+	p.signInAs(address)
+	second, words := p.renew("", "")
+	now := filedIn(t, second, words)
+	if len(now.signing) != 1 || len(now.encryption) != 1 || sameKey(now.encryption[0], first.encryption[0]) {
+		t.Fatalf("renewed: %v", now)
+	}
+
+	p.open("/mine")
+	p.follow("a[href='/mine/keys']")
+	p.says("Ask for my former keys")
+	p.look("ownkeys")
+	p.do(chromedp.SendKeys(chromedp.CSS("input[name=reason]"), "my laptop was stolen"))
+	p.follow("form[action='/mine/keys/ask'] .button")
+	p.says("The officers were asked")
+	officers[0].answer(org)
+	p.open("/mine/keys")
+	p.says("1 of 2")
+	p.look("ownkeys-asked")
+	officers[1].answer(org)
+	p.open("/mine/keys")
+	p.says("Your keys are ready")
+	p.look("ownkeys-ready")
+	told := func() int { return len(p.site.mails(address)) }
+	before := told()
+	p.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{second}))
+	p.enter("file-passphrase", "another passphrase")
+	p.press("#recover .button")
+	p.see("[data-failure=passphrase]")
+	p.show("en", "ownkeys-passphrase")
+	if told() != before {
+		t.Error("a wrong passphrase had the keys released")
+	}
+	p.fill("document.querySelector('#file-passphrase')", words)
+	p.press("#recover .button")
+	p.see("#result")
+	p.show("en", "ownkeys-result")
+	third, words := p.take()
+	all := filedIn(t, third, words)
+	if len(all.signing) != 1 || len(all.encryption) != 2 || !holdsKey(all, first.encryption[0]) || !holdsKey(all, now.encryption[0]) {
+		t.Fatalf("in one file: %v", all)
+	}
+	for deadline := time.Now().Add(patience); told() == before; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the person was not told of the release")
+		}
+	}
+	if mail := p.site.mails(address)[0]; !strings.Contains(mail.Text, "my laptop was stolen") {
+		t.Errorf("told:\n%s", mail.Text)
+	}
+	p.keepsApart(first)
+
+	fourth, words := p.renew(third, words)
+	last := filedIn(t, fourth, words)
+	if len(last.signing) != 1 || sameKey(last.signing[0], now.signing[0]) || len(last.encryption) != 3 || !holdsKey(last, first.encryption[0]) || !holdsKey(last, now.encryption[0]) {
+		t.Fatalf("after the next renewal: %v", last)
+	}
+	p.keepsApart(last)
+}
+
+// look has axe look at the page, and takes a picture of it in each language.
+func (p *person) look(name string) {
+	p.t.Helper()
+	p.accessible(axe(p.t), name)
+	if *screens == "" {
+		return
+	}
+	for _, language := range []string{"ja", "en"} {
+		call(p, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{
+			UserAgent: "Mozilla/5.0 (X11; Linux x86_64) Chrome/150.0.0.0", AcceptLanguage: language,
+		})
+		p.do(chromedp.Reload())
+		p.show(language, name)
+	}
+}
+
+// signInAs signs a person in by a mailed code.
+func (p *person) signInAs(address string) {
+	p.t.Helper()
+	p.open("/sign-in")
+	before := len(p.site.mails(address))
+	p.enter("email", address)
+	p.follow("main form .button")
+	for deadline := time.Now().Add(patience); len(p.site.mails(address)) == before; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("no code to %s", address)
+		}
+	}
+	p.enter("code", p.site.code(address))
+	p.follow("main form .button")
+}
+
+// renew makes new keys in place of the newest pair, with a file from before where
+// there is one.
+func (p *person) renew(former, words string) (file, passphrase string) {
+	p.t.Helper()
+	p.open("/mine")
+	p.follow("form[action='/mine/renew'] button")
+	p.at("/key")
+	if former != "" {
+		p.press("#enroll details:has(#former-file) summary")
+		p.do(chromedp.SetUploadFiles(chromedp.CSS("#former-file"), []string{former}))
+		p.enter("former-passphrase", words)
+	}
+	p.press("#enroll > .button")
+	p.see("#result")
+	return p.take()
+}
+
+// take is the file that the page saves or offers, with its passphrase; the folder
+// is empty afterwards for the next one.
+func (p *person) take() (file, passphrase string) {
+	p.t.Helper()
+	passphrase = p.passphrase()
+	if eval[bool](p, "!document.querySelector('#leave').hidden") {
+		p.press("#download")
+	}
+	file = filepath.Join(p.t.TempDir(), "keys.p12")
+	if err := os.Rename(p.download(), file); err != nil {
+		p.t.Fatal(err)
+	}
+	return file, passphrase
+}
+
+// holdsKey tells whether a file has the key of an identity, with its certificate.
+func holdsKey(f filed, id *identity.Identity) bool {
+	return slices.ContainsFunc(f.encryption, func(one *identity.Identity) bool { return sameKey(one, id) && one.Certificate.Equal(id.Certificate) })
 }
 
 // found claims the server and opens an organization with a proven domain.
@@ -214,14 +355,6 @@ func (o officer) answer(org string) {
 // current is a certificate that is valid by the clock of the machine.
 func current() testca.Option {
 	return testca.Validity(time.Now().AddDate(0, 0, -1), time.Now().AddDate(1, 0, 0))
-}
-
-// makeFile presses the one button of somebody who was invited.
-func (p *person) makeFile() (file string) {
-	p.t.Helper()
-	p.press("#enroll > .button")
-	p.see("#result")
-	return p.download()
 }
 
 func (p *person) passphrase() string {

@@ -30,6 +30,7 @@ type opened struct {
 	info string // what `openssl pkcs12 -info` says of its algorithms
 	leaf *x509.Certificate
 	key  any
+	file string
 }
 
 // openPKCS12 opens the file with its passphrase and has OpenSSL verify the
@@ -48,7 +49,7 @@ func openPKCS12(t *testing.T, file, passphrase string, root []byte) opened {
 	info := openssl(t, "pkcs12", "-in", file, "-passin", pass, "-nodes", "-info")
 	leaf := openssl(t, "pkcs12", "-in", file, "-passin", pass, "-nokeys", "-clcerts")
 	chain := openssl(t, "pkcs12", "-in", file, "-passin", pass, "-nokeys", "-cacerts")
-	o := opened{info: info}
+	o := opened{info: info, file: file}
 	var err error
 	if o.leaf, err = x509.ParseCertificate(block(t, leaf, "CERTIFICATE")); err != nil {
 		t.Fatal(err)

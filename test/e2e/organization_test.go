@@ -107,11 +107,13 @@ func TestOrganization(t *testing.T) {
 	passphrases := readSheet(t, p.saved("passphrases.csv"))
 	root := s.get("/ca/root.pem")
 	var files []opened
+	var former [2]string // a file that somebody has from before, with its passphrase
 	for _, address := range []string{"person0300@example.com", "person0301@example.com", "person0999@example.com"} {
 		if address == "person0999@example.com" { // a broken line
 			address = "person0998@example.com"
 		}
-		files = append(files, pickUp(t, s, address, passphrases[address], root))
+		files = append(files, pickUp(t, s, address, passphrases[address], root, former))
+		former = [2]string{files[len(files)-1].file, passphrases[address]}
 	}
 
 	p.open(org + "/people?q=group03")
@@ -239,8 +241,9 @@ func readSheet(t *testing.T, path string) map[string]string {
 var invitationLink = regexp.MustCompile(`http://[^\s]+(/i/[a-z2-7]+)`)
 
 // pickUp is what a person does: open the link of the mail, paste its code. Those
-// are the two steps to the file, and there is no third; nobody has it again.
-func pickUp(t *testing.T, s *site, address, passphrase string, root []byte) opened {
+// are the two steps to the file, and there is no third; nobody has it again. The
+// keys of a file that they have from before come along.
+func pickUp(t *testing.T, s *site, address, passphrase string, root []byte, former [2]string) opened {
 	t.Helper()
 	mail := s.mailTo(address)
 	link := invitationLink.FindStringSubmatch(mail.Text)
@@ -254,10 +257,20 @@ func pickUp(t *testing.T, s *site, address, passphrase string, root []byte) open
 	r := visit(t, s, "ja")
 	r.open(link[1])
 	r.enter("code", codes[0])
+	if former[0] != "" {
+		r.press("details:has(#old) summary")
+		r.do(chromedp.SetUploadFiles(chromedp.CSS("#old"), []string{former[0]}))
+		r.enter("old-passphrase", former[1])
+		r.accessible(axe(t), "pickup with a file")
+		r.show("ja", "pickup-former")
+	}
 	r.press("main form .button")
 	o := openPKCS12(t, r.download(), passphrase, root)
 	if len(o.leaf.EmailAddresses) != 1 || o.leaf.EmailAddresses[0] != address {
 		t.Errorf("the certificate of %s names %q", address, o.leaf.EmailAddresses)
+	}
+	if keys, want := strings.Count(o.info, "BEGIN PRIVATE KEY"), 1+strings.Count(openedBefore(t, former), "BEGIN PRIVATE KEY"); keys != want {
+		t.Errorf("%d keys are in the file of %s, want %d", keys, address, want)
 	}
 	answer, err := http.PostForm(s.url+link[1], url.Values{"code": {codes[0]}})
 	if err != nil {
@@ -267,8 +280,18 @@ func pickUp(t *testing.T, s *site, address, passphrase string, root []byte) open
 	if answer.StatusCode != http.StatusGone {
 		t.Errorf("the second pick-up: %s", answer.Status)
 	}
-	r.quiet()
+	r.calm()
 	return o
+}
+
+// openedBefore is what OpenSSL finds in a file from before; nothing where there is
+// none.
+func openedBefore(t *testing.T, former [2]string) string {
+	t.Helper()
+	if former[0] == "" {
+		return ""
+	}
+	return openssl(t, "pkcs12", "-in", former[0], "-passin", "pass:"+former[1], "-nodes")
 }
 
 // mailTo is the one mail to an address, among more than the page of caught mails
