@@ -160,6 +160,8 @@ func walkAccounts(t *testing.T, s *site, language string) {
 	a.follow("main form .button")
 	a.at("/mine")
 	a.show(language, "mine-none")
+	a.open("/mine/keys")
+	a.show(language, "ownkeys-none")
 	for _, one := range []*person{p, q, a} {
 		for _, problem := range one.problems {
 			if !strings.HasPrefix(problem, "a body was sent") { // that of a button's form is empty

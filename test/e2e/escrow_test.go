@@ -158,11 +158,12 @@ func (p *person) recoverOwn(org, address string, first filed, officers []officer
 	p.keepsApart(last)
 }
 
-// look has axe look at the page, and takes a picture of it in each language.
+// look shows the page as a picture in each language, or as it is where no pictures
+// are taken.
 func (p *person) look(name string) {
 	p.t.Helper()
-	p.accessible(axe(p.t), name)
 	if *screens == "" {
+		p.show("en", name)
 		return
 	}
 	for _, language := range []string{"ja", "en"} {

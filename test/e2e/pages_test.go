@@ -34,6 +34,7 @@ var unseen = map[string]string{
 	"GET /dev/mail/{id}/raw":                         "a file",
 	"GET /admin/evidence/{id}/document":              "a file",
 	"GET /org/{org}/runs/{run}/events":               "events for a script",
+	"GET /key/keepers":                               "for a script",
 	"GET /sign-in/openid":                            "leads to the provider",
 	"GET /sign-in/openid/back":                       "comes from the provider",
 	"cameback":                                       "likewise; its markup is that of problem",
