@@ -32,6 +32,8 @@ type Options struct {
 	URL    string        // of the portal, for mails
 	OpenID *OpenID       // nil: there is no provider
 	Queue  Queue         // for mails
+
+	Secrets Secrets // nil: there are no authenticator apps
 }
 
 // Service lets administrators in.
@@ -41,12 +43,13 @@ type Service struct {
 	rand  io.Reader
 	cost  Cost
 
-	weak   bool
-	site   webauthn.Site
-	url    string
-	openID *provider
-	queue  Queue
-	rules  Rules // nil: there are no organizations of which two decide
+	weak    bool
+	site    webauthn.Site
+	url     string
+	openID  *provider
+	queue   Queue
+	secrets Secrets
+	rules   Rules // nil: there are no organizations of which two decide
 
 	// matches compares a password with a stored hash; a test counts the calls.
 	matches func(stored, password string) (bool, Cost, error)
@@ -64,7 +67,7 @@ type Service struct {
 func New(o Options) *Service {
 	s := &Service{
 		db: o.Store, clock: o.Clock, rand: o.Rand, cost: o.Cost, weak: o.WeakSignIn, site: o.Site, url: o.URL,
-		openID: newProvider(o.OpenID), queue: o.Queue, matches: matches, slots: make(chan struct{}, 2),
+		openID: newProvider(o.OpenID), queue: o.Queue, secrets: o.Secrets, matches: matches, slots: make(chan struct{}, 2),
 	}
 	if s.rand == nil {
 		s.rand = rand.Reader

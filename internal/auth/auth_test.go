@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,7 @@ func open(t *testing.T) *fixture {
 func (f *fixture) restart(weak bool) {
 	f.Service = New(Options{
 		Store: f.opened, Clock: func() time.Time { return f.now }, Cost: LeastCost, WeakSignIn: weak, URL: site.Origins[0],
-		Site: site, Queue: f,
+		Site: site, Queue: f, Secrets: sealer{},
 	})
 	f.Govern(f)
 }
@@ -411,4 +412,27 @@ func TestSlots(t *testing.T) {
 			t.Errorf("with all slots taken, %d bytes: %v", len(p), err)
 		}
 	}
+}
+
+// sealer seals as a test can see it: what for and for whom stands before what is
+// turned over.
+type sealer struct{}
+
+func (sealer) Seal(what, id string, plain []byte) ([]byte, error) {
+	sealed := []byte(what + " " + id + " ")
+	for _, b := range plain {
+		sealed = append(sealed, ^b)
+	}
+	return sealed, nil
+}
+
+func (sealer) Open(what, id string, sealed []byte) (plain []byte, err error) {
+	turned, ok := bytes.CutPrefix(sealed, []byte(what+" "+id+" "))
+	if !ok {
+		return nil, errors.New("sealed for another")
+	}
+	for _, b := range turned {
+		plain = append(plain, ^b)
+	}
+	return plain, nil
 }

@@ -133,8 +133,12 @@ func (s *Service) StartTOTP(ctx context.Context, token string) (TOTPSetup, error
 		if !f.Password { // a second factor to what?
 			return ErrState
 		}
+		row, err := s.sealTOTP(store.TOTP{AdministratorID: session.Account.ID, Secret: secret, Created: s.clock()})
+		if err != nil {
+			return err
+		}
 		setup = totpSetup(secret, "mailseal", session.Account.Email)
-		return tx.StartTOTP(store.TOTP{AdministratorID: session.Account.ID, Secret: secret, Created: s.clock()})
+		return tx.StartTOTP(row)
 	})
 	return setup, err
 }
@@ -148,7 +152,11 @@ func (s *Service) PendingTOTP(ctx context.Context, token string) (TOTPSetup, err
 		if errors.Is(err, store.ErrNotFound) || err == nil && !t.Confirmed.IsZero() {
 			return ErrState
 		}
-		setup = totpSetup(t.Secret, "mailseal", session.Account.Email)
+		if err != nil {
+			return err
+		}
+		secret, err := s.secretOf(t)
+		setup = totpSetup(secret, "mailseal", session.Account.Email)
 		return err
 	})
 	return setup, err

@@ -167,7 +167,11 @@ func (s *Service) takeNumber(tx *store.Tx, id, number string) error {
 	if err != nil {
 		return err
 	}
-	step, ok := totpStep(t.Secret, number, s.clock(), t.LastStep)
+	secret, err := s.secretOf(t)
+	if err != nil {
+		return err
+	}
+	step, ok := totpStep(secret, number, s.clock(), t.LastStep)
 	if !ok {
 		return ErrCredentials
 	}

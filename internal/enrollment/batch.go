@@ -583,7 +583,7 @@ func (t *turn) deliver(tx *store.Tx, c *candidate) (err error) {
 		return err
 	}
 	if c.secret != nil {
-		if p.Passphrase, err = t.sealer.seal("passphrase", p.ID, c.secret); err != nil {
+		if p.Passphrase, err = t.sealer.Seal("passphrase", p.ID, c.secret); err != nil {
 			return err
 		}
 	}

@@ -46,11 +46,11 @@ func (s *Service) sealKey(orderID string, key crypto.Signer) ([]byte, error) {
 		return nil, fmt.Errorf("enrollment: encode key: %w", err)
 	}
 	defer clear(der)
-	return s.sealer.seal("key", orderID, der)
+	return s.sealer.Seal("key", orderID, der)
 }
 
 func (s *Service) openKey(orderID string, sealed []byte) (crypto.Signer, error) {
-	der, err := s.sealer.open("key", orderID, sealed)
+	der, err := s.sealer.Open("key", orderID, sealed)
 	if err != nil {
 		return nil, err
 	}

@@ -208,7 +208,7 @@ func (s *Service) wrapped(p store.Pickup, client string, old []*identity.Identit
 	if (client == "" || client == p.Client) && len(old) == 0 {
 		return p.File, nil
 	}
-	passphrase, err := s.sealer.open("passphrase", p.ID, p.Passphrase)
+	passphrase, err := s.sealer.Open("passphrase", p.ID, p.Passphrase)
 	if err != nil {
 		return nil, err
 	}
@@ -290,7 +290,7 @@ func (s *Service) passphraseOf(p store.Pickup) (string, error) {
 	if len(p.Passphrase) == 0 || !s.now().Before(p.Expires) {
 		return "", ErrGone
 	}
-	text, err := s.sealer.open("passphrase", p.ID, p.Passphrase)
+	text, err := s.sealer.Open("passphrase", p.ID, p.Passphrase)
 	return string(text), err
 }
 

@@ -14,6 +14,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/store"
 )
 
@@ -23,8 +24,16 @@ type KeyStore interface {
 	Signer(uri string) (crypto.Signer, error)
 }
 
+// What sealers are for; their keys are derived from the one of the store, apart
+// for each purpose.
+const (
+	forEnrollment = "mailseal enrollment 1"
+	forAccounts   = "mailseal accounts 1"
+)
+
 // sealer encrypts what lies in the store for people, under a key that does not:
-// whoever has a copy of the database alone has no key and no passphrase.
+// whoever has a copy of the database alone has no key and no passphrase, and no
+// secret of an authenticator app.
 type sealer struct {
 	aead   cipher.AEAD
 	random io.Reader
@@ -32,8 +41,8 @@ type sealer struct {
 
 var errNoKey = errors.New("enrollment: opened without keys, to look only")
 
-// openSealer opens the key of the store, and makes it where there is none.
-func openSealer(ctx context.Context, db *store.DB, keys KeyStore, random io.Reader, now time.Time) (*sealer, error) {
+// openKeyOfStore opens the key of the store, and makes it where there is none.
+func openKeyOfStore(ctx context.Context, db *store.DB, keys KeyStore, random io.Reader, now time.Time) (ed25519.PrivateKey, error) {
 	uri, err := sealingKey(ctx, db)
 	if errors.Is(err, store.ErrNotFound) {
 		if err = newSealingKey(ctx, db, keys, random, now); err == nil {
@@ -51,7 +60,24 @@ func openSealer(ctx context.Context, db *store.DB, keys KeyStore, random io.Read
 	if !ok {
 		return nil, fmt.Errorf("enrollment: the key at %s is a %T", uri, signer)
 	}
-	secret, err := hkdf.Key(sha256.New, private.Seed(), nil, "mailseal enrollment 1", 32)
+	return private, nil
+}
+
+func (s *Service) openSealers(ctx context.Context) error {
+	private, err := openKeyOfStore(ctx, s.o.Store, s.o.Keys, s.o.Rand, s.now())
+	if err != nil {
+		return err
+	}
+	if s.sealer, err = newSealer(private, forEnrollment, s.o.Rand); err != nil {
+		return err
+	}
+	s.accounts, err = newSealer(private, forAccounts, s.o.Rand)
+	return err
+}
+
+// newSealer derives a sealer for a purpose.
+func newSealer(private ed25519.PrivateKey, purpose string, random io.Reader) (*sealer, error) {
+	secret, err := hkdf.Key(sha256.New, private.Seed(), nil, purpose, 32)
 	if err != nil {
 		return nil, fmt.Errorf("enrollment: key: %w", err)
 	}
@@ -89,8 +115,8 @@ func newSealingKey(ctx context.Context, db *store.DB, keys KeyStore, random io.R
 	return err
 }
 
-// seal encrypts what belongs to a row; it opens in no other place.
-func (s *sealer) seal(what, id string, plain []byte) ([]byte, error) {
+// Seal encrypts what belongs to a row; it opens in no other place.
+func (s *sealer) Seal(what, id string, plain []byte) ([]byte, error) {
 	if s == nil {
 		return nil, errNoKey
 	}
@@ -101,7 +127,8 @@ func (s *sealer) seal(what, id string, plain []byte) ([]byte, error) {
 	return s.aead.Seal(nonce, nonce, plain, []byte(what+"\x00"+id)), nil
 }
 
-func (s *sealer) open(what, id string, sealed []byte) ([]byte, error) {
+// Open decrypts what was sealed for this row.
+func (s *sealer) Open(what, id string, sealed []byte) ([]byte, error) {
 	if s == nil {
 		return nil, errNoKey
 	}
@@ -114,4 +141,12 @@ func (s *sealer) open(what, id string, sealed []byte) ([]byte, error) {
 		return nil, fmt.Errorf("enrollment: %s of %s: %w", what, id, err)
 	}
 	return plain, nil
+}
+
+// Secrets seals what accounts keep, as auth.Secrets, under the key of the store.
+func (s *Service) Secrets() auth.Secrets {
+	if s.accounts == nil {
+		return nil
+	}
+	return s.accounts
 }

@@ -52,10 +52,11 @@ type Options struct {
 
 // Service equips people, many at a time.
 type Service struct {
-	o       Options
-	sealer  *sealer
-	workers workers
-	actor   auth.Actor // as whom the jobs act
+	o        Options
+	sealer   *sealer
+	accounts *sealer // for auth
+	workers  workers
+	actor    auth.Actor // as whom the jobs act
 }
 
 // Refusals.
@@ -106,8 +107,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	s := &Service{o: o, workers: newWorkers(o.Cores), actor: auth.Server(registration.PartEnrollment)}
 	if o.Keys != nil {
-		var err error
-		if s.sealer, err = openSealer(ctx, o.Store, o.Keys, o.Rand, s.now()); err != nil {
+		if err := s.openSealers(ctx); err != nil {
 			return nil, err
 		}
 	}

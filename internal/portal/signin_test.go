@@ -46,7 +46,7 @@ func openHouse(t *testing.T, weak bool) *house {
 	t.Cleanup(func() { _ = db.Close() })
 	h := &house{t: t, now: noon, db: db}
 	h.service = auth.New(auth.Options{
-		Store: db, Clock: func() time.Time { return h.now }, Cost: auth.LeastCost, WeakSignIn: weak, URL: "https://ca.example.org", Queue: &h.letters,
+		Store: db, Clock: func() time.Time { return h.now }, Cost: auth.LeastCost, WeakSignIn: weak, URL: "https://ca.example.org", Queue: &h.letters, Secrets: open{},
 		Site: webauthn.Site{ID: "ca.example.org", Origins: []string{"https://ca.example.org"}},
 	})
 	d := newDoor(t, newFake(), func(c *Config) {
@@ -459,3 +459,10 @@ type twoDecide struct{}
 func (twoDecide) TwoDecide(*store.Tx, string) (bool, error) { return true, nil }
 
 func (twoDecide) EndApproval(context.Context, *store.Tx, auth.Actor, string) error { return nil }
+
+// open seals nothing, which is tested where it is done.
+type open struct{}
+
+func (open) Seal(_, _ string, plain []byte) ([]byte, error) { return plain, nil }
+
+func (open) Open(_, _ string, sealed []byte) ([]byte, error) { return sealed, nil }

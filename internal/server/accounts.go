@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net/http"
@@ -16,8 +17,8 @@ import (
 )
 
 // openAccounts makes the room that lets people in.
-func (s *system) openAccounts() error {
-	o := auth.Options{Store: s.store, Clock: s.Clock, Rand: s.Rand, URL: s.url, Queue: lettersOf{s.mails}}
+func (s *system) openAccounts(ctx context.Context) error {
+	o := auth.Options{Store: s.store, Clock: s.Clock, Rand: s.Rand, URL: s.url, Queue: lettersOf{s.mails}, Secrets: s.enrollment.Secrets()}
 	var err error
 	if o.Site, err = passkeySite(s.url); err != nil {
 		return err
@@ -32,6 +33,9 @@ func (s *system) openAccounts() error {
 	}
 	s.administrators = auth.New(o)
 	s.administrators.Govern(s.orders)
+	if err := s.administrators.SealSecrets(ctx); err != nil {
+		return err
+	}
 	for _, kind := range auth.Mails {
 		s.mails.Handle(kind, mailqueue.Sort{Compose: func(tx *store.Tx, m mailqueue.Leaving) (validation.Mail, error) {
 			mail, err := s.administrators.Compose(tx, kind, m.Data)

@@ -127,7 +127,7 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 	if err := s.openEnrollment(ctx); err != nil {
 		return err
 	}
-	if err := s.openAccounts(); err != nil {
+	if err := s.openAccounts(ctx); err != nil {
 		return err
 	}
 	s.api, err = api.New(api.Options{

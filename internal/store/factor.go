@@ -6,6 +6,7 @@ import "time"
 type TOTP struct {
 	AdministratorID string
 	Secret          []byte
+	Sealed          bool  // Secret is, under a key that is not in here
 	LastStep        int64 // of the last number that was taken
 	Created         time.Time
 	Confirmed       time.Time // zero: its holder has not shown a number yet
@@ -25,18 +26,33 @@ type Passkey struct {
 // StartTOTP writes a secret that is not confirmed yet, in the place of another
 // such one; ErrConflict when the account has a confirmed one.
 func (tx *Tx) StartTOTP(t TOTP) error {
-	return tx.exec("TOTP secret", `INSERT INTO totp_secrets (administrator_id, secret, last_step, created_at)
-		VALUES ($1, $2, $3, $4) ON CONFLICT (administrator_id) DO UPDATE
-		SET secret = excluded.secret, last_step = excluded.last_step, created_at = excluded.created_at
-		WHERE totp_secrets.confirmed_at IS NULL`, t.AdministratorID, t.Secret, t.LastStep, unix(t.Created))
+	return tx.exec("TOTP secret", `INSERT INTO totp_secrets (administrator_id, secret, sealed, last_step, created_at)
+		VALUES ($1, $2, $3, $4, $5) ON CONFLICT (administrator_id) DO UPDATE
+		SET secret = excluded.secret, sealed = excluded.sealed, last_step = excluded.last_step, created_at = excluded.created_at
+		WHERE totp_secrets.confirmed_at IS NULL`, t.AdministratorID, t.Secret, flag(t.Sealed), t.LastStep, unix(t.Created))
 }
 
 // TOTP reads the secret of an account.
 func (tx *Tx) TOTP(administratorID string) (TOTP, error) {
-	return one(tx, "TOTP secret", func(s scanner) (t TOTP, err error) {
-		return t, s.Scan(&t.AdministratorID, &t.Secret, &t.LastStep, seconds{&t.Created}, seconds{&t.Confirmed})
-	}, `SELECT administrator_id, secret, last_step, created_at, confirmed_at
-		FROM totp_secrets WHERE administrator_id = $1`, administratorID)
+	return one(tx, "TOTP secret", scanTOTP, `SELECT `+totpColumns+` FROM totp_secrets WHERE administrator_id = $1`, administratorID)
+}
+
+const totpColumns = `administrator_id, secret, sealed, last_step, created_at, confirmed_at`
+
+func scanTOTP(s scanner) (t TOTP, err error) {
+	return t, s.Scan(&t.AdministratorID, &t.Secret, &t.Sealed, &t.LastStep, seconds{&t.Created}, seconds{&t.Confirmed})
+}
+
+// OpenTOTP lists the secrets that are not sealed.
+func (tx *Tx) OpenTOTP() ([]TOTP, error) {
+	return all(tx, "open TOTP secrets", scanTOTP, `SELECT `+totpColumns+` FROM totp_secrets WHERE sealed = 0 ORDER BY administrator_id`)
+}
+
+// SealTOTP puts the sealed secret of an account in the place of the open one;
+// ErrConflict when it is sealed already.
+func (tx *Tx) SealTOTP(administratorID string, sealed []byte) error {
+	return tx.exec("seal TOTP secret", `UPDATE totp_secrets SET secret = $2, sealed = 1
+		WHERE administrator_id = $1 AND sealed = 0`, administratorID, sealed)
 }
 
 // TakeTOTPStep takes the number of a time step; ErrConflict when that one or a
