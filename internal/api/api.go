@@ -30,6 +30,7 @@ import (
 
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/enrollment"
+	"github.com/mailseal/mailseal/internal/pdf"
 	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
@@ -48,8 +49,9 @@ type Options struct {
 	Enrollment   *enrollment.Service
 	Reports      Reports
 	Recovery     *recovery.Service
-	Accounts     *auth.Service // knows who a program is
-	Store        *store.DB     // for Idempotency-Keys
+	Accounts     *auth.Service             // knows who a program is
+	Store        *store.DB                 // for Idempotency-Keys
+	ReportFont   func() (*pdf.Font, error) // what reports are set in; nil, or one that returns nil: Helvetica
 	Clock        func() time.Time
 	Log          *slog.Logger
 }

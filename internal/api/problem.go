@@ -12,6 +12,7 @@ import (
 
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/enrollment"
+	"github.com/mailseal/mailseal/internal/pdf"
 	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
@@ -64,6 +65,7 @@ var problems = []struct {
 	{errOnce, false, problem{Title: "It was done, and its answer is shown only once.", Status: http.StatusConflict, Code: "idempotency-once", Detail: "Undo it, and ask again with a new key."}},
 	{auth.ErrToken, false, problem{Title: "The token is not one, or has ended.", Status: http.StatusUnauthorized, Code: "token", Detail: "Make a new one in the portal."}},
 	{registration.ErrForbidden, false, forbidden},
+	{pdf.ErrFont, true, problem{Title: "The PDF needs a font.", Status: http.StatusConflict, Code: "font"}},
 	{enrollment.ErrProblems, false, problem{Title: "The list has problems.", Status: http.StatusUnprocessableEntity, Code: "list-problems", Detail: "The preview names them by line. To go on without these lines, say leave_out=problems."}},
 	{enrollment.ErrNobody, false, problem{Title: "Nobody is left to equip.", Status: http.StatusUnprocessableEntity, Code: "nobody"}},
 	{enrollment.ErrUnderWay, false, problem{Title: "A run with this list is under way.", Status: http.StatusConflict, Code: "under-way"}},

@@ -2,9 +2,11 @@ package api
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/mailseal/mailseal/internal/pdf"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/roster"
 )
@@ -12,7 +14,7 @@ import (
 // sheets are reports for spreadsheets.
 func (h *handler) sheets() []*route {
 	return []*route{
-		get("/api/v1/organizations/{organization}/reports/certificates", "reportCertificates", "A sheet of people and their certificates (CSV, UTF-8); no cell is a formula", lookers, h.certificateSheet).files("text/csv"),
+		get("/api/v1/organizations/{organization}/reports/certificates", "reportCertificates", "People and their certificates: a sheet (CSV, UTF-8; no cell is a formula), or with Accept: application/pdf the same rows as PDF", lookers, h.certificateReport).files("text/csv", "application/pdf"),
 	}
 }
 
@@ -22,26 +24,29 @@ type sheetQuery struct {
 	ExpiringBefore time.Time `json:"expiring_before,omitzero"`
 }
 
-func (h *handler) certificateSheet(c *call, q sheetQuery) (file, error) {
+// reportColumns are the report's, with their widths in a PDF file.
+var reportColumns = []pdf.Column{
+	{Head: "person", Share: 8}, {Head: "number", Share: 3}, {Head: "name", Share: 5}, {Head: "local_name", Share: 4}, {Head: "department", Share: 4},
+	{Head: "addresses", Share: 8}, {Head: "state", Share: 3}, {Head: "serial", Share: 9}, {Head: "issuer", Share: 4}, {Head: "use", Share: 3},
+	{Head: "issued", Share: 6}, {Head: "not_after", Share: 6}, {Head: "revoked", Share: 6},
+}
+
+// certificateReport is the sheet, unless a PDF file is asked for.
+func (h *handler) certificateReport(c *call, q sheetQuery) (file, error) {
+	if accepts(c.r.Header.Get("Accept"), "application/pdf") {
+		return h.certificatePDF(c, q)
+	}
 	var b bytes.Buffer
 	sheet := roster.NewSheet(&b)
-	if err := sheet.Row("person", "number", "name", "local_name", "department", "addresses", "state", "serial", "issuer", "use", "issued", "not_after", "revoked"); err != nil {
+	heads := make([]string, len(reportColumns))
+	for i, column := range reportColumns {
+		heads[i] = column.Head
+	}
+	if err := sheet.Row(heads...); err != nil {
 		return file{}, err
 	}
-	query := registration.PersonQuery{Text: q.Text, State: registration.PersonState(q.State), ExpiringBefore: q.ExpiringBefore}
-	for after := ""; ; {
-		all, next, err := h.Registration.People(c.ctx, c.actor, c.org(), query, registration.Page{After: after, Limit: registration.MaxPage})
-		if err != nil {
-			return file{}, err
-		}
-		for _, p := range all {
-			if err := sheetRows(sheet, p); err != nil {
-				return file{}, err
-			}
-		}
-		if after = next; next == "" {
-			break
-		}
+	if err := h.eachRow(c, q, func(row []string) error { return sheet.Row(row...) }); err != nil {
+		return file{}, err
 	}
 	if err := sheet.Close(); err != nil {
 		return file{}, err
@@ -49,21 +54,87 @@ func (h *handler) certificateSheet(c *call, q sheetQuery) (file, error) {
 	return file{"text/csv; charset=utf-8", "certificates.csv", b.Bytes()}, nil
 }
 
-// sheetRows writes a row for each certificate, and one for who has none.
-func sheetRows(sheet *roster.Sheet, p registration.Person) error {
-	who := []string{p.ID, p.Number, p.Name, p.LocalName, p.Department, strings.Join(p.Addresses, " "), string(p.State)}
-	if len(p.Certificates) == 0 {
-		return sheet.Row(append(who, "", "", "", "", "", "")...)
-	}
-	for _, c := range p.Certificates {
-		issuer, revoked := c.Issuer, ""
-		if !c.Revoked.IsZero() {
-			revoked = c.Revoked.UTC().Format(time.RFC3339)
+// accepts tells whether a program asks for a media type by its name (RFC 9110
+// §12.5.1). Who takes anything gets what was there first.
+func accepts(header, media string) bool {
+	for one := range strings.SplitSeq(header, ",") {
+		name, _, _ := strings.Cut(one, ";")
+		if strings.EqualFold(strings.TrimSpace(name), media) {
+			return true
 		}
-		err := sheet.Row(append(who[:len(who):len(who)], c.Serial, issuer, c.Use, c.Issued.UTC().Format(time.RFC3339), c.NotAfter.UTC().Format(time.RFC3339), revoked)...)
+	}
+	return false
+}
+
+func (h *handler) certificatePDF(c *call, q sheetQuery) (file, error) {
+	organization, err := h.Registration.Organization(c.ctx, c.actor, c.org())
+	if err != nil {
+		return file{}, err
+	}
+	people, err := h.Registration.CountPeople(c.ctx, c.actor, c.org(), q.people())
+	if err != nil {
+		return file{}, err
+	}
+	o := pdf.Options{
+		Title: "People and their certificates", Columns: reportColumns, Language: "en", At: h.Clock(), Page: "Page", Large: true,
+		Facts: []string{organization.Name, h.Clock().UTC().Format(time.RFC3339), strconv.FormatInt(people, 10) + " people"},
+	}
+	if h.ReportFont != nil {
+		if o.Font, err = h.ReportFont(); err != nil {
+			return file{}, err
+		}
+	}
+	var b bytes.Buffer
+	report, err := pdf.NewReport(&b, o)
+	if err != nil {
+		return file{}, err
+	}
+	if err := h.eachRow(c, q, func(row []string) error { return report.Row(row...) }); err != nil {
+		return file{}, err
+	}
+	if err := report.Close(); err != nil {
+		return file{}, err
+	}
+	return file{"application/pdf", "certificates.pdf", b.Bytes()}, nil
+}
+
+// people is whom the report is about.
+func (q sheetQuery) people() registration.PersonQuery {
+	return registration.PersonQuery{Text: q.Text, State: registration.PersonState(q.State), ExpiringBefore: q.ExpiringBefore}
+}
+
+// eachRow goes through the rows of the report.
+func (h *handler) eachRow(c *call, q sheetQuery, take func(row []string) error) error {
+	for after := ""; ; {
+		all, next, err := h.Registration.People(c.ctx, c.actor, c.org(), q.people(), registration.Page{After: after, Limit: registration.MaxPage})
 		if err != nil {
 			return err
 		}
+		for _, p := range all {
+			for _, row := range reportRows(p) {
+				if err := take(row); err != nil {
+					return err
+				}
+			}
+		}
+		if after = next; next == "" {
+			return nil
+		}
 	}
-	return nil
+}
+
+// reportRows are a row for each certificate, and one for who has none.
+func reportRows(p registration.Person) (rows [][]string) {
+	who := []string{p.ID, p.Number, p.Name, p.LocalName, p.Department, strings.Join(p.Addresses, " "), string(p.State)}
+	if len(p.Certificates) == 0 {
+		return [][]string{append(who, "", "", "", "", "", "")}
+	}
+	for _, c := range p.Certificates {
+		revoked := ""
+		if !c.Revoked.IsZero() {
+			revoked = c.Revoked.UTC().Format(time.RFC3339)
+		}
+		rows = append(rows, append(who[:len(who):len(who)], c.Serial, c.Issuer, c.Use, c.Issued.UTC().Format(time.RFC3339), c.NotAfter.UTC().Format(time.RFC3339), revoked))
+	}
+	return rows
 }

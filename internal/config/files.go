@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/mailseal/mailseal/internal/pdf"
 )
 
 // expiryWarning is how long before its end a TLS certificate is spoken of.
@@ -36,6 +38,11 @@ func (f *File) CheckFiles(credentials string, now time.Time) (warnings []Problem
 	} {
 		if _, err := LoadTrust(trust.path); err != nil {
 			c.refuse(trust.key, err.Error(), "")
+		}
+	}
+	if s.Portal.ReportFont != "" {
+		if _, err := LoadFont(s.Portal.ReportFont); err != nil {
+			c.refuse("portal.report-font", err.Error(), "name a TrueType font, such as that of the package "+pdf.FontPackage)
 		}
 	}
 	if s.TLSByFile() {
@@ -76,6 +83,26 @@ func (p *Portal) LoadPair(credentials string) (*tls.Certificate, error) {
 		return nil, fmt.Errorf("TLS certificate %s and its key: %w", p.Certificate, err)
 	}
 	return &pair, nil
+}
+
+// LoadFont reads the font of reports.
+func LoadFont(path string) (*pdf.Font, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > pdf.MaxFont {
+		return nil, fmt.Errorf("%s: %w: larger than %d MiB", path, pdf.ErrNoFont, pdf.MaxFont>>20)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	font, err := pdf.ParseFont(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return font, nil
 }
 
 // LoadTrust reads a PEM file of authorities; "" means those of the system, nil.

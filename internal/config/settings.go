@@ -40,6 +40,7 @@ type Portal struct {
 	ACME               ACME               `yaml:"acme"`
 	TrustedProxies     []string           `yaml:"trusted-proxies"`
 	ClientCertificates ClientCertificates `yaml:"client-certificates"`
+	ReportFont         string             `yaml:"report-font"` // TrueType; empty: one of the usual places
 }
 
 // ACME gets the portal's TLS certificate from an authority by RFC 8555.

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/mailseal/mailseal/internal/auth"
@@ -159,6 +158,3 @@ func (p *portal) auditSheet(w http.ResponseWriter, r *http.Request, v visit) err
 		}
 	}
 }
-
-// cutCSV takes the end off the name of a sheet.
-func cutCSV(name string) (string, bool) { return strings.CutSuffix(name, ".csv") }

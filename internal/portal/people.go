@@ -210,41 +210,69 @@ func (p *portal) peopleSheet(w http.ResponseWriter, r *http.Request, v visit) er
 
 // writePeople streams a sheet, page by page: an organization may have 100,000.
 func (p *portal) writePeople(w http.ResponseWriter, r *http.Request, v visit, q registration.PersonQuery, name string) error {
-	list, next, err := p.Registration.People(r.Context(), v.Actor(), v.organization.ID, q, registration.Page{Limit: registration.MaxPage})
+	t := p.tongueOf(r)
+	head, err := t.personHeads()
 	if err != nil {
 		return err
 	}
-	t := p.tongueOf(r)
-	attach(w, "text/csv; charset=utf-8", name+".csv")
-	sheet := roster.NewSheet(w)
-	head := make([]string, len(personColumns))
-	for i, key := range personColumns {
-		if head[i], err = t.plain(key); err != nil {
-			return err
+	var sheet *roster.Sheet // begun with the first people: until then an error has a page
+	err = p.eachPerson(r.Context(), t, v, q, func(rows [][]string) error {
+		if sheet == nil {
+			attach(w, "text/csv; charset=utf-8", name+".csv")
+			sheet = roster.NewSheet(w)
+			_ = sheet.Row(head...) // its error is told at the end
 		}
+		for _, row := range rows {
+			_ = sheet.Row(row...) // likewise
+		}
+		return nil
+	})
+	if sheet == nil {
+		return err
 	}
-	sheet.Row(head...)
-	for {
-		for _, one := range list {
-			cells, err := t.personCells(rowOf(one, p.Now()))
-			if err != nil {
-				return err
-			}
-			sheet.Row(cells...)
-		}
-		if next == "" {
-			break
-		}
-		if list, next, err = p.Registration.People(r.Context(), v.Actor(), v.organization.ID, q, registration.Page{After: next, Limit: registration.MaxPage}); err != nil {
-			p.Log.Error("sheet cut off", "error", err) // the answer is under way: it ends early
-			panic(http.ErrAbortHandler)
-		}
+	if err != nil {
+		return p.cutOff(err)
 	}
 	return sheet.Close()
 }
 
+// eachPerson goes through a report's rows as sheets, pages and PDF files show
+// them, some at a time and at least once.
+func (p *portal) eachPerson(ctx context.Context, t *tongue, v visit, q registration.PersonQuery, take func(rows [][]string) error) error {
+	for page := (registration.Page{Limit: registration.MaxPage}); ; {
+		list, next, err := p.Registration.People(ctx, v.Actor(), v.organization.ID, q, page)
+		if err != nil {
+			return err
+		}
+		rows := make([][]string, len(list))
+		for i, one := range list {
+			if rows[i], err = t.personCells(rowOf(one, p.Now())); err != nil {
+				return err
+			}
+		}
+		if err := take(rows); err != nil {
+			return err
+		}
+		if page.After = next; next == "" {
+			return nil
+		}
+	}
+}
+
 // personColumns are the columns of sheets and printed reports.
 var personColumns = []string{"people.name", "personform.local", "people.addresses", "person.number", "people.department", "people.certificate", "people.until"}
+
+// personHeads are what the columns are called.
+func (t *tongue) personHeads() (heads []string, err error) {
+	for _, key := range personColumns {
+		head, err := t.plain(key)
+		if err != nil {
+			return nil, err
+		}
+		heads = append(heads, head)
+	}
+	return heads, nil
+}
 
 func (t *tongue) personCells(row personRow) ([]string, error) {
 	state, err := t.plain("state." + row.State)

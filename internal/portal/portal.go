@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/pdf"
 	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/registration"
 )
@@ -28,11 +29,12 @@ type Config struct {
 	Recovery       Recovery
 	Certificates   Certificates
 	Hierarchy      Hierarchy
-	Mail           CaughtMail // nil: there is no /dev/mail
-	Dev            bool       // tells on every page that nothing here is to be trusted
-	URL            string     // of the portal, without a final slash
-	Secure         bool       // the portal is reached over https
-	Door           string     // address of the door for certificates, "" where there is none
+	Mail           CaughtMail                // nil: there is no /dev/mail
+	ReportFont     func() (*pdf.Font, error) // what reports are set in; nil, or one that returns nil: Helvetica
+	Dev            bool                      // tells on every page that nothing here is to be trusted
+	URL            string                    // of the portal, without a final slash
+	Secure         bool                      // the portal is reached over https
+	Door           string                    // address of the door for certificates, "" where there is none
 	Now            func() time.Time
 	Log            *slog.Logger
 }

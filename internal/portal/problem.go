@@ -13,6 +13,7 @@ import (
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/enrollment"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
+	"github.com/mailseal/mailseal/internal/pdf"
 	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
@@ -67,6 +68,7 @@ var problems = []struct {
 	{enrollment.ErrNoPreview, problem{http.StatusNotFound, "problem.preview", "action.start", "/", 0}},
 	{roster.ErrSize, problem{http.StatusRequestEntityTooLarge, "problem.large", "action.start", "/", 0}},
 	{errPickup, problem{http.StatusGone, "problem.pickup", "action.start", "/", 0}},
+	{pdf.ErrFont, problem{http.StatusConflict, "problem.font", "action.start", "/", 0}},
 	{errBusy, problem{http.StatusServiceUnavailable, "problem.unavailable", "action.start", "/", 1}},
 	{registration.ErrForbidden, problem{http.StatusForbidden, "problem.forbidden", "action.start", "/", 0}},
 	{enrollment.ErrGone, problem{http.StatusGone, "problem.pickup", "action.start", "/", 0}},

@@ -1,10 +1,15 @@
 package portal
 
 import (
+	"bytes"
+	"errors"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/mailseal/mailseal/internal/pdf"
 	"github.com/mailseal/mailseal/internal/registration"
 )
 
@@ -36,6 +41,7 @@ func (p *portal) reportQuery(name string) (registration.PersonQuery, error) {
 }
 
 type printedView struct {
+	Organization string
 	Name, Report string
 	Total, More  int
 	Head         []string
@@ -47,51 +53,116 @@ type printedCell struct {
 	Long        bool // holds addresses, which break anywhere
 }
 
-// printed is a report as a page for the printer: no PDF is made here, because a
-// file with Japanese text needs the font in it, and browsers have both.
+// errEnough ends a walk through rows of which a page shows no more.
+var errEnough = errors.New("enough rows")
+
+// printed is a report as a page, or with an ending as a file.
 func (p *portal) printed(w http.ResponseWriter, r *http.Request, v visit) error {
 	name := r.PathValue("report")
-	if sheet, ok := cutCSV(name); ok {
-		q, err := p.reportQuery(sheet)
-		if err != nil {
-			return err
-		}
-		return p.writePeople(w, r, v, q, sheet)
-	}
-	q, err := p.reportQuery(name)
+	report, ending, _ := strings.Cut(name, ".")
+	q, err := p.reportQuery(report)
 	if err != nil {
 		return err
+	}
+	switch ending {
+	case "csv":
+		return p.writePeople(w, r, v, q, report)
+	case "pdf":
+		return p.writePDF(w, r, v, q, report)
+	case "":
+	default:
+		return errNoPage
 	}
 	n, err := p.Registration.CountPeople(r.Context(), v.Actor(), v.organization.ID, q)
 	if err != nil {
 		return err
 	}
-	view := printedView{Name: v.organization.Name, Report: name, Total: int(n), Head: personColumns}
+	view := printedView{Organization: v.organization.ID, Name: v.organization.Name, Report: report, Total: int(n), Head: personColumns}
 	t := p.tongueOf(r)
-	for page := (registration.Page{Limit: registration.MaxPage}); ; {
-		list, next, err := p.Registration.People(r.Context(), v.Actor(), v.organization.ID, q, page)
-		if err != nil {
-			return err
-		}
-		for _, one := range list {
-			cells, err := t.personCells(rowOf(one, p.Now()))
-			if err != nil {
-				return err
-			}
+	heads, err := t.personHeads()
+	if err != nil {
+		return err
+	}
+	err = p.eachPerson(r.Context(), t, v, q, func(rows [][]string) error {
+		for _, cells := range rows {
 			row := make([]printedCell, len(cells))
 			for i, cell := range cells {
-				label, err := t.plain(personColumns[i])
-				if err != nil {
-					return err
-				}
-				row[i] = printedCell{label, cell, personColumns[i] == "people.addresses"}
+				row[i] = printedCell{heads[i], cell, personColumns[i] == "people.addresses"}
 			}
 			view.Rows = append(view.Rows, row)
 		}
-		if page.After = next; next == "" || len(view.Rows) >= printedMost {
-			break
+		if len(view.Rows) >= printedMost {
+			return errEnough
 		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return err
 	}
 	view.More = view.Total - len(view.Rows)
 	return p.render(w, r, http.StatusOK, "printed", view)
+}
+
+// personShares are the widths of the columns beside each other, of PDF files.
+var personShares = []int{6, 5, 9, 3, 5, 4, 3}
+
+// writePDF sends a report as PDF. It is kept until it is whole, 100,000 rows in
+// some 10 MB: a letter that cannot be set may be in the last of them.
+func (p *portal) writePDF(w http.ResponseWriter, r *http.Request, v visit, q registration.PersonQuery, name string) error {
+	t := p.tongueOf(r)
+	o, err := p.reportOptions(r, t, v, q, name)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	report, err := pdf.NewReport(&b, o)
+	if err != nil {
+		return err
+	}
+	err = p.eachPerson(r.Context(), t, v, q, func(rows [][]string) error {
+		for _, row := range rows {
+			if err := report.Row(row...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := report.Close(); err != nil {
+		return err
+	}
+	attach(w, "application/pdf", name+".pdf")
+	_, _ = b.WriteTo(w) // the client is gone: nobody left to tell
+	return nil
+}
+
+// reportOptions are what stands above the rows: whose they are, what they are,
+// of when, and how many.
+func (p *portal) reportOptions(r *http.Request, t *tongue, v visit, q registration.PersonQuery, name string) (o pdf.Options, err error) {
+	n, err := p.Registration.CountPeople(r.Context(), v.Actor(), v.organization.ID, q)
+	if err != nil {
+		return o, err
+	}
+	o = pdf.Options{Language: t.tag, At: p.Now()}
+	if p.ReportFont != nil {
+		if o.Font, err = p.ReportFont(); err != nil {
+			return o, err
+		}
+	}
+	say := func(key string, args ...string) (text string) {
+		if err == nil {
+			text, err = t.plain(key, args...)
+		}
+		return text
+	}
+	o.Title, o.Page = say("statistics."+name), say("statistics.page")
+	what, found := say("statistics."+name+".text"), say("people.found", "n", strconv.FormatInt(n, 10))
+	o.Facts = []string{v.organization.Name, what, t.dateTime(p.Now()) + " · " + found}
+	heads, headsErr := t.personHeads()
+	for i, head := range heads {
+		o.Columns = append(o.Columns, pdf.Column{Head: head, Share: personShares[i]})
+	}
+	return o, errors.Join(err, headsErr)
 }

@@ -133,6 +133,7 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 	s.api, err = api.New(api.Options{
 		Registration: s.orders, Reports: s.reports, Recovery: s.recovery,
 		Enrollment: s.enrollment, Accounts: s.administrators, Store: s.store, Clock: s.Clock, Log: s.Log,
+		ReportFont: s.reportFont,
 	})
 	if err != nil {
 		return err
@@ -380,7 +381,7 @@ func (s *system) portal() portal.Config {
 		Orders: s.orders, Administrators: s.administrators, Accounts: s.administrators,
 		Authority: overview{s.store, s.authority, s.orders}, Reports: s.reports,
 		Registration: s.orders, Enrollment: s.enrollment, Mine: pages{s}, Figures: pages{s}, Certificates: pages{s},
-		Hierarchy: pages{s}, Recovery: s.recovery,
+		Hierarchy: pages{s}, Recovery: s.recovery, ReportFont: s.reportFont,
 		Dev: s.Dev, URL: s.url, Secure: strings.HasPrefix(s.url, "https:"), Now: s.Clock, Log: s.Log,
 	}
 	if s.catcher != nil {

@@ -14,6 +14,7 @@ internal/ccm            CCM as a stream: likewise
 internal/ahead          both ends of a long copy at work at once: bytes without meaning
 internal/rc2            RFC 2268: a block cipher that only old files need
 
+internal/pdf            reports as PDF: letters and lines, whatever they say
 internal/charset        character sets, for what people read: nothing that is trusted passes through
 internal/entity         byte-exact MIME: knows nothing of what a part holds
 internal/signature      signature algorithms, for certificates and CMS alike
