@@ -30,6 +30,7 @@ import (
 
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/enrollment"
+	"github.com/mailseal/mailseal/internal/jobs"
 	"github.com/mailseal/mailseal/internal/pdf"
 	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
@@ -49,6 +50,7 @@ type Options struct {
 	Enrollment   *enrollment.Service
 	Reports      Reports
 	Recovery     *recovery.Service
+	Jobs         *jobs.Service
 	Accounts     *auth.Service             // knows who a program is
 	Store        *store.DB                 // for Idempotency-Keys
 	ReportFont   func() (*pdf.Font, error) // what reports are set in; nil, or one that returns nil: Helvetica
@@ -67,7 +69,7 @@ type handler struct {
 func New(o Options) (http.Handler, error) {
 	h := &handler{Options: o, limits: newLimits(o.Clock)}
 	h.table = slices.Concat(
-		h.organizations(), h.domains(), h.evidence(), h.people(), h.companyOrders(), h.certificates(), h.anchors(), h.runs(), h.keyRecovery(), h.accounts(), h.changes(), h.auditLog(), h.sheets(),
+		h.organizations(), h.domains(), h.evidence(), h.people(), h.companyOrders(), h.certificates(), h.anchors(), h.deadJobs(), h.runs(), h.keyRecovery(), h.accounts(), h.changes(), h.auditLog(), h.sheets(),
 		h.orders(), h.problemReports(),
 	)
 	text, err := document(h.table)

@@ -29,6 +29,7 @@ import (
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/enrollment"
+	"github.com/mailseal/mailseal/internal/jobs"
 	"github.com/mailseal/mailseal/internal/keys"
 	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/outbox"
@@ -162,7 +163,7 @@ func serveIn(t *testing.T, dir, source, dns string) *server {
 		Store: db, Authority: s.authority, Mails: mails, Site: "http://ca.example.org", Clock: s.clock, Log: log,
 	})
 	door, err := api.New(api.Options{
-		Registration: s.orders, Reports: reports, Recovery: s.recovery, Enrollment: bulk, Accounts: s.accounts, Store: db, Clock: s.clock, Log: log,
+		Registration: s.orders, Reports: reports, Recovery: s.recovery, Jobs: jobs.New(jobs.Options{Store: db, Clock: s.clock}), Enrollment: bulk, Accounts: s.accounts, Store: db, Clock: s.clock, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/enrollment"
+	"github.com/mailseal/mailseal/internal/jobs"
 	"github.com/mailseal/mailseal/internal/pdf"
 	"github.com/mailseal/mailseal/internal/problemreport"
 	"github.com/mailseal/mailseal/internal/recovery"
@@ -58,6 +59,7 @@ var problems = []struct {
 	{errMethod, false, problem{Title: "The method is not allowed here.", Status: http.StatusMethodNotAllowed, Code: "method", Detail: "The Allow field names the one that is."}},
 	{errNoToken, false, problem{Title: "The order's token is missing.", Status: http.StatusUnauthorized, Code: "no-token", Detail: "Send `Authorization: Bearer TOKEN` with the token that opening the order returned."}},
 	{errMediaType, true, problem{Title: "The media type is not accepted.", Status: http.StatusUnsupportedMediaType, Code: "media-type"}},
+	{jobs.ErrNotDead, false, problem{Title: "No job of that id was given up.", Status: http.StatusConflict, Code: "not-dead"}},
 	{errKey, true, problem{Title: "The Idempotency-Key cannot be used.", Status: http.StatusBadRequest, Code: "idempotency-key"}},
 	{errKeyReused, false, problem{Title: "The Idempotency-Key was used for another request.", Status: http.StatusUnprocessableEntity, Code: "idempotency-reused", Detail: "Make a new key for each request; send the same one only to repeat a request as it was."}},
 	{errUnderWay, false, problem{Title: "The request with this Idempotency-Key has not ended.", Status: http.StatusConflict, Code: "idempotency-under-way", Detail: "Ask again later."}},

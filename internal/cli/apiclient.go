@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailseal/mailseal/internal/jobs"
 	"github.com/mailseal/mailseal/internal/registration"
 )
 
@@ -145,6 +146,8 @@ func (c *apiClient) refused(resp *http.Response, data []byte) error {
 	switch {
 	case p.Code == "forbidden":
 		return registration.ErrForbidden
+	case p.Code == "not-dead":
+		return jobs.ErrNotDead
 	case p.Code == "state":
 		return fmt.Errorf("%w: %s", registration.ErrState, p.Detail)
 	case resp.StatusCode == http.StatusUnauthorized:

@@ -140,7 +140,7 @@ func commands() []command {
 		{"cms", newCMSCommand}, {"evidence", newEvidenceCommand}, {"inspect", newInspectCommand}, {"cert", newCertCommand}, {"git", newGitCommand},
 		{"id", newIDCommand}, {"book", newBookCommand}, {"recovery", newRecoveryCommand},
 		{"serve", newServeCommand}, {"config", newConfigCommand}, {"doctor", newDoctorCommand}, {"ca", newCACommand}, {"org", newOrgCommand}, {"person", newPersonCommand}, {"order", newOrderCommand}, {"signer", newSignerCommand},
-		{"account", newAccountCommand}, {"audit", newAuditCommand}, {"backup", newBackupCommand}, {"restore", newRestoreCommand}, {"demo", newDemoCommand}, {"version", newVersionCommand},
+		{"account", newAccountCommand}, {"audit", newAuditCommand}, {"jobs", newJobsCommand}, {"backup", newBackupCommand}, {"restore", newRestoreCommand}, {"demo", newDemoCommand}, {"version", newVersionCommand},
 	}
 }
 

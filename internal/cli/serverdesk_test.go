@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,10 +86,23 @@ func TestServerDesk(t *testing.T) {
 	says(remote(3, "recovery", "propose", org, "--officer", "admin="+filepath.Join(home, "alice.pem")), "officers: must be at least 3")
 	says(remote(0, "recovery", "keys", org, "taro@example.jp"))
 
+	// Jobs that were given up.
+	for i, id := range []string{"dead1", "dead2", "dead3"} {
+		storetest.SQL(t, filepath.Join(data, "mailseal.db"), `INSERT INTO jobs (id, kind, unique_key, lane, payload, state, due_at, holder, attempts, max_attempts, last_error, created_at, finished_at)
+			VALUES ('`+id+`', 'nobody''s', '`+id+`', 'x', x'', 'dead', 1, '', 20, 20, 'the relay is away', 1, `+fmt.Sprint(i+2)+`)`)
+	}
+	says(remote(0, "jobs", "list"), "dead1", "nobody's  the relay is away")
+	says(remote(0, "jobs", "revive", "dead1"), "dead1")
+	says(remote(3, "jobs", "revive", "dead1"), "no job of that id was given up")
+	says(remote(0, "jobs", "discard", "dead2"), "dead2")
+	says(remote(0, "jobs", "list", "--json"), `"id": "dead3"`, `"attempts": 20`)
+	says(remote(2, "jobs", "discard"), "--all")
+
 	// The same words, whoever looks.
 	looks := [][]string{
 		{"org", "list"}, {"org", "show", org}, {"org", "show", org, "--json"}, {"org", "domain", "list", org, "--json"}, {"org", "settings", org},
 		{"person", "list", org}, {"person", "list", org, "--json"}, {"person", "show", org, "taro@example.jp", "--json"}, {"order", "list", org, "--json"},
+		{"jobs", "list"}, {"jobs", "list", "--json"},
 	}
 	var seen []string
 	for _, look := range looks {
@@ -101,6 +115,14 @@ func TestServerDesk(t *testing.T) {
 			t.Errorf("%v: %d\nat hand:\n%s%s\nby the server:\n%s", look, exit, stdout, stderr, seen[i])
 		}
 	}
+	if stdout, stderr, exit := mailseal(t, home, "jobs", "discard", "--all", "--data", data); exit != 0 || stdout != "dead3\n" {
+		t.Errorf("%d %s%s", exit, stdout, stderr)
+	}
+	stdout, stderr, exit := mailseal(t, home, "audit", "export", "--data", data)
+	if exit != 0 {
+		t.Fatal(stderr)
+	}
+	says(stdout, `"act":"job.revived","object":"dead1"`, `"act":"job.discarded","object":"dead2"`, `"act":"job.discarded","object":"dead3"`)
 }
 
 // writeToken makes a token of the account that operates a server, and makes the

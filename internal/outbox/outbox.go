@@ -10,7 +10,7 @@
 // and so once.
 //
 // A job that fails is tried again, later and later; after its last attempt it is
-// dead and stays visible until somebody revives or discards it. What is wrong
+// dead and stays until the operator revives or discards it (internal/jobs). What is wrong
 // with one job holds up no other: only where an error says, by [Rest], that
 // nothing of the kind can be done, a node pauses with all of them.
 //
@@ -230,26 +230,6 @@ func (b *Outbox) Pause(ctx context.Context, kind string) error {
 // Resume ends a pause.
 func (b *Outbox) Resume(ctx context.Context, kind string) error {
 	return b.o.Store.Update(ctx, func(tx *store.Tx) error { return tx.ResumeJobs(kind) })
-}
-
-// Dead lists the jobs that were given up, the latest first.
-func (b *Outbox) Dead(ctx context.Context, limit int) (jobs []store.Job, err error) {
-	err = b.o.Store.View(ctx, func(tx *store.Tx) error {
-		jobs, err = tx.JobsOf("dead", limit)
-		return err
-	})
-	return jobs, err
-}
-
-// Revive has a dead job tried again from the beginning. [store.ErrConflict]: it
-// is not dead.
-func (b *Outbox) Revive(ctx context.Context, id string) error {
-	return b.o.Store.Update(ctx, func(tx *store.Tx) error { return tx.ReviveJob(id, b.o.Clock()) })
-}
-
-// Discard removes a dead job. [store.ErrConflict]: it is not dead.
-func (b *Outbox) Discard(ctx context.Context, id string) error {
-	return b.o.Store.Update(ctx, func(tx *store.Tx) error { return tx.DropJob(id) })
 }
 
 // Counts tells how much there is to do, by kind.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/store/storetest"
 )
@@ -191,9 +192,8 @@ func TestAttempts(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	eventually(t, "dead after three attempts", func() bool { n.pass(time.Second); return len(jobs(t, n.db, "dead")) == 3 })
-	dead, err := n.Dead(t.Context(), 10)
-	if err != nil || len(dead) != 3 {
-		t.Fatalf("dead are %v, %v", dead, err)
+	if dead := jobs(t, n.db, "dead"); len(dead) != 3 {
+		t.Fatalf("dead are %v", dead)
 	}
 	for key, want := range map[string]string{"fails": "relay is away", "panics": "panic: boom", "hopeless": "no such mailbox"} {
 		if j := jobs(t, n.db, "dead")[key]; j.LastError != want || key != "hopeless" && j.Attempts != 3 {
@@ -204,13 +204,25 @@ func TestAttempts(t *testing.T) {
 		t.Error("tomorrow's job was done today")
 	}
 	well.Store(true)
-	if err := n.Revive(t.Context(), jobs(t, n.db, "dead")["fails"].ID); err != nil {
+	decide := func(act string, do func(tx *store.Tx) error) error {
+		return n.db.Update(t.Context(), func(tx *store.Tx) error {
+			if err := do(tx); err != nil {
+				return err
+			}
+			return audit.Append(t.Context(), tx, audit.Entry{At: n.clock(), Actor: "x", Act: act, Object: "x"})
+		})
+	}
+	fails, hopeless, later := jobs(t, n.db, "dead")["fails"].ID, jobs(t, n.db, "dead")["hopeless"].ID, jobs(t, n.db, "open")["later"].ID
+	if err := n.db.Update(t.Context(), func(tx *store.Tx) error { return tx.ReviveJob(fails, n.clock()) }); !errors.Is(err, store.ErrUnrecorded) {
+		t.Errorf("without an entry in the log: %v", err)
+	}
+	if err := decide(store.ActJobRevived, func(tx *store.Tx) error { return tx.ReviveJob(fails, n.clock()) }); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.Discard(t.Context(), jobs(t, n.db, "dead")["hopeless"].ID); err != nil {
+	if err := decide(store.ActJobDiscarded, func(tx *store.Tx) error { return tx.DropJob(hopeless) }); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.Discard(t.Context(), jobs(t, n.db, "open")["later"].ID); !errors.Is(err, store.ErrConflict) {
+	if err := decide(store.ActJobDiscarded, func(tx *store.Tx) error { return tx.DropJob(later) }); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("an open job was discarded: %v", err)
 	}
 	eventually(t, "the revived one is done", func() bool { return jobs(t, n.db, "done")["fails"].Attempts == 1 })

@@ -25,6 +25,7 @@ import (
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/config"
 	"github.com/mailseal/mailseal/internal/enrollment"
+	"github.com/mailseal/mailseal/internal/jobs"
 	"github.com/mailseal/mailseal/internal/keys"
 	"github.com/mailseal/mailseal/internal/mailout/bounce"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
@@ -131,7 +132,7 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 		return err
 	}
 	s.api, err = api.New(api.Options{
-		Registration: s.orders, Reports: s.reports, Recovery: s.recovery,
+		Registration: s.orders, Reports: s.reports, Recovery: s.recovery, Jobs: jobs.New(jobs.Options{Store: s.store, Clock: s.Clock}),
 		Enrollment: s.enrollment, Accounts: s.administrators, Store: s.store, Clock: s.Clock, Log: s.Log,
 		ReportFont: s.reportFont,
 	})

@@ -155,6 +155,9 @@ const (
 	ActAnchor              = "anchor.added" // a root that is trusted for certificates by others
 	ActAnchorRemoved       = "anchor.removed"
 
+	ActJobRevived   = "job.revived"   // one that was given up is tried again
+	ActJobDiscarded = "job.discarded" // or is never done
+
 	ActReported     = "report.received" // a certificate problem report
 	ActReportClosed = "report.closed"
 )

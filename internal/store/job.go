@@ -125,15 +125,20 @@ func (tx *Tx) JobsOf(state string, limit int) ([]Job, error) {
 		ORDER BY finished_at DESC, due_at, id LIMIT $2`, state, limit)
 }
 
+// DeadJob reads a job that was given up.
+func (tx *Tx) DeadJob(id string) (Job, error) {
+	return one(tx, "dead job", scanJob, `SELECT `+jobColumns+` FROM jobs WHERE id = $1 AND state = 'dead'`, id)
+}
+
 // ReviveJob opens a dead job again with all its attempts.
 func (tx *Tx) ReviveJob(id string, now time.Time) error {
-	return tx.exec("revive job", `UPDATE jobs SET state = 'open', holder = '', due_at = $2, attempts = 0, finished_at = NULL
-		WHERE id = $1 AND state = 'dead'`, id, now.Unix())
+	return tx.owe(ActJobRevived, tx.exec("revive job", `UPDATE jobs SET state = 'open', holder = '', due_at = $2, attempts = 0, finished_at = NULL
+		WHERE id = $1 AND state = 'dead'`, id, now.Unix()))
 }
 
 // DropJob removes a dead job.
 func (tx *Tx) DropJob(id string) error {
-	return tx.exec("drop job", `DELETE FROM jobs WHERE id = $1 AND state = 'dead'`, id)
+	return tx.owe(ActJobDiscarded, tx.exec("drop job", `DELETE FROM jobs WHERE id = $1 AND state = 'dead'`, id))
 }
 
 // ForgetJobs drops up to limit jobs that were done before a time, and says how

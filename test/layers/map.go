@@ -61,6 +61,7 @@ internal/issuance       pure: prepare, lint, issue
 
 internal/validation     proofs of control, evidence of names, and the warrant to issue by a profile
 
+internal/jobs           the operator's hand on jobs that were given up, entered in the log
 internal/mailqueue      mails that are to leave, and what became of them: jobs of the outbox
 
 internal/authority      authorities and their state
