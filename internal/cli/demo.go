@@ -38,7 +38,8 @@ PKCS #12 file and a mail, all through the REST API. --json prints one object:
 the last mail is queued.
 
 The files stay for a look, and the last line says where; those of --enterprise stay only
-with --dir, or when something went wrong. Exit status 0 means that
+with --dir, among them the PKCS #12 file that one of the people picked up, or when
+something went wrong. Exit status 0 means that
 every step came out right, the refusals included.`,
 		GroupID: groupServer,
 		Args:    noArguments,

@@ -89,6 +89,9 @@ func (p *program) runEnterprise(ctx context.Context, dir string, people int, asJ
 		return p.printJSON(facts)
 	}
 	fmt.Fprintf(p.stdout, "\nEverything came out right: %d of %d people in %.1f s, with at most %d MiB of memory.\n", facts.Issued, facts.People, facts.Seconds, facts.PeakRSS)
+	if !temporary {
+		fmt.Fprintf(p.stdout, "In %s are %s, the sheet %s with what opens it, and %s for your mail program.\n", dir, demoPickedUp, demoSheet, demoRoot)
+	}
 	return nil
 }
 
@@ -428,6 +431,14 @@ func (e *enterprise) watch(ctx context.Context, seconds *float64, begun time.Tim
 	}
 }
 
+// What stays of the story in a folder that was named: what one of the people got,
+// the administrator's sheet, and whom a mail program has to trust.
+const (
+	demoPickedUp = "picked-up.p12"
+	demoSheet    = "passphrases.csv"
+	demoRoot     = "root.pem"
+)
+
 var pickupLink = regexp.MustCompile(`/i/([a-z2-7]{26})`)
 
 // pickUp is what a person does: the mail has the link and the code, the sheet
@@ -466,11 +477,38 @@ func (e *enterprise) pickUp(ctx context.Context) error {
 	if len(opened.Identities) != 1 || opened.Identities[0].Certificate == nil || opened.Identities[0].Certificate.Emails()[0] != address {
 		return errors.New("the file is not theirs")
 	}
+	root, err := e.root(ctx)
+	if err != nil {
+		return err
+	}
+	for name, data := range map[string][]byte{demoPickedUp: file, demoSheet: sheet, demoRoot: root} {
+		if err := os.WriteFile(e.path(name), data, modeSecret); err != nil {
+			return err
+		}
+	}
 	var refused *apiRefusal
 	if err := e.call(ctx, http.MethodPost, take, map[string]string{"code": code}, nil); !errors.As(err, &refused) || refused.status != http.StatusGone {
 		return fmt.Errorf("the file is given out twice: %w", err)
 	}
 	return nil
+}
+
+// root is the certificate at the top of the authority, as everybody gets it.
+func (e *enterprise) root(ctx context.Context) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, e.server+"/ca/root.pem", nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := e.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("the root: %s", answer.Status)
+	}
+	return text, err
 }
 
 // mailWait is how long a mail may take: thousands leave before it.

@@ -75,6 +75,15 @@ func TestEnterpriseDemo(t *testing.T) {
 	if len(facts) != 4 || facts["people"] != people || facts["issued"] != people || facts["seconds"] <= 0 || facts["peak_rss_mib"] <= 0 {
 		t.Errorf("%v", facts)
 	}
+	dir := filepath.Join(t.TempDir(), "story")
+	if exit := run("demo", "--enterprise", "1", "--dir", dir); exit != 0 || !strings.Contains(stdout.String(), "picked-up.p12") {
+		t.Fatalf("exit status %d\n%s%s", exit, &stdout, &stderr)
+	}
+	for _, name := range []string{"picked-up.p12", "passphrases.csv", "root.pem"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
 	for _, args := range [][]string{{"demo", "--enterprise", "0"}, {"demo", "--enterprise", "100001"}, {"demo", "--json"}} {
 		if exit := run(args...); exit != 2 {
 			t.Errorf("%q: exit status %d", args, exit)
