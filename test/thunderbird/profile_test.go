@@ -11,7 +11,7 @@ import (
 )
 
 // profile is what a Thunderbird knows when it starts: one account, whose mails go
-// to the SMTP server on smtpPort, one person's key, trusted roots, and the local
+// to the SMTP server on smtpPort, that person's keys, trusted roots, and the local
 // folder Judged.
 type profile struct {
 	dir                      string
@@ -65,28 +65,35 @@ user_pref("network.dns.disabled", true);
 user_pref("security.OCSP.enabled", 0);
 `
 
+// keyFile is a PKCS #12 file, with what opens it.
+type keyFile struct {
+	file       []byte
+	passphrase string
+}
+
 // write makes the profile's folder. NSS's own tools put root and key into its store,
 // as a person does in the settings.
-func (p *profile) write(t *testing.T, roots []*cert.Certificate, pkcs12 []byte, passphrase string, mbox []byte) {
+func (p *profile) write(t *testing.T, roots []*cert.Certificate, keys []keyFile, mbox []byte) {
 	t.Helper()
 	folders := filepath.Join(p.dir, "Mail", "Local Folders")
 	if err := os.MkdirAll(folders, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	files := map[string][]byte{
-		filepath.Join(p.dir, "user.js"):    fmt.Appendf(nil, settings, p.email, p.smtpPort, p.marionettePort),
-		filepath.Join(folders, "Judged"):   mbox,
-		filepath.Join(p.dir, "person.p12"): pkcs12,
+		filepath.Join(p.dir, "user.js"):  fmt.Appendf(nil, settings, p.email, p.smtpPort, p.marionettePort),
+		filepath.Join(folders, "Judged"): mbox,
+	}
+	store := "sql:" + p.dir
+	lines := [][]string{{"certutil", "-N", "-d", store, "--empty-password"}}
+	for i, k := range keys {
+		path := filepath.Join(p.dir, fmt.Sprintf("key%d.p12", i))
+		files[path] = k.file
+		lines = append(lines, []string{"pk12util", "-i", path, "-d", store, "-W", k.passphrase, "-K", ""})
 	}
 	for path, data := range files {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-	}
-	store := "sql:" + p.dir
-	lines := [][]string{
-		{"certutil", "-N", "-d", store, "--empty-password"},
-		{"pk12util", "-i", filepath.Join(p.dir, "person.p12"), "-d", store, "-W", passphrase, "-K", ""},
 	}
 	for i, root := range roots {
 		path := filepath.Join(p.dir, fmt.Sprintf("root%d.pem", i))

@@ -4,9 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	_ "embed"
 	"encoding/base64"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -131,6 +135,8 @@ func mailseal(t *testing.T, dir string, args ...string) (stdout, said string, ex
 		ConfigDir: func() (string, error) { return "", errors.New("MAILSEAL_HOME is set") },
 		Now:       time.Now,
 		Version:   "test",
+
+		GenerateKey: func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
 	})
 	return out.String(), errs.String(), exit
 }
@@ -167,6 +173,7 @@ func pkcs12(t *testing.T, l *testca.Leaf) []byte {
 type made struct {
 	id      string
 	from    string // empty: Alice
+	to      string
 	command []string
 	change  func([]byte) []byte
 	want    seen
@@ -186,8 +193,8 @@ var (
 func (f folder) mail(t *testing.T, m *made) []byte {
 	t.Helper()
 	// Thunderbird refuses a Date that is an hour away from the signing time.
-	letter := f.write(t, "letter.eml", fmt.Appendf(nil, "From: %s\r\nTo: Bob <bob@example.com>\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s\r\n",
-		cmp.Or(m.from, "Alice <alice@example.com>"), m.id, time.Now().Format(time.RFC1123Z), m.id, words))
+	letter := f.write(t, "letter.eml", fmt.Appendf(nil, "From: %s\r\nTo: <%s>\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s\r\n",
+		cmp.Or(m.from, "Alice <alice@example.com>"), m.to, m.id, time.Now().Format(time.RFC1123Z), m.id, words))
 	out := f.path("out.eml")
 	if _, said, exit := mailseal(t, f.dir, append(append([]string{}, m.command...), "-o", out, letter)...); exit != 0 {
 		t.Fatalf("%v: %d %s", m.command, exit, said)
@@ -206,10 +213,52 @@ func (f folder) mail(t *testing.T, m *made) []byte {
 	return mail
 }
 
-// TestThunderbird: Thunderbird finds mailseal's signed and sealed mails good and a
+// person is who sits at Thunderbird: what a bulk run made for them, and gave out at
+// the pick-up.
+type person struct {
+	keyFile
+	email             string
+	certificate, root *cert.Certificate
+}
+
+// equipped has an organization equip its people with keys that the server makes,
+// and returns one of them as they are after picking up.
+func equipped(t *testing.T, f folder) (p person) {
+	t.Helper()
+	dir := f.path("organization")
+	if out, said, exit := mailseal(t, f.dir, "demo", "--enterprise", "2", "--dir", dir, "--json"); exit != 0 {
+		t.Fatalf("%d %s%s", exit, out, said)
+	}
+	read := func(name string) []byte {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	p.file = read("picked-up.p12")
+	rows, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(read("passphrases.csv"), []byte("\ufeff")))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows[1:] {
+		opened, err := identity.DecodePKCS12(p.file, func() ([]byte, error) { return []byte(row[4]), nil })
+		if err == nil {
+			p.email, p.passphrase, p.certificate = row[1], row[4], opened.Identities[0].Certificate
+		}
+	}
+	roots, err := cert.ParseAll(read("root.pem"))
+	if err != nil || p.certificate == nil || len(roots) != 1 {
+		t.Fatalf("%d roots, %v, and what was picked up is %v", len(roots), err, p.certificate)
+	}
+	p.root = roots[0]
+	return p
+}
+
+// TestThunderbird: Thunderbird takes the identity that a bulk run made for somebody,
+// decrypts and signs with it, finds mailseal's signed and sealed mails good and a
 // changed one bad, whatever the kind of the signer's certificate, and learns from them
-// for whom it can encrypt; mailseal opens what
-// it sends back.
+// for whom it can encrypt; mailseal opens what it sends back.
 func TestThunderbird(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: starts Thunderbird")
@@ -217,24 +266,28 @@ func TestThunderbird(t *testing.T) {
 	f := folder{t.TempDir()}
 	valid := testca.Validity(time.Now().Add(-24*time.Hour), time.Now().Add(30*24*time.Hour))
 	ca := testca.New(t, valid)
-	alice, bob := ca.Leaf("alice@example.com", testca.RSA2048, valid), ca.Leaf("bob@example.com", testca.RSA2048, valid)
+	alice := ca.Leaf("alice@example.com", testca.RSA2048, valid)
+	bob := equipped(t, f)
 	curve := ca.Leaf("alice@example.com", testca.P256, valid)
 	aliceID, curveID := f.write(t, "alice.p12", pkcs12(t, alice)), f.write(t, "curve.p12", pkcs12(t, curve))
-	bobCert, root := f.write(t, "bob.pem", bob.Certificate.PEM()), f.write(t, "root.pem", ca.Root.Certificate.PEM())
+	former := ca.Leaf("bob@example.com", testca.RSA2048, valid) // an RSA key of theirs, and another address
+	formerCert := f.write(t, "former.pem", former.Certificate.PEM())
+	bobCert, bobRoot := f.write(t, "bob.pem", bob.certificate.PEM()), f.write(t, "root.pem", bob.root.PEM())
 
 	garble := func(mail []byte) []byte { return bytes.Replace(mail, []byte("fountain"), []byte("f0untain"), 1) }
 	mails := []*made{
-		{"changed@example.com", "", []string{"sign", "--as", aliceID}, garble, bad},
-		{"signed@example.com", "", []string{"sign", "--as", curveID}, nil, good},
-		{"opaque@example.com", "", []string{"sign", "--opaque", "--as", curveID}, nil, good},
-		{"sealed@example.com", "", []string{"seal", "--as", aliceID, "--to", bobCert}, nil, sealed},
+		{"changed@example.com", "", bob.email, []string{"sign", "--as", aliceID}, garble, bad},
+		{"signed@example.com", "", bob.email, []string{"sign", "--as", curveID}, nil, good},
+		{"opaque@example.com", "", bob.email, []string{"sign", "--opaque", "--as", curveID}, nil, good},
+		{"sealed@example.com", "", bob.email, []string{"seal", "--as", aliceID, "--to", bobCert}, nil, sealed},
+		{"sealed-before@example.com", "", bob.email, []string{"seal", "--as", aliceID, "--to", formerCert}, nil, sealed},
 	}
 	authority, issued := kinds(t)
 	var everybody []string // to whom one mail is encrypted
 	for kind, leaf := range issued {
 		everybody = append(everybody, kind+"@example.com")
 		as := f.write(t, kind+".p12", pkcs12(t, leaf))
-		mails = append(mails, &made{"by-" + kind + "@example.com", kind + "@example.com", []string{"sign", "--as", as}, nil, good})
+		mails = append(mails, &made{"by-" + kind + "@example.com", kind + "@example.com", bob.email, []string{"sign", "--as", as}, nil, good})
 	}
 	var mbox bytes.Buffer
 	for _, m := range mails {
@@ -242,8 +295,8 @@ func TestThunderbird(t *testing.T) {
 	}
 
 	caught, smtpPort := relay(t)
-	p := &profile{dir: f.path("profile"), email: "bob@example.com", smtpPort: smtpPort, marionettePort: port(t)}
-	p.write(t, []*cert.Certificate{ca.Root.Certificate, authority}, pkcs12(t, bob), passphrase, mbox.Bytes())
+	p := &profile{dir: f.path("profile"), email: bob.email, smtpPort: smtpPort, marionettePort: port(t)}
+	p.write(t, []*cert.Certificate{ca.Root.Certificate, authority, bob.root}, []keyFile{bob.keyFile, {pkcs12(t, former), passphrase}}, mbox.Bytes())
 	tb := start(t, f, p)
 
 	for _, m := range mails {
@@ -260,7 +313,7 @@ func TestThunderbird(t *testing.T) {
 	for _, encrypted := range []bool{false, true} {
 		t.Run(fmt.Sprintf("writes, encrypted %v", encrypted), func(t *testing.T) {
 			var sent bool
-			if err := tb.call(sendScript, &sent, "bob@example.com", "alice@example.com", "An answer", "at noon, then", encrypted); err != nil {
+			if err := tb.call(sendScript, &sent, bob.email, "alice@example.com", "An answer", "at noon, then", encrypted); err != nil {
 				t.Fatal(err)
 			}
 			list, err := caught.List(1)
@@ -269,7 +322,7 @@ func TestThunderbird(t *testing.T) {
 			}
 			answer := f.write(t, "answer.eml", []byte(list[0].Raw))
 			opened := f.path("opened.eml")
-			out, said, exit := mailseal(t, f.dir, "open", "--as", aliceID, "--as", curveID, "--trust", root, "--json", "-o", opened, answer)
+			out, said, exit := mailseal(t, f.dir, "open", "--as", aliceID, "--as", curveID, "--trust", bobRoot, "--json", "-o", opened, answer)
 			var v struct {
 				Verdict, Coverage string
 				Encrypted         bool
@@ -278,7 +331,7 @@ func TestThunderbird(t *testing.T) {
 			if err := json.Unmarshal([]byte(out), &v); err != nil || exit != 0 {
 				t.Fatalf("%d %s%s", exit, out, said)
 			}
-			if v.Verdict != "valid" || v.Coverage != "whole" || v.Encrypted != encrypted || v.From[0] != "bob@example.com" {
+			if v.Verdict != "valid" || v.Coverage != "whole" || v.Encrypted != encrypted || v.From[0] != bob.email {
 				t.Errorf("%+v", v)
 			}
 			if text := text(t, opened); text != "at noon, then\r\n" {
@@ -288,14 +341,14 @@ func TestThunderbird(t *testing.T) {
 	}
 	t.Run("writes to all kinds of certificates", func(t *testing.T) {
 		var sent bool
-		if err := tb.call(sendScript, &sent, "bob@example.com", strings.Join(everybody, ", "), "To all", "at noon, then", true); err != nil {
+		if err := tb.call(sendScript, &sent, bob.email, strings.Join(everybody, ", "), "To all", "at noon, then", true); err != nil {
 			t.Fatal(err)
 		}
 		list, err := caught.List(1)
 		if err != nil || len(list) != 1 {
 			t.Fatalf("caught %v, %v", list, err)
 		}
-		f.allOpen(t, f.write(t, "all.eml", []byte(list[0].Raw)), root, issued)
+		f.allOpen(t, f.write(t, "all.eml", []byte(list[0].Raw)), bobRoot, issued)
 	})
 }
 
