@@ -47,7 +47,7 @@ func (s *system) observed(door string, next http.Handler) http.Handler {
 		number := hex.EncodeToString(random[:])
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, number))
 		w.Header().Set("X-Request-Id", number)
-		answer := &answer{ResponseWriter: w}
+		answer := &answer{ResponseWriter: newFlow(w, writeTimeout, longestAnswer)}
 		ended := s.metrics.begin(door)
 		defer func() {
 			took := time.Since(begin)
