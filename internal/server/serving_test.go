@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -285,6 +286,37 @@ func TestServing(t *testing.T) {
 	if !strings.Contains(i.out.String(), "claims the place at https://"+host+"/admin/claim") {
 		t.Errorf("printed: %s", i.out)
 	}
+}
+
+// TestAppleProfile has OpenSSL verify that the profile is signed with the
+// certificate by which devices know the portal, and reads the portal in it.
+func TestAppleProfile(t *testing.T) {
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skipf("%v (scripts/test-deps installs it)", err)
+	}
+	i := install(t, "")
+	i.run(func() {
+		i.becomeReady()
+		answer, profile := i.get(doorPortal, "https://"+host+"/install/mailseal.mobileconfig")
+		if got := answer.Header.Get("Content-Type"); answer.StatusCode != http.StatusOK || got != "application/x-apple-aspen-config" {
+			t.Fatalf("%s, %s", answer.Status, got)
+		}
+		verify := exec.Command(openssl, "cms", "-verify", "-inform", "DER", "-binary", "-purpose", "any", "-CAfile", filepath.Join(i.dir, "cert.pem"))
+		verify.Stdin = strings.NewReader(profile)
+		content, err := verify.Output()
+		if err != nil {
+			t.Fatalf("openssl cms -verify: %v", err)
+		}
+		for _, want := range []string{"<string>mailseal " + host + "</string>", "<string>org.example.certificates.mailseal</string>"} {
+			if !strings.Contains(string(content), want) {
+				t.Errorf("no %s in\n%s", want, content)
+			}
+		}
+	})
 }
 
 // TestOtherHosts refuses names that are not the portal's, but for health checks.
