@@ -102,6 +102,8 @@ func walkAccounts(t *testing.T, s *site, language string) {
 	p.press("[data-passkey=sign-in]")
 	p.wait("location.pathname === '/admin'")
 
+	p.open("/admin/again?to=/admin/account")
+	p.show(language, "again")
 	p.open("/admin/tokens")
 	p.enter("name", "nightly report")
 	p.press("input[value=reader]")
