@@ -78,6 +78,7 @@ func TestOrganization(t *testing.T) {
 	p.follow("main form .button")
 	p.see(".notice.good")
 
+	p.endsApproval(org, q)
 	t.Logf("set up after %s", time.Since(begun).Round(time.Second))
 	run := p.importPeople(org, "example.com")
 	waits := fmt.Sprintf("[...document.querySelectorAll('.numbers a[href$=approval] b')].some(n => n.textContent === '%d')", listed-broken)
@@ -161,6 +162,26 @@ func (p *person) proveDomain(org, domain string, dns *testdns.Server) {
 	dns.TXT(eval[string](p, "document.querySelector('code[id^=name-]').textContent"), eval[string](p, "document.querySelector('code[id^=value-]').textContent"))
 	p.follow(check)
 	p.see(".state.proven")
+}
+
+// endsApproval asks for the end of approval, which waits for the other, who refuses.
+func (p *person) endsApproval(org string, other *person) {
+	p.t.Helper()
+	p.open(org + "/settings")
+	p.press("#approval")
+	p.follow("main form .button")
+	p.at(org + "/accounts")
+	p.says("It can be confirmed by: approver@example.org")
+	p.show("en", "changes")
+	other.open(org)
+	other.follow("main a[href$='/accounts#changes']")
+	other.show("en", "changes-other")
+	other.follow("form[action$='/accounts/refuse'] button")
+	other.says("nothing was changed")
+	p.open(org + "/settings")
+	if !eval[bool](p, "document.querySelector('#approval').checked") {
+		p.t.Error("approval was turned off by one")
+	}
 }
 
 // appoint invites somebody into a role and accepts as them.
