@@ -17,7 +17,12 @@ func TestAgain(t *testing.T) {
 	f.restart(false)
 	setup, opened, token, codes := f.app(t, token)
 	other, otherToken := f.joins(t, opened.Actor(), "other@example.org", Grant{Validator, ""})
-	f.two["org"] = false
+	if err := other.Actor().Again(); !errors.Is(err, ErrAgain) {
+		t.Errorf("a password just now, where it is not enough: %v", err)
+	}
+	if _, _, err := f.AgainByPassword(ctx, "", otherToken, password); !errors.Is(err, ErrCredentials) {
+		t.Errorf("and once more: %v", err)
+	}
 	acts := func() map[string]error {
 		me := f.actor(t, token)
 		_, _, made := f.NewToken(ctx, me, "script", []Grant{{Operator, ""}}, time.Hour)

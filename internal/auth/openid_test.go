@@ -133,3 +133,55 @@ func TestProviderHangs(t *testing.T) {
 		t.Errorf("%d requests, %v", asked.Load(), err)
 	}
 }
+
+// The provider shows who is in a session when it means that account, by more than
+// a password, and says that it asked since.
+func TestAgainByProvider(t *testing.T) {
+	f, token := claimed(t)
+	ctx := t.Context()
+	f.Service = New(Options{Store: f.opened, Clock: f.clock, Cost: LeastCost, Queue: f, OpenID: &OpenID{Issuer: "https://login.example", ACR: []string{"mfa"}}})
+	f.now = f.now.Add(FreshTime)
+	mine, err := f.Session(ctx, token)
+	if err != nil || mine.Fresh {
+		t.Fatalf("%+v, %v", mine, err)
+	}
+	other, _ := f.joins(t, Console(), "other@example.org", Grant{Administrator, "org"})
+	subject := func(name string) *oidc.IDToken { return &oidc.IDToken{Issuer: "https://login.example", Subject: name} }
+	row := store.SignInStep{AdministratorID: mine.Account.ID, Created: f.now}
+	step := openIDStep{Purpose: ForAgain, Session: hashToken(token)}
+	show := func(id *oidc.IDToken, c claims) (in Entered, err error) {
+		err = f.db.Update(ctx, func(tx *store.Tx) (err error) {
+			in, err = f.againByOpenID(ctx, tx, row, step, id, c)
+			return err
+		})
+		return in, err
+	}
+	err = f.db.Update(ctx, func(tx *store.Tx) error {
+		return errors.Join(f.link(ctx, tx, mine.Account.ID, subject("me")), f.link(ctx, tx, other.Account.ID, subject("other")))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := f.now.Unix()
+	for name, test := range map[string]struct {
+		subject string
+		claims  claims
+	}{
+		"another account":  {"other", claims{ACR: "mfa", AuthTime: now}},
+		"nobody":           {"nobody", claims{ACR: "mfa", AuthTime: now}},
+		"a password":       {"me", claims{ACR: "pwd", AuthTime: now}},
+		"asked long ago":   {"me", claims{ACR: "mfa", AuthTime: now - 3600}},
+		"it says not when": {"me", claims{ACR: "mfa"}},
+	} {
+		if _, err := show(subject(test.subject), test.claims); !errors.Is(err, ErrCredentials) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	in, err := show(subject("me"), claims{ACR: "mfa", AuthTime: now})
+	if err != nil || !in.Session.Fresh || !in.Session.Strong || in.Token == token {
+		t.Errorf("%+v, %v", in, err)
+	}
+	if _, err := f.Session(ctx, token); !errors.Is(err, ErrNoSession) {
+		t.Errorf("the token from before: %v", err)
+	}
+}
