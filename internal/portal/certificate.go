@@ -179,6 +179,11 @@ func (d *certificateDoor) add(w http.ResponseWriter, r *http.Request) error {
 	if errors.Is(err, auth.ErrCertificate) { // it signs somebody in already
 		return d.show(w, r)
 	}
+	if errors.Is(err, auth.ErrAgain) || errors.Is(err, auth.ErrWeak) { // the page for it is not at this door
+		what := problemOf(err)
+		what.href = d.home + what.href
+		return d.render(w, r, what.status, "problem", what)
+	}
 	if err != nil {
 		return err
 	}

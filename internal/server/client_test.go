@@ -189,6 +189,10 @@ func TestSignInByCertificate(t *testing.T) {
 		if status, text := b.do(http.MethodPost, doorURL+"/add", nil); status != http.StatusOK || !strings.Contains(text, "was added") {
 			t.Errorf("add: %d %s", status, text)
 		}
+		// A second one takes more than the password of this session, shown at the portal.
+		if status, text := i.browser(&twin, jar).do(http.MethodPost, doorURL+"/add", nil); status != http.StatusForbidden || !strings.Contains(text, `href="https://`+host+`/admin/sign-in"`) {
+			t.Errorf("adding a second one: %d %s", status, text)
+		}
 
 		in := func(c *tls.Certificate) (bool, string) {
 			jar, _ := cookiejar.New(nil)
