@@ -293,3 +293,56 @@ func TestFilesInBrowser(t *testing.T) {
 		}
 	}
 }
+
+// A page that lied and sealed another key than the one that was certified: what
+// comes out is not passed off as that one, by the program or by the page.
+func TestAnotherKeySealed(t *testing.T) {
+	o := open(t)
+	o.officers(t, 2, "ana", "ben", "chie")
+	k, err := o.Keepers(t.Context(), org)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s sealed
+	err = script(t, `
+		const make = () => crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
+		const [shown, other] = [await make(), await make()];
+		const file = await seal({ publicKey: shown.publicKey, privateKey: other.privateKey }, input);
+		return { key: toBase64(new Uint8Array(await crypto.subtle.exportKey("pkcs8", shown.privateKey))), file };`, k, &s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := identity.ParsePrivateKey(s.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.update(t, func(tx *store.Tx) error {
+		return o.Keep(t.Context(), tx, registration.Keeping{Organization: org, Person: "p-alice", Order: "o", Key: identity.Public(key), Sealed: s.File})
+	})
+	leaf := o.ca.Leaf("alice@example.org", testca.P256, testca.KeyUsage(x509.KeyUsageKeyAgreement))
+	leaf.Key, leaf.Certificate = key, o.ca.Issuing.Rekey(leaf.Certificate, identity.Public(key))
+	o.certify(t, leaf)
+	r := o.ask(t, o.actor(t, "dan"), "dan")
+	for _, name := range []string{"ana", "ben"} {
+		if err := o.answer(t, name, recovery.Release, r.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := o.Release(t.Context(), o.actor(t, "dan"), org, r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := b.Open(o.with("dan")); err == nil {
+		t.Errorf("the program takes it for the key: %v", ids)
+	}
+	own, err := identity.MarshalPrivateKey(o.keys["dan"].Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got any
+	err = script(t, `return openBundle(input.bundle, [{ pkcs8: fromBase64(input.key), certificate: fromBase64(input.bundle.recipient) }]);`,
+		map[string]any{"bundle": b, "key": own}, &got)
+	if err == nil || !bytes.Contains([]byte(err.Error()), []byte("another key than it was escrowed as")) {
+		t.Errorf("the page: %v", err)
+	}
+}

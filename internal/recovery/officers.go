@@ -81,6 +81,8 @@ func (s *Service) choose(threshold int, choices []Choice) ([]store.RecoveryOffic
 	switch n := len(choices); {
 	case threshold < MinThreshold:
 		return nil, input("threshold", "input.recovery.threshold", MinThreshold)
+	case threshold >= MaxOfficers:
+		return nil, input("threshold", "input.recovery.threshold.most", MaxOfficers-1)
 	case n <= threshold || n > MaxOfficers:
 		// With as many as it takes, one who is ill or leaves takes all keys along.
 		return nil, input("officers", "input.recovery.officers", threshold+1, MaxOfficers)

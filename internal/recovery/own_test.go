@@ -138,3 +138,11 @@ func TestOwnKeysOfTwoQuorums(t *testing.T) {
 		t.Fatalf("%v, %v", list, err)
 	}
 }
+
+// More officers than there can be are told as such, not as a range that is none.
+func TestThresholdTooHigh(t *testing.T) {
+	o := open(t)
+	if _, err := o.SetOfficers(t.Context(), o.actor(t, "dan"), org, recovery.MaxOfficers, nil); inputKey(err) != "input.recovery.threshold.most" {
+		t.Error(err)
+	}
+}

@@ -640,6 +640,7 @@ func TestSealedNonsense(t *testing.T) {
 		"a key of another name": func(s *recovery.Sealed) { s.Key = bytes.Replace(s.Key, keyHash(t, l), make([]byte, 32), 1) },
 		"a share cut off":       func(s *recovery.Sealed) { s.Shares[1] = s.Shares[1][:len(s.Shares[1])-20] },
 		"a share without a tag": func(s *recovery.Sealed) { s.Shares[1] = untagged(t, s.Shares[1]) },
+		"a share of nothing":    func(s *recovery.Sealed) { s.Shares[1] = emptied(t, s.Shares[1]) },
 		"an endless share":      func(s *recovery.Sealed) { s.Shares[1] = make([]byte, recovery.MaxEnvelope+1) },
 		"an endless sealed key": func(s *recovery.Sealed) { s.Key = append(s.Key, make([]byte, recovery.MaxSealed)...) },
 	} {
@@ -660,23 +661,47 @@ func TestSealedNonsense(t *testing.T) {
 }
 
 // untagged takes the authentication tag, 18 octets with its header, out of an
-// envelope, and mends the three lengths around it.
+// envelope, and mends the lengths around it.
 func untagged(t *testing.T, envelope []byte) []byte {
+	return rebuilt(t, envelope, func(data []byte) []byte { return append(data[:len(data)-2-16:len(data)-2-16], 4, 0) })
+}
+
+// emptied takes the ciphertext out of one.
+func emptied(t *testing.T, envelope []byte) []byte {
+	return rebuilt(t, envelope, func(data []byte) []byte {
+		var version, recipients, content, contentType, algorithm cryptobyte.String
+		in := cryptobyte.String(data)
+		if !in.ReadASN1Element(&version, casn1.INTEGER) || !in.ReadASN1Element(&recipients, casn1.SET) || !in.ReadASN1(&content, casn1.SEQUENCE) ||
+			!content.ReadASN1Element(&contentType, casn1.OBJECT_IDENTIFIER) || !content.ReadASN1Element(&algorithm, casn1.SEQUENCE) {
+			t.Fatal("no envelope")
+		}
+		var b cryptobyte.Builder
+		b.AddBytes(version)
+		b.AddBytes(recipients)
+		b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddBytes(contentType)
+			b.AddBytes(algorithm)
+			b.AddASN1(casn1.Tag(0).ContextSpecific(), func(*cryptobyte.Builder) {})
+		})
+		b.AddBytes(in)
+		return b.BytesOrPanic()
+	})
+}
+
+// rebuilt changes what is inside an envelope.
+func rebuilt(t *testing.T, envelope []byte, change func([]byte) []byte) []byte {
 	t.Helper()
-	var info, tagged, data cryptobyte.String
+	var info, contentType, tagged, data cryptobyte.String
 	in := cryptobyte.String(envelope)
-	if !in.ReadASN1(&info, casn1.SEQUENCE) || !info.ReadASN1Element(&tagged, casn1.OBJECT_IDENTIFIER) {
-		t.Fatal("no envelope")
-	}
-	contentType := tagged
-	if !info.ReadASN1(&tagged, casn1.Tag(0).ContextSpecific().Constructed()) || !tagged.ReadASN1(&data, casn1.SEQUENCE) {
+	if !in.ReadASN1(&info, casn1.SEQUENCE) || !info.ReadASN1Element(&contentType, casn1.OBJECT_IDENTIFIER) ||
+		!info.ReadASN1(&tagged, casn1.Tag(0).ContextSpecific().Constructed()) || !tagged.ReadASN1(&data, casn1.SEQUENCE) {
 		t.Fatal("no envelope")
 	}
 	var b cryptobyte.Builder
 	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddBytes(contentType)
 		b.AddASN1(casn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-			b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(data[:len(data)-2-16]); b.AddASN1OctetString(nil) })
+			b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(change(data)) })
 		})
 	})
 	return b.BytesOrPanic()
