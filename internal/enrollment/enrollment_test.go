@@ -533,6 +533,10 @@ func TestApproval(t *testing.T) {
 	if _, err := h.registration.SetSettings(t.Context(), h.boss, h.org, set); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := h.Start(t.Context(), h.boss, h.preview(list(3)), enrollment.StartOptions{}); !errors.Is(err, registration.ErrInput) {
+		t.Errorf("from the console, where nobody knows who asks: %v", err)
+	}
+	h.boss = auth.Actor{Kind: auth.KindAccount, ID: "first", Strong: true, Grants: []auth.Grant{{Role: auth.Administrator, Organization: h.org}}}
 	r := h.start(list(3), enrollment.StartOptions{})
 	h.work()
 	eventually(t, "ordered", func() bool { return len(h.members(r.ID, "ordered")) == 3 })

@@ -229,6 +229,9 @@ func (s *Service) start(ctx context.Context, actor auth.Actor, org registration.
 	if org.Standing != registration.StandingActive {
 		return Run{}, fmt.Errorf("%w: the organization is %s", registration.ErrState, org.Standing)
 	}
+	if org.Settings.Approval && kind == kindImport && registration.Behind(actor) == auth.Console().String() {
+		return Run{}, &registration.InputError{Field: "order", Key: "input.order.console"} // before anybody's order is refused
+	}
 	row, err := s.newRun(actor, org, o)
 	if err == nil && org.Settings.Escrow && row.Mode == ModeServerKeys {
 		err = s.escrowReady(ctx, org.ID)

@@ -472,6 +472,17 @@ func TestApproval(t *testing.T) {
 	if outcomes, err := c.ApproveOrders(t.Context(), c.admin, c.id, []string{order.ID}); err != nil || inputKey(outcomes[0].Err) != "order input.approve.own" {
 		t.Errorf("approved by who asked: %+v, %v", outcomes, err)
 	}
+	// Nobody knows who is at the console: it is no pair of eyes, to ask or to approve.
+	if outcomes, err := c.ApproveOrders(t.Context(), auth.Console(), c.id, []string{order.ID}); err != nil || inputKey(outcomes[0].Err) != "order input.order.console" {
+		t.Errorf("approved at the console: %+v, %v", outcomes, err)
+	}
+	if _, err := c.OrderFor(t.Context(), auth.Console(), c.id, person.ID, registration.OrderRequest{}); inputKey(err) != "order input.order.console" {
+		t.Errorf("asked for at the console: %v", err)
+	}
+	run := registration.OrderRequest{RequestedBy: auth.Console().String()}
+	if outcomes, err := c.OrdersFor(t.Context(), auth.Server(registration.PartEnrollment), c.id, []string{person.ID}, run); inputKey(err) != "order input.order.console" {
+		t.Errorf("asked for by a run from the console: %+v, %v", outcomes, err)
+	}
 	// A program decides nothing that another asked for, whoever it belongs to.
 	other := auth.Actor{Kind: auth.KindAccount, ID: "admin2", Grants: c.admin.Grants}
 	for _, a := range []auth.Actor{token(c.admin), token(c.approver), token(other)} {

@@ -127,6 +127,11 @@ func (s *Service) orderBook(tx *store.Tx, actor auth.Actor, organization string,
 	if b.by == "" {
 		b.by = whose(actor)
 	}
+	if d.settings.Approval && b.by == auth.Console().String() {
+		// Nobody knows who sits at the console: whoever asks there could approve with an
+		// account of their own.
+		return nil, wrong("order", "input.order.console")
+	}
 	if b.r.Kind == "" {
 		b.r.Kind = d.settings.Kind
 	}
@@ -343,6 +348,8 @@ func (s *Service) approve(ctx context.Context, tx *store.Tx, actor auth.Actor, o
 		return wrong("organization", "input.organization."+string(o.Standing))
 	case o.Settings.Approval && actor.Kind == auth.KindToken: // it takes a person each time (auth.Actor)
 		return ErrForbidden
+	case o.Settings.Approval && console(actor):
+		return wrong("order", "input.order.console")
 	case o.Settings.Approval && row.RequestedBy == by:
 		return wrong("order", "input.approve.own")
 	case o.Settings.Approval:
