@@ -235,6 +235,35 @@ func TestSavepointsWhenNeeded(t *testing.T) {
 	}
 }
 
+// A statement that answers with rows may write all the same: what it did goes with
+// the change that failed, though nothing else was written.
+func TestReturningIsTakenBack(t *testing.T) {
+	db := storetest.Open(t)
+	seq := func() (n int64) {
+		t.Helper()
+		if err := db.View(t.Context(), func(tx *store.Tx) (err error) { n, err = tx.LastStatusChange(); return err }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := seq()
+	q := newQueue(t, db, nil)
+	q.add(t.Context(), "none", func(tx *store.Tx) error {
+		_, err := tx.AddStatusChange("nobody", []byte{1}, now) // it counts, and then there is no such certificate
+		return err
+	})
+	waitFor(t, db, 1)
+	if errs := q.run(); errs["first"] != nil || !errors.Is(errs["none"], store.ErrNotFound) {
+		t.Errorf("%v", errs)
+	}
+	if after := seq(); after != before {
+		t.Errorf("the count went from %d to %d with a change that failed", before, after)
+	}
+	if got := people(t, db); !slices.Equal(got, []string{"first"}) {
+		t.Errorf("%q are stored", got)
+	}
+}
+
 // Who leaves before their turn is not served, and who has waited longest comes
 // first.
 func TestQueue(t *testing.T) {

@@ -84,7 +84,7 @@ type Tx struct {
 	late   error          // of the first statement that is run with later
 	owed   map[string]int // acts without their audit entry, see owe
 
-	touched bool // a statement was sent that is no query, or was refused
+	touched bool // a statement was sent that may write, or was refused
 }
 
 // View runs look in a transaction that reads one consistent state.
@@ -166,6 +166,7 @@ func one[T any](tx *Tx, what string, scan func(scanner) (T, error), query string
 	}
 	err = tx.ready(args)
 	if err == nil {
+		tx.touched = tx.touched || writes(query)
 		defer tx.t.watch()()
 		v, err = scan(tx.t.tx.QueryRowContext(tx.t.ctx, query, args...))
 	}
@@ -187,9 +188,14 @@ func all[T any](tx *Tx, what string, scan func(scanner) (T, error), query string
 	if err != nil {
 		return nil, fmt.Errorf("store: %s: %w", what, err)
 	}
+	tx.touched = tx.touched || writes(query)
 	list, err := rows(tx, scan, query, args)
 	return list, tx.fail(what, err)
 }
+
+// writes tells whether a statement that answers with rows may do more than that:
+// UPDATE ... RETURNING does.
+func writes(query string) bool { return !strings.HasPrefix(query, "SELECT ") }
 
 func rows[T any](tx *Tx, scan func(scanner) (T, error), query string, args []any) ([]T, error) {
 	defer tx.t.watch()()
