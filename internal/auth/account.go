@@ -155,6 +155,7 @@ func (s *Service) Invite(ctx context.Context, by Actor, email, language string, 
 	var row store.Invitation
 	var waits *WaitsError
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		waits = nil
 		if err := mayGrantNow(tx, by, g); err != nil {
 			return err
 		}
@@ -478,6 +479,7 @@ func accountActor(tx *store.Tx, id string) (Actor, error) {
 func (s *Service) GiveRole(ctx context.Context, by Actor, account string, g Grant) error {
 	var waits *WaitsError
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
+		waits = nil
 		if by.Kind == KindAccount && by.ID == account {
 			return ErrForbidden
 		}
@@ -523,6 +525,7 @@ func (s *Service) askForRole(ctx context.Context, tx *store.Tx, by Actor, kind C
 func (s *Service) TakeRole(ctx context.Context, by Actor, account string, g Grant) error {
 	var waits *WaitsError
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
+		waits = nil
 		if by.Kind == KindAccount && by.ID == account {
 			return TakeRole(ctx, tx, by, account, g, s.clock())
 		}

@@ -49,6 +49,7 @@ func (s *Service) again(ctx context.Context, token string, prove func(tx *store.
 	var renewed string
 	var wrong error
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		wrong = nil
 		how, strong, err := prove(tx, old)
 		if errors.Is(err, ErrCredentials) || errors.Is(err, ErrPasskey) {
 			wrong = err // the try must be counted: the transaction goes on

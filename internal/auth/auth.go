@@ -87,15 +87,15 @@ func (s *Service) FirstCode(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	claimed := false
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
 		n, err := tx.CountAdministrators()
-		if err != nil || n > 0 {
-			code = ""
+		if claimed = n > 0; err != nil || claimed {
 			return err
 		}
 		return tx.SetFirstCode(hashCode(code), s.clock())
 	})
-	if err != nil {
+	if err != nil || claimed {
 		return "", err
 	}
 	return code, nil
@@ -312,6 +312,9 @@ func (s *Service) openProven(ctx context.Context, tx *store.Tx, a store.Administ
 	}
 	if does {
 		row.Proven = proven
+		if proven.After(now) { // as a clock elsewhere has it
+			row.Proven = now
+		}
 	}
 	if err := tx.ForgetAdministratorSessions(now, now.Add(-IdleTime)); err != nil {
 		return Session{}, "", err

@@ -111,7 +111,8 @@ func (s *Service) own(ctx context.Context, token string, change func(tx *store.T
 		if f.any() && !session.Strong {
 			return ErrWeak
 		}
-		if f.any() && !session.Fresh {
+		// Who has no factor here may have shown one to a provider, which can ask again.
+		if (f.any() || session.Strong && f.OpenID > 0) && !session.Fresh {
 			return ErrAgain
 		}
 		return change(tx, session, f)

@@ -184,4 +184,37 @@ func TestAgainByProvider(t *testing.T) {
 	if _, err := f.Session(ctx, token); !errors.Is(err, ErrNoSession) {
 		t.Errorf("the token from before: %v", err)
 	}
+	// There is no factor here: what the provider saw is what the account has.
+	nothing := func(*store.Tx, Session, Factors) error { return nil }
+	if err := f.own(ctx, in.Token, nothing); err != nil {
+		t.Errorf("a new factor, right after it: %v", err)
+	}
+	f.now = f.now.Add(FreshTime)
+	if err := f.own(ctx, in.Token, nothing); !errors.Is(err, ErrAgain) {
+		t.Errorf("a new factor in a browser that was left open: %v", err)
+	}
+}
+
+// A provider whose clock is ahead makes nobody fresh for longer.
+func TestProviderAhead(t *testing.T) {
+	f, token := claimed(t)
+	mine, err := f.Session(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var in Entered
+	err = f.db.Update(t.Context(), func(tx *store.Tx) error {
+		a, err := tx.Administrator(mine.Account.ID)
+		if err == nil {
+			in, err = f.enter(t.Context(), tx, a, byOpenID, true, f.now.Add(time.Hour))
+		}
+		return err
+	})
+	if err != nil || !in.Session.Fresh {
+		t.Fatalf("%+v, %v", in, err)
+	}
+	f.now = f.now.Add(FreshTime)
+	if err := f.actor(t, in.Token).Again(); !errors.Is(err, ErrAgain) {
+		t.Errorf("ten minutes later: %v", err)
+	}
 }

@@ -167,6 +167,7 @@ func (s *Service) SignInByPasskey(ctx context.Context, answer []byte) (Session, 
 	var token string
 	var wrong error
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		wrong = nil
 		account, err := s.takePasskey(tx, id, answer)
 		if errors.Is(err, ErrPasskey) {
 			wrong = err // the challenge is used up all the same

@@ -96,6 +96,7 @@ func (s *Service) SecondFactor(ctx context.Context, client, token, code string) 
 	var opened string
 	var wrong error
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
+		wrong = nil
 		step, err := s.step(tx, token, stepSecondFactor)
 		if err != nil {
 			return err

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/audit"
@@ -86,5 +88,71 @@ func (c *company) stored(t *testing.T, s registration.Settings) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// rerun does an act of one change twice: what shares its transaction fails when
+// the act has been done, and takes it back.
+func (c *company) rerun(t *testing.T, prepare, act func()) {
+	t.Helper()
+	for try := range 20 {
+		prepare()
+		before := c.db.Stats()
+		var all sync.WaitGroup
+		gate, running := make(chan struct{}), make(chan struct{})
+		run := sync.OnceFunc(func() { close(running) })
+		person := func(name string, fails error) {
+			id := name + strconv.Itoa(try) + strconv.FormatInt(time.Now().UnixNano(), 36)
+			err := c.db.Update(t.Context(), func(tx *store.Tx) error {
+				if fails == nil {
+					run()
+					<-gate
+				}
+				return errors.Join(tx.InsertPerson(store.Person{ID: id, Created: c.clock()}), fails)
+			})
+			if !errors.Is(err, fails) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		all.Go(func() { person("first", nil) })
+		<-running
+		all.Go(act)
+		time.Sleep(100 * time.Millisecond)
+		all.Go(func() { person("last", errors.ErrUnsupported) })
+		time.Sleep(100 * time.Millisecond)
+		close(gate)
+		all.Wait()
+		if after := c.db.Stats(); after.Commits == before.Commits+1 && after.Changes == before.Changes+2 {
+			return
+		}
+	}
+	t.Fatal("they shared no transaction")
+}
+
+// What the first run of a change found is nothing to the second one.
+func TestSettingsRunAgain(t *testing.T) {
+	o := open(t)
+	c := o.found(t, "admin")
+	c.approver = c.give(t, o.account(t, "approver"), auth.Approver)
+	operator := o.account(t, "operator", auth.Grant{Role: auth.Operator})
+	on := registration.DefaultSettings()
+	on.Approval = true
+	var err error
+	c.rerun(t, func() { c.stored(t, on) }, func() { _, err = c.SetSettings(t.Context(), c.admin, c.id, registration.DefaultSettings()) })
+	w, waits := errors.AsType[*auth.WaitsError](err)
+	if !waits || w.Change.Kind != auth.EndApproval {
+		t.Errorf("the end of approval does not wait: %v", err)
+	}
+	var fresh registration.Organization
+	c.rerun(t, func() {
+		if fresh, err = c.CreateOrganization(t.Context(), c.admin, theCompany, ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.SetStanding(t.Context(), operator, fresh.ID, registration.StandingSuspended); err != nil {
+			t.Fatal(err)
+		}
+	}, func() { fresh, err = c.SetStanding(t.Context(), operator, fresh.ID, registration.StandingActive) })
+	if err != nil || fresh.Standing != registration.StandingApplied {
+		t.Errorf("%+v, %v", fresh, err)
 	}
 }

@@ -389,7 +389,9 @@ func (s *Service) SetSettings(ctx context.Context, actor auth.Actor, organizatio
 		return Organization{}, wrong("escrow", "input.escrow.none")
 	}
 	var waits *auth.WaitsError
+	asked := settings
 	o, err := s.changeOrganization(ctx, organization, func(tx *store.Tx, row store.Organization) error {
+		settings := asked // weaken changes it, and the change may be run again
 		if row.Standing == string(StandingClosed) {
 			return ErrState
 		}
@@ -434,7 +436,7 @@ func (s *Service) SetStanding(ctx context.Context, actor auth.Actor, organizatio
 		return Organization{}, ErrForbidden
 	}
 	return s.changeOrganization(ctx, organization, func(tx *store.Tx, row store.Organization) error {
-		from := Standing(row.Standing)
+		from, to := Standing(row.Standing), to
 		switch {
 		case to == StandingSuspended && (from == StandingActive || from == StandingApplied):
 		case to == StandingClosed && from != StandingClosed:
