@@ -175,7 +175,7 @@ func (s *Service) Invite(ctx context.Context, by Actor, email, language string, 
 			})
 			return err
 		}
-		row, err = s.sendInvitation(ctx, tx, by, m, language, g)
+		row, err = s.sendInvitation(ctx, tx, by, m, language, g, false)
 		return err
 	})
 	return invitation(row), waiting(err, waits)
@@ -189,8 +189,8 @@ func waiting(err error, waits *WaitsError) error {
 	return err
 }
 
-// sendInvitation writes an invitation and has it mailed.
-func (s *Service) sendInvitation(ctx context.Context, tx *store.Tx, by Actor, m mailbox.Mailbox, language string, g Grant) (row store.Invitation, err error) {
+// sendInvitation writes an invitation and has it mailed; confirmed: by a second member.
+func (s *Service) sendInvitation(ctx context.Context, tx *store.Tx, by Actor, m mailbox.Mailbox, language string, g Grant, confirmed bool) (row store.Invitation, err error) {
 	id, err := s.newID()
 	if err != nil {
 		return row, err
@@ -198,7 +198,7 @@ func (s *Service) sendInvitation(ctx context.Context, tx *store.Tx, by Actor, m 
 	now := s.clock().UTC().Truncate(time.Second)
 	row = store.Invitation{
 		ID: id, Email: m.String(), EmailKey: m.Key(), Role: string(g.Role), OrganizationID: g.Organization, Language: language,
-		InvitedBy: by.String(), Created: now, Expires: now.Add(InvitationLife),
+		InvitedBy: by.String(), Created: now, Expires: now.Add(InvitationLife), Confirmed: confirmed,
 	}
 	if err := tx.InsertInvitation(row); err != nil {
 		return row, err
@@ -431,7 +431,8 @@ func (s *Service) AcceptAs(ctx context.Context, token, code string) (Session, st
 }
 
 // takeInvitation ends an invitation with the role given. Whoever invited must
-// still be one who may.
+// still be one who may; where two decide by now and one alone has invited, the role
+// waits for the second.
 func (s *Service) takeInvitation(ctx context.Context, tx *store.Tx, row store.Invitation, account string) error {
 	if err := tx.TakeInvitation(row.ID); errors.Is(err, store.ErrConflict) {
 		return ErrInvitation
@@ -453,6 +454,14 @@ func (s *Service) takeInvitation(ctx context.Context, tx *store.Tx, row store.In
 	if err := mayGrant(tx, by, g); errors.Is(err, ErrForbidden) {
 		return ErrInvitation
 	} else if err != nil {
+		return err
+	}
+	watched, err := s.watched(tx, by, g)
+	if err != nil {
+		return err
+	}
+	if watched && !row.Confirmed {
+		_, err := s.askForRole(ctx, tx, by, GiveMember, account, g)
 		return err
 	}
 	return GiveRole(ctx, tx, by, account, g, s.clock())

@@ -307,7 +307,7 @@ func (s *Service) confirmed(ctx context.Context, tx *store.Tx, row store.Pending
 		if err != nil {
 			return err
 		}
-		_, err = s.sendInvitation(ctx, tx, asker, m, row.Language, g)
+		_, err = s.sendInvitation(ctx, tx, asker, m, row.Language, g, true)
 		return err
 	case GiveMember:
 		return s.give(ctx, tx, asker, row.AccountID, g)

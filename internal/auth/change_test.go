@@ -47,6 +47,43 @@ func program(a Actor) Actor {
 	return Actor{Kind: KindToken, ID: "token of " + a.ID, Account: a.ID, Grants: a.Grants, Strong: true}
 }
 
+// An invitation that one sent while one decided makes no second pair of eyes later.
+func TestInvitedBeforeTwoDecided(t *testing.T) {
+	m := together(t)
+	ctx := t.Context()
+	g := Grant{Approver, "org"}
+	m.two["org"] = false
+	if _, err := m.Invite(ctx, m.administrator, "puppet@example.org", "en", g); err != nil {
+		t.Fatal(err)
+	}
+	code := m.deliver()
+	m.two["org"] = true
+	puppet, _, err := m.Accept(ctx, "", code, "Puppet", password)
+	if err != nil || len(puppet.Grants)+len(puppet.Withheld) != 0 {
+		t.Fatalf("%+v, %v", puppet, err)
+	}
+	list, err := m.Changes(ctx, m.approver, "org")
+	if err != nil || len(list) != 1 || list[0].Kind != GiveMember || list[0].Account.ID != puppet.Account.ID || list[0].Asker.ID != m.administrator.ID {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if err := m.confirm(m.administrator, list[0]); !errors.Is(err, ErrForbidden) {
+		t.Errorf("confirmed by who invited: %v", err)
+	}
+	if err := m.confirm(m.approver, list[0]); err != nil {
+		t.Errorf("confirmed by the other: %v", err)
+	}
+	err = m.db.View(ctx, func(tx *store.Tx) error {
+		has, err := grants(tx, puppet.Account.ID)
+		if len(has) != 1 || has[0] != g {
+			t.Errorf("then they have %v", has)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Whoever could make a second pair of eyes of their own needs the other's word.
 func TestSecondMemberInvites(t *testing.T) {
 	m := together(t)

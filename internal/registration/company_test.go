@@ -984,6 +984,37 @@ func TestRenewOwn(t *testing.T) {
 	}
 }
 
+// Who asked as the person with a certificate does not approve it with their account.
+func TestOwnRenewalTakesTwo(t *testing.T) {
+	c := openCompany(t)
+	c.set(t, func(s *registration.Settings) { s.Algorithm = "p256" })
+	person := c.add(t, registration.PersonInput{Surname: "Admin", Addresses: []string{"admin@example.jp"}})
+	order, err := c.OrderFor(t.Context(), c.admin, c.id, person.ID, registration.OrderRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.enroll(t, order)
+	c.set(t, func(s *registration.Settings) { s.Approval = true })
+	themselves := auth.Actor{Kind: auth.KindPerson, ID: person.ID}
+	held, err := c.OwnCertificates(t.Context(), themselves)
+	if err != nil || len(held) != 1 {
+		t.Fatal(held, err)
+	}
+	asked, err := c.RenewOwn(t.Context(), themselves, held[0].ID)
+	if err != nil || len(asked) != 1 {
+		t.Fatalf("%+v, %v", asked, err)
+	}
+	for i, by := range []auth.Actor{c.admin, c.approver} {
+		done, err := c.ApproveOrders(t.Context(), by, c.id, []string{asked[0].ID})
+		if err != nil || len(done) != 1 {
+			t.Fatal(done, err)
+		}
+		if refused := inputKey(done[0].Err) == "order input.approve.own"; refused != (i == 0) || !refused && done[0].Err != nil {
+			t.Errorf("%s: %v", by.ID, done[0].Err)
+		}
+	}
+}
+
 // That orders need nobody but who asked for them is not for one of two to say;
 // all else that was saved with it is.
 func TestApprovalEndsByTwo(t *testing.T) {

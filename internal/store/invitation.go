@@ -21,13 +21,14 @@ type Invitation struct {
 	CodeHash       []byte // nil until the mail has left
 	Created        time.Time
 	Expires        time.Time
+	Confirmed      bool // by a second member of the organization
 }
 
-const invitationColumns = `id, email, email_key, role, organization_id, language, invited_by, code_hash, created_at, expires_at`
+const invitationColumns = `id, email, email_key, role, organization_id, language, invited_by, code_hash, created_at, expires_at, confirmed`
 
 func scanInvitation(s scanner) (i Invitation, err error) {
 	return i, s.Scan(&i.ID, &i.Email, &i.EmailKey, &i.Role, &i.OrganizationID, &i.Language, &i.InvitedBy, &i.CodeHash,
-		seconds{&i.Created}, seconds{&i.Expires})
+		seconds{&i.Created}, seconds{&i.Expires}, &i.Confirmed)
 }
 
 // InsertInvitation writes a new invitation, and drops those that ended. The log
@@ -37,8 +38,8 @@ func (tx *Tx) InsertInvitation(i Invitation) error {
 		return err
 	}
 	return tx.owe(ActInvited, tx.exec("new invitation", `INSERT INTO invitations (`+invitationColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
-		i.ID, i.Email, i.EmailKey, i.Role, i.OrganizationID, i.Language, i.InvitedBy, i.CodeHash, unix(i.Created), unix(i.Expires)))
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
+		i.ID, i.Email, i.EmailKey, i.Role, i.OrganizationID, i.Language, i.InvitedBy, i.CodeHash, unix(i.Created), unix(i.Expires), flag(i.Confirmed)))
 }
 
 // Invitation reads one.
