@@ -726,6 +726,10 @@ func TestPair(t *testing.T) {
 	if _, err := h.PickUp(t.Context(), id, code, "", old); !errors.Is(err, enrollment.ErrOld) {
 		t.Errorf("a wrong passphrase of the old file: %v", err)
 	}
+	_, others := h.letter("p1@example.jp", 1)
+	if _, err := h.PickUp(t.Context(), id, others, "", old); !errors.Is(err, enrollment.ErrWrongCode) {
+		t.Errorf("the old file of who has no code: %v", err)
+	}
 	old[0].Passphrase = []byte(passphrases["p0@example.jp"])
 	file, err = h.PickUp(t.Context(), id, code, "ios", old)
 	if err != nil {

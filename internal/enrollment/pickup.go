@@ -151,7 +151,7 @@ type Old struct {
 // then on the file is nowhere here. Client is what imports it; empty: what the
 // run was made for.
 func (s *Service) PickUp(ctx context.Context, id, code, client string, old []Old) ([]byte, error) {
-	keys, err := oldKeys(old)
+	keys, opened, err := s.oldKeys(ctx, id, code, old)
 	if err != nil {
 		return nil, err
 	}
@@ -166,6 +166,9 @@ func (s *Service) PickUp(ctx context.Context, id, code, client string, old []Old
 		var p store.Pickup
 		if p, refusal, err = s.enter(tx, id, ModeServerKeys, code); err != nil || refusal != nil {
 			return err
+		}
+		if !opened { // the code is a new one, of this moment
+			return ErrWrongCode
 		}
 		if file, err = s.wrapped(p, client, keys); err != nil {
 			return err
@@ -184,14 +187,31 @@ func (s *Service) PickUp(ctx context.Context, id, code, client string, old []Old
 // ErrOld: a file with old keys cannot be opened.
 var ErrOld = errors.New("enrollment: the file with the old keys cannot be opened")
 
-func oldKeys(old []Old) (ids []*identity.Identity, err error) {
+// oldKeys opens files with old keys, which may take as long as whoever wrote them
+// wants: not for who has no code. They are told so, and counted, where it is taken.
+func (s *Service) oldKeys(ctx context.Context, id, code string, old []Old) (ids []*identity.Identity, opened bool, err error) {
+	letters, err := validation.CanonicalCode(code)
+	if err != nil || len(old) == 0 {
+		return nil, true, err
+	}
+	var p store.Pickup
+	err = s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		p, err = tx.Pickup(id)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) || err == nil && subtle.ConstantTimeCompare(hashCode(id, letters), p.CodeHash) != 1 {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
 	for _, o := range old {
 		if len(o.File) > MaxOld {
-			return nil, fmt.Errorf("%w: it has more than %d bytes", ErrOld, MaxOld)
+			return nil, false, fmt.Errorf("%w: it has more than %d bytes", ErrOld, MaxOld)
 		}
 		p, err := identity.DecodePKCS12(o.File, func() ([]byte, error) { return append([]byte{}, o.Passphrase...), nil })
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrOld, err)
+			return nil, false, fmt.Errorf("%w: %w", ErrOld, err)
 		}
 		for _, id := range p.Identities { // a former signing key is of no more use
 			if id.Certificate != nil && id.Certificate.CanEncrypt() {
@@ -199,7 +219,7 @@ func oldKeys(old []Old) (ids []*identity.Identity, err error) {
 			}
 		}
 	}
-	return ids, nil
+	return ids, true, nil
 }
 
 // wrapped is the file as it lies here, or written anew: in another form, or with
