@@ -354,7 +354,7 @@ func TestRevocations(t *testing.T) {
 			id := string('a' + i)
 			end := now.AddDate(0, 0, int(i))
 			errs = append(errs,
-				tx.PrepareCertificate(store.Certificate{ID: id, AuthorityID: "ca", Serial: []byte{i + 1}, ProfileHash: o.ProfileHash, KeyHash: []byte("k"), TBS: []byte(id), Reserved: now}),
+				tx.PrepareCertificate(store.Certificate{ID: id, AuthorityID: "ca", Serial: []byte{i + 1}, ProfileHash: o.ProfileHash, KeyHash: []byte(id), TBS: []byte(id), Reserved: now}),
 				tx.IssueCertificate(id, []byte(id), []byte(id), end, now, now))
 			if i != 2 {
 				errs = append(errs, tx.RevokeCertificate("ca", []byte{i + 1}, now.Add(time.Duration(i)*time.Minute), int(i)))
