@@ -14,7 +14,7 @@ func (h *handler) evidence() []*route {
 		post(all, "submitEvidence", "Hand evidence in: of the organization under its present names, or of a person", roles(auth.Administrator, auth.Validator, auth.Operator), h.submitEvidence).upTo(maxDocument),
 		get("/api/v1/evidence", "listEvidenceQueue", "Evidence that waits to be decided about, the oldest first", roles(auth.Validator, auth.Operator, auth.Auditor), h.evidenceQueue),
 		get("/api/v1/evidence/{evidence}/document", "getEvidenceDocument", "The document of evidence", roles(auth.Administrator, auth.Reader, auth.Validator, auth.Operator, auth.Auditor), h.evidenceDocument),
-		do("/api/v1/evidence/{evidence}/decision", "decideEvidence", "Decide about evidence: two must find it good, none of whom handed it in", roles(auth.Validator, auth.Operator), h.decideEvidence),
+		do("/api/v1/evidence/{evidence}/decision", "decideEvidence", "Decide about evidence: it takes a person, in the portal, and a token is told so (403, in-person)", roles(auth.Validator, auth.Operator), h.decideEvidence),
 	}
 }
 

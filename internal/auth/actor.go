@@ -32,7 +32,7 @@ func (r Role) OfOrganization() bool {
 // strong tells whether a session has the role only when more than a password
 // opened it: whoever lets people in, decides, or holds a share.
 func (r Role) strong() bool {
-	return r == Operator || r == Administrator || r == Approver || r == RecoveryOfficer
+	return r == Operator || r == Validator || r == Administrator || r == Approver || r == RecoveryOfficer
 }
 
 // Apart tells whether nobody has both roles: who audits does nothing that is

@@ -69,6 +69,21 @@ func TestWithheld(t *testing.T) {
 	}
 }
 
+// Who decides who an organization is needs more than a password, too.
+func TestWithheldFromValidators(t *testing.T) {
+	f, operator := claimed(t)
+	f.restart(false)
+	_, _, operator, _ = f.app(t, operator)
+	role := Grant{Validator, ""}
+	s, token := f.joins(t, f.actor(t, operator), "one@example.org", role)
+	if len(s.Grants) != 0 || !slices.Equal(s.Withheld, []Grant{role}) || s.Actor().Has(Validator, "") {
+		t.Fatalf("with a password alone: %+v", s)
+	}
+	if _, s, _, _ = f.app(t, token); !slices.Equal(s.Grants, []Grant{role}) || !s.Actor().Has(Validator, "") {
+		t.Errorf("with the app set up: %+v", s)
+	}
+}
+
 // An organization's administrator needs more than a password, too, and gets along
 // from the invitation to the role; a program with a token made then works on.
 func TestWithheldFromAdministrators(t *testing.T) {

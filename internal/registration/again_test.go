@@ -76,6 +76,37 @@ func TestGraveActsAskAgain(t *testing.T) {
 	}
 }
 
+// Two who find evidence good are two who were there: no program, and no session
+// that somebody left open.
+func TestEvidenceIsDecidedInPerson(t *testing.T) {
+	c := openCompany(t)
+	e, err := c.SubmitEvidence(t.Context(), c.admin, c.id, registration.Submission{Method: "3.2.3.2", Reference: "register"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []auth.Actor{c.operator, c.operator2} {
+		stale := by
+		stale.Fresh = false
+		program := auth.Actor{Kind: auth.KindToken, ID: "token of " + by.ID, Account: by.ID, Grants: by.Grants, Strong: true, Fresh: true}
+		for name, a := range map[string]auth.Actor{"a session from before": stale, "a program": program} {
+			for _, good := range []bool{true, false} {
+				if _, err := c.DecideEvidence(t.Context(), a, e.ID, good, "it is another company"); !errors.Is(err, auth.ErrAgain) {
+					t.Errorf("%s of %s decides (good: %v): %v", name, by.ID, good, err)
+				}
+			}
+		}
+		if list, err := c.EvidenceAbout(t.Context(), c.admin, c.id, ""); err != nil || len(list) != 1 || list[0].SecondBy != "" || list[0].Decision != "" {
+			t.Fatalf("then it is %+v, %v", list, err)
+		}
+		if e, err = c.DecideEvidence(t.Context(), by, e.ID, true, ""); err != nil {
+			t.Fatalf("%s in person: %v", by.ID, err)
+		}
+	}
+	if e.Decision != "accepted" {
+		t.Errorf("accepted by two it is %+v", e)
+	}
+}
+
 // stored writes settings that an organization could not choose now.
 func (c *company) stored(t *testing.T, s registration.Settings) {
 	t.Helper()

@@ -162,10 +162,14 @@ func (s *Service) nameEvidence(tx *store.Tx, o store.Organization, sub Submissio
 
 // DecideEvidence is one person's decision about evidence: the first who finds it
 // good, the second who does, or one who refuses it, with a reason. What was
-// accepted may be refused later, when it turns out to be wrong.
+// accepted may be refused later, when it turns out to be wrong. Each does so in
+// person: certificates state for years what two people found.
 func (s *Service) DecideEvidence(ctx context.Context, actor auth.Actor, id string, good bool, reason string) (e Evidence, err error) {
 	if !validates(actor) {
 		return e, ErrForbidden
+	}
+	if err := actor.InPerson(); err != nil {
+		return e, err
 	}
 	if err := cleanText("reason", &reason, maxReference); err != nil {
 		return e, err
