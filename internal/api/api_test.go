@@ -159,6 +159,7 @@ func serveIn(t *testing.T, dir, source, dns string) *server {
 	s.box, s.bulk = box, bulk
 	s.accounts = auth.New(auth.Options{Store: db, Clock: s.clock})
 	s.accounts.Govern(s.orders)
+	s.accounts.Entrust(s.recovery)
 	reports := problemreport.New(problemreport.Options{
 		Store: db, Authority: s.authority, Mails: mails, Site: "http://ca.example.org", Clock: s.clock, Log: log,
 	})

@@ -19,23 +19,27 @@ func (h *handler) changes() []*route {
 }
 
 type changeOut struct {
-	ID      string    `json:"id"`
-	Kind    string    `json:"kind" enum:"approval-off,invite,give,take" doc:"Orders need nobody but who asked for them; somebody is invited to a role that decides, gets it, or loses it."`
-	Role    string    `json:"role,omitempty"`
-	Account string    `json:"account,omitempty" doc:"Whose role."`
-	Email   string    `json:"email,omitempty" doc:"Of that account, or who is invited."`
-	AskedBy string    `json:"asked_by" doc:"The account."`
-	For     []string  `json:"for" doc:"The accounts that may confirm it; that a role is taken back, an operator may, too."`
-	Asked   time.Time `json:"asked"`
-	Expires time.Time `json:"expires"`
+	ID        string    `json:"id"`
+	Kind      string    `json:"kind" enum:"approval-off,invite,give,take,officers" doc:"Orders need nobody but who asked for them; somebody is invited to a role that decides or holds shares of keys, gets it, or loses one that decides; recovery officers are proposed."`
+	Role      string    `json:"role,omitempty"`
+	Account   string    `json:"account,omitempty" doc:"Whose role."`
+	Email     string    `json:"email,omitempty" doc:"Of that account, or who is invited."`
+	Threshold int       `json:"threshold,omitempty" doc:"How many of the officers open a key."`
+	Officers  []string  `json:"officers,omitempty" doc:"The accounts that are to hold shares."`
+	AskedBy   string    `json:"asked_by" doc:"The account."`
+	For       []string  `json:"for" doc:"The accounts that may confirm it; that a role is taken back, an operator may, too."`
+	Asked     time.Time `json:"asked"`
+	Expires   time.Time `json:"expires"`
 }
 
 func changeOf(c auth.Change) changeOut {
 	return changeOut{
-		ID: c.ID, Kind: string(c.Kind), Role: string(c.Role), Account: c.Account.ID, Email: c.Account.Email, AskedBy: c.Asker.ID,
-		For: listOf(c.For, "", func(a auth.Account) string { return a.ID }).Items, Asked: c.Asked.UTC(), Expires: c.Expires.UTC(),
+		ID: c.ID, Kind: string(c.Kind), Role: string(c.Role), Account: c.Account.ID, Email: c.Account.Email, Threshold: c.Threshold, Officers: listOf(c.Officers, "", accountID).Items, AskedBy: c.Asker.ID,
+		For: listOf(c.For, "", accountID).Items, Asked: c.Asked.UTC(), Expires: c.Expires.UTC(),
 	}
 }
+
+func accountID(a auth.Account) string { return a.ID }
 
 func (h *handler) listChanges(c *call, _ none) (list[changeOut], error) {
 	all, err := h.Accounts.Changes(c.ctx, c.actor, c.org())

@@ -13,7 +13,7 @@ func (h *handler) keyRecovery() []*route {
 	const all = "/api/v1/organizations/{organization}/recovery"
 	return []*route{
 		get(all+"/officers", "getOfficers", "Who holds the shares of an organization's keys", lookers, h.officers),
-		post(all+"/officers", "proposeOfficers", "Propose who holds the shares; each of them confirms in the portal", managers, h.proposeOfficers),
+		post(all+"/officers", "proposeOfficers", "Propose who holds the shares; each of them confirms in the portal, and where two decide a second member before them", managers, h.proposeOfficers).partlyWaits(),
 		get(all+"/keys", "listEscrowedKeys", "The encryption keys of a person that are kept", lookers, h.escrowedKeys),
 		get(all+"/requests", "listRecoveryRequests", "Requests for keys, the newest first", lookers, h.recoveryRequests),
 		post(all+"/requests", "requestKeys", "Ask the officers for keys of a person", managers, h.requestKeys),
@@ -67,17 +67,29 @@ type officerIn struct {
 	Certificate string `json:"certificate" min:"1" max:"20000" doc:"PEM: one that may be encrypted to, and whose key the officer has."`
 }
 
-func (h *handler) proposeOfficers(c *call, in officersIn) (*quorumOut, error) {
+type proposedOut struct {
+	ID        string       `json:"id,omitempty" doc:"Left out while a second member has yet to confirm them."`
+	Threshold int          `json:"threshold,omitempty" doc:"How many open a key."`
+	Officers  []officerOut `json:"officers,omitempty"`
+	Approvals []string     `json:"approvals,omitempty" doc:"Accounts of officers before who agree."`
+	Waits     *changeOut   `json:"waits,omitempty" doc:"What a second member has yet to confirm; nobody is proposed before, and the status is 202."`
+}
+
+func (h *handler) proposeOfficers(c *call, in officersIn) (out proposedOut, err error) {
 	var choices []recovery.Choice
 	for _, o := range in.Officers {
 		der, err := onePEM("officers", o.Certificate)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
 		choices = append(choices, recovery.Choice{Account: o.Account, Certificate: der})
 	}
 	q, err := h.Recovery.SetOfficers(c.ctx, c.actor, c.org(), in.Threshold, choices)
-	return quorumOf(q), err
+	if out.Waits, err = c.waits(err); err != nil || out.Waits != nil {
+		return out, err
+	}
+	is := quorumOf(q)
+	return proposedOut{ID: is.ID, Threshold: is.Threshold, Officers: is.Officers, Approvals: is.Approvals}, nil
 }
 
 // onePEM reads one certificate.

@@ -552,7 +552,8 @@ func (s *Service) TakeRole(ctx context.Context, by Actor, account string, g Gran
 		if err != nil {
 			return err
 		}
-		if watched {
+		// An officer is dismissed by one: it puts no key into other hands.
+		if watched && g.Role.decides() {
 			waits, err = s.askForRole(ctx, tx, by, TakeMember, account, g)
 			return err
 		}

@@ -49,7 +49,8 @@ type Service struct {
 	openID  *provider
 	queue   Queue
 	secrets Secrets
-	rules   Rules // nil: there are no organizations of which two decide
+	rules   Rules   // nil: there are no organizations of which two decide
+	custody Custody // nil: nobody names officers
 
 	// matches compares a password with a stored hash; a test counts the calls.
 	matches func(stored, password string) (bool, Cost, error)

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,9 +22,10 @@ type ChangeKind string
 // The kinds.
 const (
 	EndApproval  ChangeKind = "approval-off" // orders need nobody but who asked for them
-	InviteMember ChangeKind = "invite"       // a mail invites to a role that decides
+	InviteMember ChangeKind = "invite"       // a mail invites to a role that decides, or holds shares
 	GiveMember   ChangeKind = "give"         // an account gets such a role
-	TakeMember   ChangeKind = "take"         // somebody else loses it
+	TakeMember   ChangeKind = "take"         // somebody else loses one that decides
+	NameOfficers ChangeKind = "officers"     // recovery officers are proposed
 )
 
 // Limits of changes.
@@ -41,6 +43,8 @@ type Change struct {
 	Role         Role    // that is given or taken back; empty: none
 	Account      Account // whose role it is; with an address alone: who is invited
 	Asker        Account
+	Threshold    int       // of the officers, who open a key together
+	Officers     []Account // who are to hold shares
 	Asked        time.Time
 	Expires      time.Time
 	For          []Account // the members who may confirm it
@@ -85,8 +89,33 @@ type Rules interface {
 // Govern names the room that knows the rules of organizations.
 func (s *Service) Govern(r Rules) { s.rules = r }
 
+// Officers are the recovery officers that somebody wants to propose.
+type Officers struct {
+	Threshold int       `json:"threshold"`
+	Officers  []Officer `json:"officers"`
+}
+
+// Officer is one of them.
+type Officer struct {
+	Account     string `json:"account"`
+	Certificate []byte `json:"certificate"` // DER
+}
+
+// Custody is the room that has officers hold the shares of keys.
+type Custody interface {
+	// ProposeOfficers does what a second member has confirmed.
+	ProposeOfficers(ctx context.Context, tx *store.Tx, by Actor, organization string, o Officers) error
+}
+
+// Entrust names the room that knows the recovery officers.
+func (s *Service) Entrust(c Custody) { s.custody = c }
+
 // decides tells whether a role decides about orders.
 func (r Role) decides() bool { return r == Administrator || r == Approver }
+
+// guarded tells whether nobody alone gives a role: who holds shares opens, with as
+// many puppets as it takes, every key that is kept.
+func (r Role) guarded() bool { return r.decides() || r == RecoveryOfficer }
 
 // Members are the accounts that could decide about an organization's orders.
 func Members(tx *store.Tx, organization string) (ids []string, err error) {
@@ -99,20 +128,31 @@ func Members(tx *store.Tx, organization string) (ids []string, err error) {
 	return ids, err
 }
 
-// watched tells whether a second member is to confirm that somebody gets or loses
-// a role. Whoever has the server's data in hand needs nobody.
-func (s *Service) watched(tx *store.Tx, by Actor, g Grant) (bool, error) {
-	if by.Kind == KindServer || !g.Role.decides() {
+// Watched tells whether a second member is to confirm what an actor does that is
+// grave for an organization; twoDecide is its rule. Whoever has the server's data
+// in hand needs nobody.
+func Watched(tx *store.Tx, by Actor, organization string, twoDecide func(*store.Tx, string) (bool, error)) (bool, error) {
+	if by.Kind == KindServer {
 		return false, nil
 	}
-	members, err := Members(tx, g.Organization)
+	members, err := Members(tx, organization)
 	if err != nil || len(members) < 2 {
 		return false, err
 	}
-	if s.rules == nil {
-		return false, errors.New("auth: nobody knows the rules of the organization")
+	return twoDecide(tx, organization)
+}
+
+// watched is Watched for who gives a role that is guarded.
+func (s *Service) watched(tx *store.Tx, by Actor, g Grant) (bool, error) {
+	if !g.Role.guarded() {
+		return false, nil
 	}
-	return s.rules.TwoDecide(tx, g.Organization)
+	return Watched(tx, by, g.Organization, func(tx *store.Tx, organization string) (bool, error) {
+		if s.rules == nil {
+			return false, errors.New("auth: nobody knows the rules of the organization")
+		}
+		return s.rules.TwoDecide(tx, organization)
+	})
 }
 
 // ask writes a change that somebody asked for in a transaction.
@@ -135,7 +175,7 @@ func Ask(ctx context.Context, tx *store.Tx, by Actor, c store.PendingChange, at 
 		return nil, err
 	}
 	for _, w := range waiting {
-		if w.Kind == c.Kind && w.Role == c.Role && w.AccountID == c.AccountID && w.Email == c.Email && w.AskedBy == c.AskedBy {
+		if w.Kind == c.Kind && w.Role == c.Role && w.AccountID == c.AccountID && w.Email == c.Email && w.Officers == c.Officers && w.AskedBy == c.AskedBy {
 			change, err := changeOf(tx, w)
 			return &WaitsError{change}, err
 		}
@@ -187,6 +227,20 @@ func changeOf(tx *store.Tx, row store.PendingChange) (c Change, err error) {
 	if row.AccountID != "" {
 		if c.Account, err = accountByID(tx, row.AccountID); err != nil {
 			return c, err
+		}
+	}
+	if row.Officers != "" {
+		var named Officers
+		if err := json.Unmarshal([]byte(row.Officers), &named); err != nil {
+			return c, fmt.Errorf("auth: the officers of change %s: %w", row.ID, err)
+		}
+		c.Threshold = named.Threshold
+		for _, o := range named.Officers {
+			a, err := accountByID(tx, o.Account)
+			if err != nil {
+				return c, err
+			}
+			c.Officers = append(c.Officers, a)
 		}
 	}
 	members, err := Members(tx, row.OrganizationID)
@@ -295,6 +349,9 @@ func (s *Service) confirmed(ctx context.Context, tx *store.Tx, row store.Pending
 		}
 		return s.rules.EndApproval(ctx, tx, asker, row.OrganizationID)
 	}
+	if row.Kind == string(NameOfficers) {
+		return s.nameOfficers(ctx, tx, asker, row)
+	}
 	g := Grant{Role(row.Role), row.OrganizationID}
 	if err := mayGrant(tx, asker, g); errors.Is(err, ErrForbidden) {
 		return ErrState
@@ -315,4 +372,18 @@ func (s *Service) confirmed(ctx context.Context, tx *store.Tx, row store.Pending
 		return TakeRole(ctx, tx, asker, row.AccountID, g, s.clock())
 	}
 	return ErrState
+}
+
+func (s *Service) nameOfficers(ctx context.Context, tx *store.Tx, asker Actor, row store.PendingChange) error {
+	if s.custody == nil {
+		return errors.New("auth: nobody keeps the keys of the organization")
+	}
+	if !asker.Has(Administrator, row.OrganizationID) {
+		return ErrState
+	}
+	var o Officers
+	if err := json.Unmarshal([]byte(row.Officers), &o); err != nil {
+		return fmt.Errorf("auth: the officers of change %s: %w", row.ID, err)
+	}
+	return s.custody.ProposeOfficers(ctx, tx, asker, row.OrganizationID, o)
 }

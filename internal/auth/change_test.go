@@ -156,10 +156,22 @@ func TestSecondMemberGivesAndTakes(t *testing.T) {
 	if list, err := m.Accounts(ctx, m.administrator, "org"); err != nil || len(list) != 2 {
 		t.Errorf("%d members, %v", len(list), err)
 	}
-	// What decides nothing needs nobody, nor what is given up.
-	if err := m.GiveRole(ctx, m.administrator, other.Account.ID, Grant{RecoveryOfficer, "org"}); err != nil {
-		t.Errorf("a recovery officer: %v", err)
+	// Who holds shares of keys is made by two, too, and dismissed by one.
+	officer := Grant{RecoveryOfficer, "org"}
+	c := m.waits(m.GiveRole(ctx, m.administrator, other.Account.ID, officer))
+	if _, err := m.Invite(ctx, m.administrator, "puppet@example.org", "en", officer); m.waits(err).Kind != InviteMember || len(m.queued) != 0 {
+		t.Errorf("%d mails, %v", len(m.queued), err)
 	}
+	if err := m.TakeRole(ctx, m.administrator, other.Account.ID, officer); !errors.Is(err, ErrForbidden) {
+		t.Errorf("they have it before it is confirmed: %v", err)
+	}
+	if err := m.confirm(m.approver, c); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.TakeRole(ctx, m.administrator, other.Account.ID, officer); err != nil {
+		t.Errorf("an officer is dismissed: %v", err)
+	}
+	// What is given up needs nobody.
 	if err := m.TakeRole(ctx, Actor{Kind: KindAccount, ID: other.Account.ID}, other.Account.ID, role); err != nil {
 		t.Errorf("given up: %v", err)
 	}

@@ -354,7 +354,11 @@ type accounts = interface{ Accounts }
 func (fakeAccounts) Passkeys() bool { return true }
 
 func (fakeAccounts) Changes(context.Context, auth.Actor, string) ([]auth.Change, error) {
-	return []auth.Change{{ID: "change1", Kind: auth.EndApproval, Asker: auth.Account{ID: "1", Email: "carol@example.org"}, Asked: noon, Expires: noon}}, nil
+	carol := auth.Account{ID: "1", Email: "carol@example.org"}
+	return []auth.Change{
+		{ID: "change1", Kind: auth.EndApproval, Asker: carol, Asked: noon, Expires: noon},
+		{ID: "change2", Kind: auth.NameOfficers, Threshold: 2, Officers: []auth.Account{carol, {ID: "2", Email: "puppet@example.org"}}, Asker: carol, Asked: noon, Expires: noon},
+	}, nil
 }
 
 func (fakeAccounts) OpenIDName() string { return "" }

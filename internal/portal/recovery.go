@@ -87,6 +87,8 @@ type recoveryView struct {
 	Pager            pager // of the requests
 	Tasks            []taskRow
 	Requests         []requestRow
+	Alone            bool // one administrator names officers
+	Waits            bool // something does, for a second member
 	Notice           *notice
 }
 
@@ -146,9 +148,14 @@ func (p *portal) showRecovery(w http.ResponseWriter, r *http.Request, v visit, s
 		return err
 	}
 	view := recoveryView{
-		Organization: id, Name: st.Name, Form: f, May: v.administers(), Officer: actor.Has(auth.RecoveryOfficer, id), Keys: int(st.Keys), Former: int(st.Former),
+		Organization: id, Name: st.Name, Form: f, May: v.administers(), Officer: actor.Has(auth.RecoveryOfficer, id), Keys: int(st.Keys), Former: int(st.Former), Alone: st.Alone,
 		Active: quorumRowOf(st.Active, accounts), Proposed: quorumRowOf(st.Proposed, accounts),
 		Notice: doneNotice(r, map[string]string{"answered": "recovery.answered", "asked": "recovery.asked", "proposed": "recovery.proposed.done"}),
+	}
+	if actor.MayRead(id) {
+		if view.Waits, err = p.changesWait(r, id); err != nil {
+			return err
+		}
 	}
 	for _, a := range accounts {
 		for _, g := range a.Grants {
@@ -272,6 +279,9 @@ func (p *portal) proposeOfficers(w http.ResponseWriter, r *http.Request, v visit
 		choices = append(choices, recovery.Choice{Account: account, Certificate: pemIn(f.Value("certificate-" + account))})
 	}
 	_, err = p.Recovery.SetOfficers(r.Context(), v.Actor(), v.organization.ID, threshold, choices)
+	if _, waits := errors.AsType[*auth.WaitsError](err); waits {
+		return p.rolesDone(w, r, err)
+	}
 	return p.recoveryDone(w, r, v, f, "proposed", err)
 }
 

@@ -32,7 +32,7 @@ func (f fakeRecovery) quorum() *recovery.Quorum {
 }
 
 func (f fakeRecovery) Officers(context.Context, auth.Actor, string) (recovery.Standing, error) {
-	return recovery.Standing{Name: f.order.Name, Active: f.quorum(), Proposed: f.quorum(), Keys: 3, Former: 1}, nil
+	return recovery.Standing{Name: f.order.Name, Active: f.quorum(), Proposed: f.quorum(), Keys: 3, Former: 1, Alone: f.alone}, nil
 }
 
 func (f fakeRecovery) SetOfficers(context.Context, auth.Actor, string, int, []recovery.Choice) (*recovery.Quorum, error) {
@@ -176,11 +176,41 @@ func TestOfficersPage(t *testing.T) {
 	}
 }
 
+// An administrator reads whether one person alone names the officers; where a second
+// is asked, the page with what waits follows, and shows who would be named.
+func TestNamingOfficersWaits(t *testing.T) {
+	f := newFake()
+	d := newDoor(t, f, nil).administers()
+	const page = "/org/" + organizationID + "/recovery"
+	for alone, text := range map[bool]string{true: "One administrator alone names the officers", false: "confirms who is proposed"} {
+		f.alone = alone
+		if body := shown(t, d.get(page)); !strings.Contains(body, text) || !strings.Contains(body, "accounts#changes") {
+			t.Errorf("alone %v: the page lacks %q, or the way to what waits", alone, text)
+		}
+	}
+	f.err = &auth.WaitsError{}
+	r := d.post(page+"/officers", map[string][]string{"threshold": {"2"}})
+	if to := r.Header.Get("Location"); to != "/org/"+organizationID+"/accounts?done=waits" {
+		t.Fatalf("%s, led to %q", r.Status, to)
+	}
+	f.err = nil
+	body := shown(t, d.get("/org/"+organizationID+"/accounts"))
+	for _, text := range []string{"Name as recovery officers", "puppet@example.org", "Any 2 of these 2"} {
+		if !strings.Contains(body, text) {
+			t.Errorf("the page of what waits lacks %q", text)
+		}
+	}
+}
+
 // Accounts has one that can be an officer.
 func (fakeAccounts) Accounts(context.Context, auth.Actor, string) ([]auth.AccountInfo, error) {
 	return []auth.AccountInfo{{
 		Account: auth.Account{ID: "account1", Email: "officer@example.org"}, Grants: []auth.Grant{{Role: auth.RecoveryOfficer, Organization: organizationID}},
 	}}, nil
+}
+
+func (fakeAccounts) Invitations(context.Context, auth.Actor, string) ([]auth.Invitation, error) {
+	return nil, nil
 }
 
 // A person finds what is kept of theirs, asks for it with a certificate of theirs,

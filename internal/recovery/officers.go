@@ -2,7 +2,9 @@ package recovery
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 )
 
@@ -23,6 +26,7 @@ type Choice struct {
 // SetOfficers proposes who holds the shares of an organization's keys, threshold
 // of whom open one; 0 stands for [DefaultThreshold]. They do when each of them
 // has confirmed and, where there are officers, enough of those have approved.
+// [auth.WaitsError]: they are proposed when a second member has confirmed it.
 func (s *Service) SetOfficers(ctx context.Context, actor auth.Actor, organization string, threshold int, choices []Choice) (*Quorum, error) {
 	if who(actor) == "" || !actor.Has(auth.Administrator, organization) {
 		return nil, auth.ErrForbidden
@@ -33,39 +37,105 @@ func (s *Service) SetOfficers(ctx context.Context, actor auth.Actor, organizatio
 	if threshold == 0 {
 		threshold = DefaultThreshold
 	}
-	officers, err := s.choose(threshold, choices)
-	if err != nil {
-		return nil, err
-	}
-	id, err := s.newID()
-	if err != nil {
-		return nil, err
-	}
-	row := store.RecoveryQuorum{ID: id, OrganizationID: organization, Threshold: threshold, State: string(Proposed), ProposedBy: actor.String(), Proposed: s.now()}
 	var q *Quorum
-	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
-		for i, o := range officers {
-			officers[i].QuorumID = id
-			is, err := holdsRole(tx, o.AccountID, organization)
-			if err != nil {
-				return err
-			}
-			if !is {
-				return input("officers", "input.recovery.role", o.Position)
-			}
-		}
-		if err := tx.InsertRecoveryQuorum(row, officers); err != nil {
+	var waits *auth.WaitsError
+	err := s.o.Store.Update(ctx, func(tx *store.Tx) error {
+		q, waits = nil, nil
+		row, officers, err := s.proposal(tx, actor, organization, threshold, choices)
+		if err != nil {
 			return err
 		}
-		if q, err = quorum(tx, row); err != nil {
+		watched, err := auth.Watched(tx, actor, organization, registration.TwoDecide)
+		if err != nil {
 			return err
 		}
-		return audit.Append(ctx, tx, audit.Entry{At: row.Proposed, Actor: actor.String(), Act: store.ActOfficersProposed, Object: id, Details: officerDetails(q)})
+		if watched {
+			waits, err = s.ask(ctx, tx, actor, row, officers)
+			return err
+		}
+		q, err = propose(ctx, tx, actor, row, officers)
+		return err
 	})
+	if err == nil && waits != nil {
+		return nil, waits
+	}
 	if err != nil {
 		return nil, err
 	}
 	return q, nil
+}
+
+// ProposeOfficers implements [auth.Custody]: what has ended or been taken back
+// while it waited is no longer proposed.
+func (s *Service) ProposeOfficers(ctx context.Context, tx *store.Tx, by auth.Actor, organization string, o auth.Officers) error {
+	choices := make([]Choice, len(o.Officers))
+	for i, one := range o.Officers {
+		choices[i] = Choice{one.Account, one.Certificate}
+	}
+	row, officers, err := s.proposal(tx, by, organization, o.Threshold, choices)
+	if _, is := errors.AsType[*registration.InputError](err); is {
+		return fmt.Errorf("%w: %w", auth.ErrState, err)
+	}
+	if err != nil {
+		return err
+	}
+	row.Seconded = true
+	_, err = propose(ctx, tx, by, row, officers)
+	return err
+}
+
+// ask has a second member confirm a proposal.
+func (s *Service) ask(ctx context.Context, tx *store.Tx, actor auth.Actor, row store.RecoveryQuorum, officers []store.RecoveryOfficer) (*auth.WaitsError, error) {
+	o := auth.Officers{Threshold: row.Threshold}
+	for _, one := range officers {
+		o.Officers = append(o.Officers, auth.Officer{Account: one.AccountID, Certificate: one.Certificate})
+	}
+	text, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	return auth.Ask(ctx, tx, actor, store.PendingChange{
+		ID: row.ID, OrganizationID: row.OrganizationID, Kind: string(auth.NameOfficers), Officers: string(text),
+	}, row.Proposed)
+}
+
+// proposal looks at who is to be proposed.
+func (s *Service) proposal(tx *store.Tx, actor auth.Actor, organization string, threshold int, choices []Choice) (row store.RecoveryQuorum, officers []store.RecoveryOfficer, err error) {
+	if officers, err = s.choose(threshold, choices); err != nil {
+		return row, nil, err
+	}
+	id, err := s.newID()
+	if err != nil {
+		return row, nil, err
+	}
+	for i, o := range officers {
+		officers[i].QuorumID = id
+		is, err := holdsRole(tx, o.AccountID, organization)
+		if err != nil {
+			return row, nil, err
+		}
+		if !is {
+			return row, nil, input("officers", "input.recovery.role", o.Position)
+		}
+	}
+	return store.RecoveryQuorum{ID: id, OrganizationID: organization, Threshold: threshold, State: string(Proposed), ProposedBy: actor.String(), Proposed: s.now()}, officers, nil
+}
+
+func propose(ctx context.Context, tx *store.Tx, actor auth.Actor, row store.RecoveryQuorum, officers []store.RecoveryOfficer) (*Quorum, error) {
+	if err := tx.InsertRecoveryQuorum(row, officers); err != nil {
+		return nil, err
+	}
+	q, err := quorum(tx, row)
+	if err != nil {
+		return nil, err
+	}
+	return q, audit.Append(ctx, tx, audit.Entry{At: row.Proposed, Actor: actor.String(), Act: store.ActOfficersProposed, Object: row.ID, Details: officerDetails(q)})
+}
+
+// alone tells whether one administrator of an organization names its officers.
+func alone(tx *store.Tx, organization string) (bool, error) {
+	watched, err := auth.Watched(tx, auth.Actor{}, organization, registration.TwoDecide)
+	return !watched, err
 }
 
 func officerDetails(q *Quorum) map[string]string {
@@ -133,6 +203,9 @@ func holdsRole(tx *store.Tx, account, organization string) (bool, error) {
 	}), err
 }
 
+// errUnseconded: what one proposed before two decided is no proposal of two.
+var errUnseconded = fmt.Errorf("%w: a second member has not confirmed these officers: propose them again", ErrState)
+
 // confirm takes the word of one of the proposed officers, or of one of those
 // before them.
 func (s *Service) confirm(ctx context.Context, tx *store.Tx, actor auth.Actor, organization string, a *Answer) error {
@@ -142,6 +215,9 @@ func (s *Service) confirm(ctx context.Context, tx *store.Tx, actor auth.Actor, o
 	}
 	if q == nil || q.ID != a.Object {
 		return ErrState
+	}
+	if one, err := alone(tx, organization); err != nil || !one && !q.Seconded {
+		return cmp.Or(err, errUnseconded)
 	}
 	if a.Kind == Confirm {
 		err = tx.ConfirmRecoveryOfficer(q.ID, account(actor), s.now())

@@ -44,6 +44,7 @@ type Quorum struct {
 	Proposed     time.Time
 	Active       time.Time
 	Approvals    []string // accounts of officers before who agree to a proposed one
+	Seconded     bool     // a second member of the organization has confirmed the proposal
 }
 
 // Officer is one of a quorum.

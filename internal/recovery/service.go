@@ -129,7 +129,7 @@ func missing(err error) error {
 func quorum(tx *store.Tx, row store.RecoveryQuorum) (*Quorum, error) {
 	q := &Quorum{
 		ID: row.ID, Organization: row.OrganizationID, Threshold: row.Threshold, State: State(row.State),
-		Proposed: row.Proposed, Active: row.Active,
+		Proposed: row.Proposed, Active: row.Active, Seconded: row.Seconded,
 	}
 	rows, err := tx.RecoveryOfficers(row.ID)
 	if err != nil {
@@ -175,6 +175,7 @@ type Standing struct {
 	Proposed *Quorum // nil: none
 	Keys     int64   // with the active officers
 	Former   int64   // keys that officers before have not handed over
+	Alone    bool    // one administrator names officers: nobody is asked to confirm it
 }
 
 // Officers tells how the recovery of an organization stands.
@@ -198,6 +199,9 @@ func (s *Service) Officers(ctx context.Context, actor auth.Actor, organization s
 			if st.Keys, err = tx.CountRecoveryEscrows(st.Active.ID); err != nil {
 				return err
 			}
+		}
+		if st.Alone, err = alone(tx, organization); err != nil {
+			return err
 		}
 		st.Former, err = tx.CountFormerEscrows(organization)
 		return err

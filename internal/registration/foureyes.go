@@ -134,6 +134,11 @@ func (s *Service) weaken(ctx context.Context, tx *store.Tx, actor auth.Actor, ro
 
 // TwoDecide implements [auth.Rules].
 func (s *Service) TwoDecide(tx *store.Tx, organization string) (bool, error) {
+	return TwoDecide(tx, organization)
+}
+
+// TwoDecide tells whether an organization has its orders decided by two.
+func TwoDecide(tx *store.Tx, organization string) (bool, error) {
 	row, err := tx.Organization(organization)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil

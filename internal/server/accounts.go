@@ -33,6 +33,7 @@ func (s *system) openAccounts(ctx context.Context) error {
 	}
 	s.administrators = auth.New(o)
 	s.administrators.Govern(s.orders)
+	s.administrators.Entrust(s.recovery)
 	if err := s.administrators.SealSecrets(ctx); err != nil {
 		return err
 	}

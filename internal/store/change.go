@@ -18,15 +18,16 @@ type PendingChange struct {
 	AccountID      string // whose role; empty: of nobody who has an account
 	Email          string // who is invited; empty: nobody
 	Language       string
+	Officers       string // JSON: who is named to hold shares; empty: nobody
 	AskedBy        string // id of the account
 	Asked          time.Time
 	Expires        time.Time
 }
 
-const pendingChangeColumns = `id, organization_id, kind, role, account_id, email, language, asked_by, asked_at, expires_at`
+const pendingChangeColumns = `id, organization_id, kind, role, account_id, email, language, officers, asked_by, asked_at, expires_at`
 
 func scanPendingChange(s scanner) (c PendingChange, err error) {
-	return c, s.Scan(&c.ID, &c.OrganizationID, &c.Kind, &c.Role, &c.AccountID, &c.Email, &c.Language, &c.AskedBy,
+	return c, s.Scan(&c.ID, &c.OrganizationID, &c.Kind, &c.Role, &c.AccountID, &c.Email, &c.Language, &c.Officers, &c.AskedBy,
 		seconds{&c.Asked}, seconds{&c.Expires})
 }
 
@@ -37,8 +38,8 @@ func (tx *Tx) InsertPendingChange(c PendingChange) error {
 		return err
 	}
 	return tx.owe(ActChangeAsked, tx.exec("new change", `INSERT INTO pending_changes (`+pendingChangeColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
-		c.ID, c.OrganizationID, c.Kind, c.Role, c.AccountID, c.Email, c.Language, c.AskedBy, unix(c.Asked), unix(c.Expires)))
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
+		c.ID, c.OrganizationID, c.Kind, c.Role, c.AccountID, c.Email, c.Language, c.Officers, c.AskedBy, unix(c.Asked), unix(c.Expires)))
 }
 
 // PendingChange reads one that has not ended.

@@ -24,6 +24,7 @@ type RecoveryQuorum struct {
 	ProposedBy     string
 	Proposed       time.Time
 	Active         time.Time
+	Seconded       bool // by a second member of the organization
 }
 
 // RecoveryOfficer is one row of recovery_officers.
@@ -42,8 +43,8 @@ func (tx *Tx) InsertRecoveryQuorum(q RecoveryQuorum, officers []RecoveryOfficer)
 		WHERE organization_id = $1 AND state = 'proposed'`, q.OrganizationID); err != nil {
 		return err
 	}
-	if err := tx.exec("propose officers", `INSERT INTO recovery_quorums (id, organization_id, threshold, state, proposed_by, proposed_at)
-		VALUES ($1, $2, $3, 'proposed', $4, $5)`, q.ID, q.OrganizationID, q.Threshold, q.ProposedBy, unix(q.Proposed)); err != nil {
+	if err := tx.exec("propose officers", `INSERT INTO recovery_quorums (id, organization_id, threshold, state, proposed_by, proposed_at, seconded)
+		VALUES ($1, $2, $3, 'proposed', $4, $5, $6)`, q.ID, q.OrganizationID, q.Threshold, q.ProposedBy, unix(q.Proposed), flag(q.Seconded)); err != nil {
 		return err
 	}
 	for _, o := range officers {
@@ -55,10 +56,10 @@ func (tx *Tx) InsertRecoveryQuorum(q RecoveryQuorum, officers []RecoveryOfficer)
 	return tx.owe(ActOfficersProposed, nil)
 }
 
-const quorumColumns = `id, organization_id, threshold, state, proposed_by, proposed_at, active_at`
+const quorumColumns = `id, organization_id, threshold, state, proposed_by, proposed_at, active_at, seconded`
 
 func scanQuorum(s scanner) (q RecoveryQuorum, err error) {
-	return q, s.Scan(&q.ID, &q.OrganizationID, &q.Threshold, &q.State, &q.ProposedBy, seconds{&q.Proposed}, seconds{&q.Active})
+	return q, s.Scan(&q.ID, &q.OrganizationID, &q.Threshold, &q.State, &q.ProposedBy, seconds{&q.Proposed}, seconds{&q.Active}, &q.Seconded)
 }
 
 // RecoveryQuorum reads one quorum.
