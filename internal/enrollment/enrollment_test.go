@@ -758,6 +758,12 @@ func TestPair(t *testing.T) {
 	if err != nil || len(done.Revoked) != 6 {
 		t.Errorf("who left: %+v %v", done, err)
 	}
+	if err := h.registration.AskOfMany(t.Context(), stale, registration.ManyAtOnce-6); err != nil {
+		t.Errorf("as many as are left: %v", err)
+	}
+	if err := h.registration.AskOfMany(t.Context(), stale, registration.ManyAtOnce-5); !errors.Is(err, auth.ErrAgain) {
+		t.Errorf("one more: %v", err)
+	}
 	id, code = h.letter("p1@example.jp", 1)
 	if _, err := h.PickUp(t.Context(), id, code, "", nil); !errors.Is(err, enrollment.ErrGone) {
 		t.Errorf("picked up by who has left: %v", err)

@@ -319,12 +319,11 @@ func (s *Service) revoke(ctx context.Context, actor auth.Actor, organization str
 // askOfMany refuses to revoke many certificates before anything is done, where who
 // is signed in has to show first that it is them.
 func (s *Service) askOfMany(ctx context.Context, actor auth.Actor, organization string, people []string) error {
-	again := actor.Again()
-	if again == nil {
+	if actor.Again() == nil {
 		return nil
 	}
 	if len(people) > registration.ManyAtOnce {
-		return again
+		return s.o.Registration.AskOfMany(ctx, actor, len(people))
 	}
 	n := 0
 	err := s.o.Store.View(ctx, func(tx *store.Tx) error {
@@ -337,10 +336,10 @@ func (s *Service) askOfMany(ctx context.Context, actor auth.Actor, organization 
 		}
 		return nil
 	})
-	if err == nil && n > registration.ManyAtOnce {
-		err = again
+	if err != nil {
+		return err
 	}
-	return err
+	return s.o.Registration.AskOfMany(ctx, actor, n)
 }
 
 func (s *Service) withdraw(ctx context.Context, tx *store.Tx, actor auth.Actor, organization, person string) error {

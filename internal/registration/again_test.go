@@ -66,6 +66,42 @@ func TestGraveActsAskAgain(t *testing.T) {
 		}
 	}
 	c.stored(t, registration.DefaultSettings())
+	root := pemOf(newOutside(t, o.clock()).c.Raw)
+	operator := o.account(t, "operator", auth.Grant{Role: auth.Operator})
+	server := registration.DefaultSettings()
+	server.Keys = registration.KeysServer
+	keys := func(a auth.Actor) error {
+		_, err := c.SetSettings(t.Context(), a, c.id, server)
+		return err
+	}
+	imports := func(a auth.Actor) error {
+		_, err := c.ImportCertificates(t.Context(), a, c.id, root, true)
+		return err
+	}
+	for name, act := range map[string]func(auth.Actor) error{
+		"keys by the server": keys, "roots with certificates": imports,
+		"roots": func(a auth.Actor) error { return c.AddAnchors(t.Context(), a, c.id, root) },
+		"roots for everybody": func(a auth.Actor) error {
+			operator.Fresh = a.Fresh
+			return c.AddAnchors(t.Context(), operator, "", root)
+		},
+	} {
+		if err := act(stale); !errors.Is(err, auth.ErrAgain) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := act(c.admin); err != nil {
+			t.Errorf("%s, by who is there: %v", name, err)
+		}
+	}
+	if err := keys(stale); err != nil {
+		t.Errorf("keys by the server as before: %v", err)
+	}
+	c.stored(t, registration.DefaultSettings())
+	for name, err := range map[string]error{"keys by the server": keys(program), "roots": imports(program)} {
+		if err != nil {
+			t.Errorf("%s, by a program: %v", name, err)
+		}
+	}
 	on := registration.DefaultSettings()
 	on.Validity = 100
 	if _, err := c.SetSettings(t.Context(), stale, c.id, on); err != nil {
@@ -73,6 +109,66 @@ func TestGraveActsAskAgain(t *testing.T) {
 	}
 	if err := stand(c.admin); err != nil {
 		t.Errorf("closed by who is there: %v", err)
+	}
+}
+
+// What is many is counted by account and not by request.
+func TestManyRevokedOneByOne(t *testing.T) {
+	c := openCompany(t)
+	c.set(t, func(*registration.Settings) {})
+	c.add(t, registration.PersonInput{Addresses: []string{"taro@example.jp"}})
+	issuing := newOutside(t, c.clock()).below(t, 400*day)
+	var file []byte
+	for range registration.ManyAtOnce + 3 {
+		file = append(file, leaf(issuing.issue(t, newKey(t).Public(), nil, "taro@example.jp"))...)
+	}
+	list, err := c.ImportCertificates(t.Context(), c.admin, c.id, file, false)
+	if err != nil || len(list) != registration.ManyAtOnce+3 {
+		t.Fatalf("%d, %v", len(list), err)
+	}
+	var ids []string
+	for _, i := range list {
+		ids = append(ids, i.Certificate.ID)
+	}
+	stale, program := c.admin, auth.Actor{Kind: auth.KindToken, ID: "token", Account: c.admin.ID, Grants: c.admin.Grants}
+	stale.Fresh = false
+	revoke := func(a auth.Actor, ids ...string) error {
+		done, err := c.Revoke(t.Context(), a, c.id, ids, cert.Superseded)
+		if err == nil && len(done.Outside)+len(done.Before) != len(ids) {
+			t.Errorf("of %d: %+v", len(ids), done)
+		}
+		return err
+	}
+	for i := range registration.ManyAtOnce - 1 {
+		if err := revoke(stale, ids[i]); err != nil {
+			t.Fatalf("number %d: %v", i+1, err)
+		}
+	}
+	if err := revoke(stale, ids[0]); err != nil { // it is revoked: nothing is done that counts
+		t.Errorf("one that was revoked before: %v", err)
+	}
+	ids = ids[registration.ManyAtOnce-1:]
+	if err := revoke(stale, ids[:2]...); !errors.Is(err, auth.ErrAgain) {
+		t.Errorf("one too many together with the last: %v", err)
+	}
+	if err := c.AskOfMany(t.Context(), stale, 2); !errors.Is(err, auth.ErrAgain) {
+		t.Errorf("asked for one too many: %v", err)
+	}
+	if err := revoke(stale, ids[0]); err != nil {
+		t.Errorf("the last: %v", err)
+	}
+	if err := revoke(stale, ids[1]); !errors.Is(err, auth.ErrAgain) {
+		t.Errorf("one too many: %v", err)
+	}
+	if err := revoke(c.admin, ids[1]); err != nil {
+		t.Errorf("by who is there: %v", err)
+	}
+	if err := revoke(program, ids[2]); err != nil {
+		t.Errorf("by a program: %v", err)
+	}
+	c.pass(auth.FreshTime + 2*time.Second)
+	if err := revoke(stale, ids[3]); err != nil {
+		t.Errorf("when it is a while ago: %v", err)
 	}
 }
 

@@ -247,8 +247,12 @@ func (s *Service) AddAnchors(ctx context.Context, actor auth.Actor, organization
 }
 
 // trustRoots names the roots of a list; what nobody had reason to trust before is
-// to be looked at again.
+// to be looked at again. Mail is encrypted by what leads to them: whoever is
+// signed in shows that it is them.
 func (s *Service) trustRoots(ctx context.Context, tx *store.Tx, actor auth.Actor, organization string, list []*cert.Certificate) error {
+	if err := actor.Again(); err != nil {
+		return err
+	}
 	there, err := tx.TrustAnchors(organization)
 	if err != nil {
 		return err

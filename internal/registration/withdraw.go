@@ -2,9 +2,11 @@ package registration
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/auth"
@@ -19,9 +21,64 @@ type Revocations struct {
 	Outside []string // somebody else issued them, who is to be told; entered here
 }
 
-// ManyAtOnce is how many certificates are revoked at a time without asking who is
-// signed in to show that it is them.
+// ManyAtOnce is how many certificates an account revokes within [auth.FreshTime]
+// without being asked to show that it is them.
 const ManyAtOnce = 20
+
+// AskOfMany refuses to have many certificates revoked, together with those that
+// the account had revoked a moment ago, where whoever is signed in has to show
+// first that it is them.
+func (s *Service) AskOfMany(ctx context.Context, actor auth.Actor, many int) error {
+	again := actor.Again()
+	if again == nil || many > ManyAtOnce {
+		return again
+	}
+	return s.o.Store.View(ctx, func(tx *store.Tx) error {
+		_, err := s.leftToRevoke(tx, actor, many, again)
+		return err
+	})
+}
+
+// countRevocations takes certificates from what an account may revoke without
+// being asked, before they are revoked: sessions beside each other share it.
+func (s *Service) countRevocations(ctx context.Context, actor auth.Actor, many int) error {
+	again := actor.Again()
+	if again == nil || many == 0 {
+		return nil // who has just been asked needs no count
+	}
+	return s.o.Store.Update(ctx, func(tx *store.Tx) error {
+		key, err := s.leftToRevoke(tx, actor, many, again)
+		if err != nil {
+			return err
+		}
+		now := s.now()
+		if err := tx.ForgetEvents(now.Add(-time.Hour)); err != nil {
+			return err
+		}
+		for range many {
+			id, err := s.newID()
+			if err != nil {
+				return err
+			}
+			if err := tx.AddEvent(id, key, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// leftToRevoke is again where many more would be too many, and otherwise what the
+// account's are counted under.
+func (s *Service) leftToRevoke(tx *store.Tx, actor auth.Actor, many int, again error) ([]byte, error) {
+	key := sha256.Sum256([]byte("revocations by " + whose(actor)))
+	// The store has whole seconds: rather a second longer than one shorter.
+	n, _, err := tx.CountEvents(key[:], s.now().Add(-auth.FreshTime-time.Second))
+	if err == nil && n+many > ManyAtOnce {
+		err = again
+	}
+	return key[:], err
+}
 
 // Revoke revokes certificates of an organization. When it returns, OCSP and the
 // lists say so. One that is not the organization's keeps all from being revoked.
@@ -29,10 +86,8 @@ func (s *Service) Revoke(ctx context.Context, actor auth.Actor, organization str
 	if !administers(actor, organization) && !(ours(actor) && organization != "") {
 		return Revocations{}, ErrForbidden
 	}
-	if len(ids) > ManyAtOnce {
-		if err := actor.Again(); err != nil {
-			return Revocations{}, err
-		}
+	if err := s.AskOfMany(ctx, actor, len(ids)); err != nil {
+		return Revocations{}, err
 	}
 	return s.revoke(ctx, actor, ids, reason, func(tx *store.Tx, id string) (store.Holding, error) {
 		return tx.Holding(organization, id)
@@ -86,6 +141,9 @@ func (s *Service) revoke(ctx context.Context, actor auth.Actor, ids []string, re
 		return nil
 	})
 	if err != nil {
+		return Revocations{}, err
+	}
+	if err := s.countRevocations(ctx, actor, len(local)+len(foreign)); err != nil {
 		return Revocations{}, err
 	}
 	revoked, err := s.o.Issuer.RevokeAll(ctx, actor.String(), local, reason)
