@@ -829,3 +829,47 @@ func TestEscrowedKey(t *testing.T) {
 		t.Error("there is a certificate that signs")
 	}
 }
+
+// An order that brought a key to be kept gets a certificate for no other: another
+// node may have taken in a second key, for which the first was dropped, after this
+// one had looked.
+func TestKeyThatGaveWay(t *testing.T) {
+	w := found(t)
+	dropped, kept := newKey(t), newKey(t)
+	hash, err := issuance.KeyHash(kept.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.count++
+	o, err := w.numbered(w.count, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.update(func(tx *store.Tx) error {
+		return errors.Join(
+			tx.InsertOrganization(store.Organization{ID: "org", Standing: "active", Created: w.now}), w.record(tx, o, store.ActOrganization),
+			tx.InsertPerson(store.Person{ID: "p", Created: w.now}),
+			tx.InsertRecoveryQuorum(store.RecoveryQuorum{ID: "q", OrganizationID: "org", Threshold: 2, Proposed: w.now}, nil), w.record(tx, o, store.ActOfficersProposed),
+			tx.InsertRecoveryEscrow(store.RecoveryEscrow{ID: "e", OrganizationID: "org", PersonID: "p", OrderID: o.ID, KeyHash: hash, QuorumID: "q", Sealed: []byte("s"), Created: w.now}),
+			w.record(tx, o, store.ActEscrowed))
+	})
+	if _, err := w.issue(o, dropped); !errors.Is(err, authority.ErrOtherKey) {
+		t.Errorf("%v, want %v", err, authority.ErrOtherKey)
+	}
+	if _, _, has := w.state(o); has {
+		t.Error("the key that gave way has a certificate")
+	}
+	err = w.db.View(t.Context(), func(tx *store.Tx) error {
+		standing, err := tx.StandingOfKey(hash, o.ID)
+		if err == nil && !(standing.Open && standing.Escrowed) {
+			t.Errorf("the key that is kept: %+v", standing)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.issue(w.order(dropped), dropped); err != nil {
+		t.Errorf("for an order that brought none: %v", err)
+	}
+}

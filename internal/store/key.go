@@ -18,7 +18,7 @@ const (
 type KeyStanding struct {
 	State    KeyState // for the order's person
 	Escrowed bool     // others can be given the key: it must never sign
-	Open     bool     // the order is proven, and for no other key
+	Open     bool     // the order is proven, and for no other key; where it brought one to be kept, for one that is
 }
 
 // StandingOfKey tells how a key (SHA-256 of its SubjectPublicKeyInfo) stands with
@@ -33,7 +33,9 @@ func (tx *Tx) StandingOfKey(keyHash []byte, orderID string) (KeyStanding, error)
 				AND o.person_id IS DISTINCT FROM (SELECT person_id FROM orders WHERE id = $2)) THEN 'foreign'
 			ELSE 'free' END,
 		EXISTS (SELECT 1 FROM recovery_escrows WHERE key_hash = $1),
-		EXISTS (SELECT 1 FROM orders WHERE id = $2 AND state = 'proven' AND (key_hash IS NULL OR key_hash = $1))`, keyHash, orderID)
+		EXISTS (SELECT 1 FROM orders WHERE id = $2 AND state = 'proven' AND (key_hash IS NULL OR key_hash = $1))
+			AND (EXISTS (SELECT 1 FROM recovery_escrows WHERE key_hash = $1)
+				OR NOT EXISTS (SELECT 1 FROM recovery_escrows WHERE order_id = $2 AND order_id <> ''))`, keyHash, orderID)
 }
 
 // DistrustKey writes down that a key is never certified. ErrConflict: it is
