@@ -320,6 +320,9 @@ func (s *Service) Answer(ctx context.Context, actor auth.Actor, organization str
 // contribute takes an officer's shares for a request.
 func (s *Service) contribute(ctx context.Context, tx *store.Tx, actor auth.Actor, organization string, a *Answer) error {
 	row, q, o, err := s.asksOfficer(tx, actor, organization, a.Object)
+	if errors.Is(err, errEnough) { // who was at it already: one of the others' may be nonsense
+		err = nil
+	}
 	if err != nil {
 		return err
 	}
@@ -354,7 +357,7 @@ func (s *Service) contribute(ctx context.Context, tx *store.Tx, actor auth.Actor
 		return err
 	}
 	given, err := givers(tx, row)
-	if err != nil || len(given) < q.Threshold {
+	if err != nil || row.State != string(Open) || len(given) < q.Threshold {
 		return err
 	}
 	return tx.SetRecoveryRequest(row.ID, string(Open), string(Ready))

@@ -1,9 +1,11 @@
 package recovery
 
 import (
+	"cmp"
 	"crypto"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/mailseal/mailseal/cert"
@@ -80,26 +82,65 @@ func (k *BundleKey) open(request string, keys []*cms.RecipientKey) (crypto.Priva
 	if k.Threshold < MinThreshold || k.Threshold > MaxOfficers || len(k.Shares) < k.Threshold || len(k.Shares) > MaxOfficers {
 		return nil, errors.New("there are fewer shares than it takes")
 	}
+	// One who gave nonsense does not keep the others from opening it.
 	var shares []share
-	for _, s := range k.Shares[:k.Threshold] {
-		if s.Position < 1 || s.Position > MaxOfficers {
-			return nil, errors.New("no such officer")
-		}
-		mine, err := discloseShare(s.Envelope, keys, content{Key: k.Key, Position: s.Position, For: request})
+	var fault error
+	for _, s := range k.Shares {
+		mine, err := k.disclose(s, request, keys)
 		if err != nil {
-			return nil, fmt.Errorf("the share of officer %d: %w", s.Position, err)
+			fault = cmp.Or(fault, fmt.Errorf("the share of officer %d: %w", s.Position, err))
+			continue
 		}
 		defer clear(mine.value)
-		shares = append(shares, mine)
+		if !slices.ContainsFunc(shares, func(o share) bool { return o.position == mine.position }) {
+			shares = append(shares, mine)
+		}
 	}
+	if len(shares) < k.Threshold {
+		return nil, fmt.Errorf("fewer shares can be read than it takes: %w", cmp.Or(fault, errors.New("two are of one officer")))
+	}
+	for some := range choices(shares, k.Threshold) {
+		key, err := k.join(some)
+		if err == nil {
+			return key, nil
+		}
+		fault = cmp.Or(fault, err)
+	}
+	return nil, fmt.Errorf("the shares that were given do not open it: too many of them are not what was escrowed; ask other officers: %w", fault)
+}
+
+func (k *BundleKey) disclose(s BundleShare, request string, keys []*cms.RecipientKey) (share, error) {
+	if s.Position < 1 || s.Position > MaxOfficers {
+		return share{}, errors.New("no such officer")
+	}
+	return discloseShare(s.Envelope, keys, content{Key: k.Key, Position: s.Position, For: request})
+}
+
+func (k *BundleKey) join(shares []share) (crypto.PrivateKey, error) {
 	secret, err := combine(shares)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(secret)
-	key, err := unseal(k.Sealed, unhex(k.Key), secret)
-	if err != nil {
-		return nil, fmt.Errorf("the shares that were given do not open it: one of them is not what was escrowed; ask other officers: %w", err)
+	return unseal(k.Sealed, unhex(k.Key), secret)
+}
+
+// choices are all ways to take n of the shares, the first ones first: of
+// [MaxOfficers] there are 12,870 at most.
+func choices(shares []share, n int) iter.Seq[[]share] {
+	return func(yield func([]share) bool) {
+		var more func(taken, left []share) bool
+		more = func(taken, left []share) bool {
+			if len(taken) == n {
+				return yield(taken)
+			}
+			for i := 0; i+n-len(taken) <= len(left); i++ {
+				if !more(append(taken, left[i]), left[i+1:]) {
+					return false
+				}
+			}
+			return true
+		}
+		more(make([]share, 0, n), shares)
 	}
-	return key, nil
 }

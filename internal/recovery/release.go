@@ -16,7 +16,7 @@ import (
 // Release gives who asked what the officers gave, encrypted to the certificate
 // of the request. The log has it, and a mail to the owner is on its way, before
 // anything is returned. Again, until the request expires, it gives the same, and
-// the log has that, too.
+// what officers who were at it have given since; the log has that, too.
 func (s *Service) Release(ctx context.Context, actor auth.Actor, organization, id string) (*Bundle, error) {
 	var b *Bundle
 	err := s.o.Store.Update(ctx, func(tx *store.Tx) error {

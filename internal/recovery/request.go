@@ -522,12 +522,17 @@ func (s *Service) asksOfficer(tx *store.Tx, actor auth.Actor, organization, id s
 	case err != nil:
 	case !apart:
 		err = auth.ErrForbidden
-	case s.stateOf(row) != Open:
-		err = ErrState
 	case slices.ContainsFunc(decisions, func(d store.RecoveryDecision) bool { return d.AccountID == o.Account }):
 		err = errAnswered
+	case s.now().Before(row.Expires) && (row.State == string(Ready) || row.State == string(Released)):
+		err = errEnough
+	case s.stateOf(row) != Open:
+		err = ErrState
 	}
 	return row, q, o, err
 }
+
+// errEnough: nobody else needs to answer.
+var errEnough = fmt.Errorf("%w: enough officers have answered", ErrState)
 
 var errAnswered = fmt.Errorf("%w: this officer has answered already", ErrState)
