@@ -287,6 +287,31 @@ func (s *Service) Changes(ctx context.Context, by Actor, organization string) (l
 	return list, err
 }
 
+// WaitingRole is a role that an account gets when a second member of the
+// organization has confirmed it.
+type WaitingRole struct {
+	Role         Role
+	Organization string
+	Asked        time.Time
+	Expires      time.Time
+}
+
+// WaitingRoles lists those that wait for an account, for whoever is signed in with
+// it.
+func (s *Service) WaitingRoles(ctx context.Context, by Actor) (list []WaitingRole, err error) {
+	if by.Kind != KindAccount || by.ID == "" {
+		return nil, ErrForbidden
+	}
+	err = s.db.View(ctx, func(tx *store.Tx) error {
+		rows, err := tx.PendingChangesAbout(by.ID, string(GiveMember), s.clock())
+		for _, row := range rows {
+			list = append(list, WaitingRole{Role(row.Role), row.OrganizationID, row.Asked, row.Expires})
+		}
+		return err
+	})
+	return list, err
+}
+
 // ConfirmChange does what another member asked for.
 func (s *Service) ConfirmChange(ctx context.Context, by Actor, organization, id string) error {
 	return s.decideChange(ctx, organization, id, func(tx *store.Tx, row store.PendingChange, c Change) error {

@@ -39,6 +39,7 @@ type accountView struct {
 	OpenID   string // what the provider is called, or ""
 	Door     string
 	Done     string // key of a text that says what was just done
+	Waiting  []auth.WaitingRole
 }
 
 // PasskeyID is the id of a passkey for a form.
@@ -57,8 +58,12 @@ func (p *portal) showAccount(w http.ResponseWriter, r *http.Request, status int,
 	if err != nil {
 		return err
 	}
+	waiting, err := p.waitingRoles(r)
+	if err != nil {
+		return err
+	}
 	return p.render(w, r, status, "account", accountView{
-		f, visit.Session, factors, p.Accounts.Passkeys(), p.Accounts.OpenIDName(), p.Door, done,
+		f, visit.Session, factors, p.Accounts.Passkeys(), p.Accounts.OpenIDName(), p.Door, done, waiting,
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/registration"
 )
 
 // changeRow is a change that waits for a second member, as one who looks sees it.
@@ -34,6 +35,27 @@ func (p *portal) changesWait(r *http.Request, organization string) (bool, error)
 	}
 	rows, err := p.changesIn(r, organization)
 	return len(rows) > 0, err
+}
+
+// waitingRoles lists the roles that whoever looks gets when a second member has
+// confirmed them, with the names of the organizations: else nobody who accepted an
+// invitation could know why they may do nothing.
+func (p *portal) waitingRoles(r *http.Request) (list []auth.WaitingRole, err error) {
+	if p.Accounts == nil {
+		return nil, nil
+	}
+	visit, _ := visitOf(r.Context())
+	if list, err = p.Accounts.WaitingRoles(r.Context(), visit.Actor()); err != nil {
+		return nil, err
+	}
+	for i, w := range list {
+		o, err := p.Registration.Organization(r.Context(), auth.Server(registration.PartEnrollment), w.Organization)
+		if err != nil {
+			return nil, err
+		}
+		list[i].Organization = o.Name
+	}
+	return list, nil
 }
 
 func (p *portal) confirmChange(w http.ResponseWriter, r *http.Request) error {

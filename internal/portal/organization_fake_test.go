@@ -361,6 +361,10 @@ func (fakeAccounts) Changes(context.Context, auth.Actor, string) ([]auth.Change,
 	}, nil
 }
 
+func (fakeAccounts) WaitingRoles(context.Context, auth.Actor) ([]auth.WaitingRole, error) {
+	return []auth.WaitingRole{{Role: auth.Approver, Organization: organizationID, Asked: noon, Expires: noon}}, nil
+}
+
 func (fakeAccounts) OpenIDName() string { return "" }
 
 func (fakeAccounts) PersonSession(_ context.Context, token string) (auth.PersonSession, error) {

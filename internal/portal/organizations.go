@@ -29,6 +29,7 @@ type Organizations interface {
 type chooseView struct {
 	Organizations []registration.Organization
 	Shares        []candidate // organizations of which the account is an officer and may see nothing else
+	Waiting       []auth.WaitingRole
 	Pager         pager
 }
 
@@ -43,12 +44,16 @@ func (p *portal) choose(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	waiting, err := p.waitingRoles(r)
+	if err != nil {
+		return err
+	}
 	if !own.Has(auth.Operator, "") { // the operator's own are among all
 		list, next, err := p.Registration.Organizations(r.Context(), own, "", registration.Page{After: r.URL.Query().Get("after")})
 		if err != nil {
 			return err
 		}
-		return p.render(w, r, http.StatusOK, "choose", chooseView{list, shares, nextPage(r, next)})
+		return p.render(w, r, http.StatusOK, "choose", chooseView{list, shares, waiting, nextPage(r, next)})
 	}
 	var list []registration.Organization
 	for _, id := range own.Organizations() {
@@ -58,7 +63,7 @@ func (p *portal) choose(w http.ResponseWriter, r *http.Request) error {
 		}
 		list = append(list, o)
 	}
-	return p.render(w, r, http.StatusOK, "choose", chooseView{list, shares, pager{}})
+	return p.render(w, r, http.StatusOK, "choose", chooseView{list, shares, waiting, pager{}})
 }
 
 type organizationView struct {

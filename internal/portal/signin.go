@@ -57,6 +57,7 @@ type Accounts interface {
 	Reset(ctx context.Context, by auth.Actor, id, language string) error
 	Remove(ctx context.Context, by auth.Actor, id string) error
 	Changes(ctx context.Context, by auth.Actor, organization string) ([]auth.Change, error)
+	WaitingRoles(ctx context.Context, by auth.Actor) ([]auth.WaitingRole, error)
 	ConfirmChange(ctx context.Context, by auth.Actor, organization, id string) error
 	RefuseChange(ctx context.Context, by auth.Actor, organization, id string) error
 	Invited(ctx context.Context, client, code string) (i auth.Invitation, known bool, err error)

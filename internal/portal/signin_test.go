@@ -452,6 +452,63 @@ func TestSecondMember(t *testing.T) {
 	}
 }
 
+// TestRoleThatWaits accepts an invitation from before two decided: every page that
+// the invited lands on says that the role waits and what comes next, until another
+// confirms it.
+func TestRoleThatWaits(t *testing.T) {
+	h := openHouse(t, true)
+	grant := func(role auth.Role) auth.Grant { return auth.Grant{Role: role, Organization: organizationID} }
+	one := h.joins(auth.Console(), "one@example.org", grant(auth.Administrator))
+	if _, err := h.service.Invite(t.Context(), h.actor(one), "three@example.org", "en", grant(auth.Approver)); err != nil {
+		t.Fatal(err)
+	}
+	code := h.code()
+	two := h.joins(h.actor(one), "two@example.org", grant(auth.Approver))
+	h.service.Govern(twoDecide{})
+	three := h.browser()
+	three.takes(three.post("/admin/invitation/accept", url.Values{"code": {code}, "password": {words}, "again": {words}}))
+	says := func(d *door, language string, texts ...string) bool {
+		t.Helper()
+		d.header.Set("Accept-Language", language)
+		for _, at := range []string{"/org", "/admin/account"} {
+			page := shown(t, d.get(at))
+			for _, text := range texts {
+				if !strings.Contains(page, text) {
+					return false
+				}
+			}
+			if strings.Contains(page, "You belong to no organization yet") {
+				t.Errorf("%s says that there is nothing to wait for", at)
+			}
+		}
+		return true
+	}
+	if !says(three, "en", "Your role waits for a second person", "Approver of "+newFake().order.Name, "have the role when you sign in again", "ask whoever invited you") {
+		t.Error("who accepted is not told that the role waits")
+	}
+	if !says(three, "ja", "あなたの役割は、別の担当者の確認を待っています", "承認者", "もう一度サインインすると役割を使えます") {
+		t.Error("nor in Japanese")
+	}
+	if says(two, "en", "Your role waits") || says(one, "en", "Your role waits") {
+		t.Error("it is said to others")
+	}
+	list, err := h.service.Changes(t.Context(), h.actor(two), organizationID)
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	if err := h.service.ConfirmChange(t.Context(), h.actor(two), organizationID, list[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if to := three.get("/org").Header.Get("Location"); to != "/admin/sign-in" {
+		t.Errorf("with the role given, the session from before leads to %q", to)
+	}
+	h.now = h.now.Add(time.Minute)
+	three.takes(three.post("/admin/sign-in", url.Values{"email": {"three@example.org"}, "password": {words}}))
+	if says(three, "en", "Your role waits") || !h.actor(three).Has(auth.Approver, organizationID) {
+		t.Error("with the role given it still waits")
+	}
+}
+
 // twoDecide are the rules of organizations that all have their orders decided by
 // two.
 type twoDecide struct{}

@@ -54,6 +54,13 @@ func (tx *Tx) PendingChanges(organizationID string, now time.Time) ([]PendingCha
 		WHERE organization_id = $1 AND expires_at > $2 ORDER BY asked_at, id`, organizationID, unix(now))
 }
 
+// PendingChangesAbout lists those of a kind that are about an account and have not
+// ended.
+func (tx *Tx) PendingChangesAbout(account, kind string, now time.Time) ([]PendingChange, error) {
+	return all(tx, "changes about an account", scanPendingChange, `SELECT `+pendingChangeColumns+` FROM pending_changes
+		WHERE account_id = $1 AND kind = $2 AND expires_at > $3 ORDER BY asked_at, id`, account, kind, unix(now))
+}
+
 // TakePendingChange ends one; ErrConflict when it is gone. The log must say act.
 func (tx *Tx) TakePendingChange(id, act string) error {
 	return tx.owe(act, tx.exec("change", `DELETE FROM pending_changes WHERE id = $1`, id))
