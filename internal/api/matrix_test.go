@@ -543,6 +543,44 @@ func TestEveryMethod(t *testing.T) {
 	}
 }
 
+// Who the recovery officers are is told to whoever seals a key for them, and to
+// nobody else who holds an order's token.
+func TestKeepers(t *testing.T) {
+	s := serve(t)
+	ours := s.found("ours")
+	token, base := s.token(ours.admin, ours.admin.Grants...), "/api/v1/organizations/"+ours.objects["organization"]
+	keepers := func(order string) *httptest.ResponseRecorder {
+		t.Helper()
+		s.later()
+		_, secret, err := s.orders.OpenOrder(t.Context(), auth.Server(registration.PartEnrollment), order)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.ask(secret, "GET", "/api/v1/orders/"+order+"/keepers", "", "")
+	}
+	refused := func(what, order string) {
+		t.Helper()
+		if w := keepers(order); w.Code != 409 || strings.Contains(w.Body.String(), "officer") || strings.Contains(w.Body.String(), "example.org") {
+			t.Errorf("%s: %d %s", what, w.Code, w.Body)
+		}
+	}
+	refused("where nothing is kept", ours.objects["order"])
+	set := settings()
+	set.Split, set.Escrow = true, true
+	s.json(token, "PUT", base+"/settings", set, 200)
+	refused("of a key that also signs", ours.objects["order"])
+	orders := s.json(token, "POST", base+"/orders", object{"people": ours.people[2:]}, 200)["items"].([]any)
+	pair := map[string]string{}
+	for _, o := range orders {
+		order := o.(object)["order"].(object)
+		pair[order["use"].(string)] = order["id"].(string)
+	}
+	refused("of a key that signs", pair["signing"])
+	if w := keepers(pair["encryption"]); w.Code != 200 || strings.Count(w.Body.String(), `"certificate"`) != 3 {
+		t.Errorf("of the key that is kept: %d %s", w.Code, w.Body)
+	}
+}
+
 // An Idempotency-Key has a request done once.
 func TestIdempotency(t *testing.T) {
 	s := serve(t)

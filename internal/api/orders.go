@@ -115,10 +115,23 @@ type keeperOut struct {
 	Certificate []byte `json:"certificate" doc:"DER"`
 }
 
+// errNotKept: nobody keeps this order's key, or not yet.
+var errNotKept = fmt.Errorf("%w: no copy of this order's key is kept, or its mailboxes are not proven yet", registration.ErrState)
+
 func (h *handler) keepers(c *call, _ none) (keepersOut, error) {
 	order, err := h.Registration.Order(c.ctx, c.path("id"), c.token)
 	if err != nil {
 		return keepersOut{}, err
+	}
+	if order.Organization == "" {
+		return keepersOut{}, errNotKept
+	}
+	o, err := h.Registration.Organization(c.ctx, auth.Server(registration.PartEnrollment), order.Organization)
+	if err != nil {
+		return keepersOut{}, err
+	}
+	if !o.Settings.Keeps(order) {
+		return keepersOut{}, errNotKept
 	}
 	k, err := h.Recovery.Keepers(c.ctx, order.Organization)
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/mailseal/mailseal/internal/auth"
-	"github.com/mailseal/mailseal/internal/issuance"
 	"github.com/mailseal/mailseal/internal/recovery"
 	"github.com/mailseal/mailseal/internal/registration"
 )
@@ -94,7 +93,7 @@ func (p *portal) keeping(r *http.Request, view *keyView, o registration.Organiza
 		if err != nil {
 			return err
 		}
-		if order.Use == string(issuance.Encryption) {
+		if o.Settings.Keeps(order) {
 			kept = append(kept, strconv.Itoa(i))
 		}
 	}
@@ -109,7 +108,8 @@ func (p *portal) keeping(r *http.Request, view *keyView, o registration.Organiza
 }
 
 // keepers tells the page's script for whom it seals the encryption key of an
-// order: at the moment of sealing, because officers change.
+// order: at the moment of sealing, because officers change. To nobody else is it
+// said who they are.
 func (p *portal) keepers(w http.ResponseWriter, r *http.Request) error {
 	asking, ok := p.askedKey(r)
 	if !ok {
@@ -120,6 +120,13 @@ func (p *portal) keepers(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if order.Organization == "" {
+		return errNoPage
+	}
+	o, err := p.Registration.Organization(r.Context(), auth.Server(registration.PartEnrollment), order.Organization)
+	if err != nil {
+		return err
+	}
+	if !o.Settings.Keeps(order) {
 		return errNoPage
 	}
 	k, err := p.Recovery.Keepers(r.Context(), order.Organization)

@@ -294,7 +294,15 @@ func TestKeptKeys(t *testing.T) {
 		if page := shown(t, d.get("/key")); strings.Contains(page, "will be kept") || !strings.Contains(page, `data-kept=""`) || !strings.Contains(page, "Nobody else has a copy") {
 			t.Errorf("of a key that is not kept the page says\n%s", page)
 		}
+		if r := d.get("/key/keepers"); r.StatusCode != http.StatusNotFound {
+			t.Errorf("officers of a key that is not kept: %s", r.Status)
+		}
 	}
+	f.order.Organization, f.escrow, f.nobody, f.order.State = organizationID, true, false, registration.StateApplied
+	if r := d.get("/key/keepers"); r.StatusCode != http.StatusNotFound {
+		t.Errorf("officers for who has not proven the mailbox: %s", r.Status)
+	}
+	f.order.State, f.order.Organization = registration.StateProven, ""
 	if r := d.get("/key/keepers"); r.StatusCode != http.StatusNotFound {
 		t.Errorf("officers of an order without an organization: %s", r.Status)
 	}

@@ -113,6 +113,14 @@ func (s Settings) Uses() []issuance.KeyUse {
 	return []issuance.KeyUse{issuance.Dual}
 }
 
+// Keeps tells whether a copy of an order's key is kept that its holder makes and
+// seals: of one that decrypts, and when the mailboxes are proven. Only then is it
+// anybody's business who keeps it.
+func (s Settings) Keeps(o Order) bool {
+	return s.Escrow && s.Keys == KeysBrowser && o.Organization != "" && o.Use == string(issuance.Encryption) &&
+		(o.State == StateProven || o.State == StateIssued) // issued: the answer may have been lost
+}
+
 // ParseSettings reads settings from JSON. What is left out is as in
 // [DefaultSettings]; fields that are not known are refused.
 func ParseSettings(text []byte) (Settings, error) {
