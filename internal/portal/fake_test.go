@@ -33,6 +33,7 @@ type fake struct {
 	calls    int
 	applied  registration.Application
 	nobody   bool // keeps keys
+	partly   bool // of a person's keys is asked for
 	alone    bool // one administrator names officers
 	old      []enrollment.Old
 	escrow   bool // the organization has keys kept

@@ -14,18 +14,18 @@ import (
 // ownKeysView is the page of a person's own keys that organizations keep.
 type ownKeysView struct {
 	Organizations []ownKeysRow
-	Recipients    []certificateRow // that keys can be released to
-	Waiting       []waitingRow     // what can be picked up
-	Label         string           // of the file: the person's address
+	Waiting       []waitingRow // what can be picked up
+	Label         string       // of the file: the person's address
 	Form          form
 	Notice        *notice
 }
 
 type ownKeysRow struct {
-	ID, Name string
-	Keys     []certificateRow
-	Requests []requestRow
-	MayAsk   bool // nothing is open, and a key is kept that may be missing
+	ID, Name   string
+	Keys       []certificateRow
+	Requests   []requestRow
+	Recipients []certificateRow // that keys can be released to
+	MayAsk     bool             // nothing is open, and a key is kept that may be missing
 }
 
 type certificateRow struct {
@@ -54,16 +54,16 @@ func (p *portal) showOwnKeys(w http.ResponseWriter, r *http.Request, actor auth.
 	if err != nil {
 		return err
 	}
-	recipients, err := p.Recovery.Recipients(r.Context(), actor)
-	if err != nil {
-		return err
-	}
 	view := ownKeysView{Form: f, Notice: doneNotice(r, ownKeysDone)}
-	for _, c := range recipients {
-		view.Recipients = append(view.Recipients, certificateRowOf(c))
-	}
 	for _, o := range kept {
 		row := ownKeysRow{ID: o.Organization, Name: o.Name, MayAsk: len(o.Keys) > 0}
+		recipients, err := p.Recovery.Recipients(r.Context(), actor, o.Organization)
+		if err != nil {
+			return err
+		}
+		for _, c := range recipients {
+			row.Recipients = append(row.Recipients, certificateRowOf(c))
+		}
 		for _, k := range o.Keys {
 			row.Keys = append(row.Keys, certificateRowOf(k.Certificates[0]))
 		}
@@ -88,6 +88,8 @@ func (p *portal) ownKeysDid(w http.ResponseWriter, r *http.Request, actor auth.A
 	case err == nil:
 		return seeOther(w, r, "/mine/keys?done="+done)
 	case f.taken(err):
+	case errors.Is(err, recovery.ErrSigns):
+		f.wrong("", "recovery.fault.signs")
 	case errors.Is(err, recovery.ErrState):
 		f.wrong("", "recovery.fault.state")
 	default:
@@ -104,7 +106,10 @@ func (p *portal) askOwnKeys(w http.ResponseWriter, r *http.Request, actor auth.A
 		return err
 	}
 	f := formOf(r)
-	_, err := p.Recovery.RequestOwn(r.Context(), actor, f.Value("organization"), f.Value("recipient"), f.Value("reason"))
+	list, err := p.Recovery.RequestOwn(r.Context(), actor, f.Value("organization"), f.Value("recipient"), f.Value("reason"))
+	if err != nil && len(list) > 0 { // the officers of some of the keys are asked, those of others cannot be
+		f.wrong("", "ownkeys.partly")
+	}
 	return p.ownKeysDid(w, r, actor, f, "asked", err)
 }
 

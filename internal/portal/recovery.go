@@ -29,7 +29,7 @@ type Recovery interface {
 	Requests(ctx context.Context, actor auth.Actor, organization string, before time.Time, beforeID string, limit int) ([]*recovery.Request, error)
 	Withdraw(ctx context.Context, actor auth.Actor, organization, id string) error
 	Own(ctx context.Context, actor auth.Actor) ([]recovery.Own, error)
-	Recipients(ctx context.Context, actor auth.Actor) ([]*cert.Certificate, error)
+	Recipients(ctx context.Context, actor auth.Actor, organization string) ([]*cert.Certificate, error)
 	RequestOwn(ctx context.Context, actor auth.Actor, organization, recipient, reason string) ([]*recovery.Request, error)
 	Keepers(ctx context.Context, organization string) (*recovery.Keepers, error)
 	Release(ctx context.Context, actor auth.Actor, organization, id string) (*recovery.Bundle, error)

@@ -100,7 +100,7 @@ func (f fakeRecovery) Own(ctx context.Context, actor auth.Actor) ([]recovery.Own
 	}, err
 }
 
-func (f fakeRecovery) Recipients(context.Context, auth.Actor) ([]*cert.Certificate, error) {
+func (f fakeRecovery) Recipients(context.Context, auth.Actor, string) ([]*cert.Certificate, error) {
 	if f.nobody {
 		return nil, nil
 	}
@@ -109,6 +109,9 @@ func (f fakeRecovery) Recipients(context.Context, auth.Actor) ([]*cert.Certifica
 
 func (f fakeRecovery) RequestOwn(context.Context, auth.Actor, string, string, string) ([]*recovery.Request, error) {
 	f.calls++
+	if f.partly {
+		return []*recovery.Request{f.one(recovery.Open)}, f.err
+	}
 	return nil, f.err
 }
 
@@ -252,6 +255,13 @@ func TestOwnKeysPage(t *testing.T) {
 		t.Errorf("released: %s %s", r.Status, body)
 	}
 	f.err = errors.Join(&registration.InputError{Field: "reason", Key: "input.recovery.reason", Args: []any{10, 500}})
+	for err, text := range map[error]string{recovery.ErrState: "This cannot be done now", recovery.ErrSigns: "a certificate that signs"} {
+		f.err, f.partly = errors.Join(err), true
+		if page := shown(t, d.post("/mine/keys/ask", nil)); !strings.Contains(page, "Some of your keys were asked for") || !strings.Contains(page, text) {
+			t.Errorf("asked for in part, and %v: %s", err, page)
+		}
+	}
+	f.partly, f.err = false, &registration.InputError{Field: "reason", Key: "input.recovery.reason", Args: []any{10, 500}}
 	if r := d.post("/mine/keys/ask", nil); r.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(shown(t, r), "10 to 500 visible") {
 		t.Errorf("without a reason: %s", r.Status)
 	}

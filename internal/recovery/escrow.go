@@ -133,25 +133,29 @@ func (s *Service) Keys(ctx context.Context, actor auth.Actor, organization, pers
 	if !own && !mayLook(actor, organization) {
 		return nil, auth.ErrForbidden
 	}
-	err = s.o.Store.View(ctx, func(tx *store.Tx) error {
-		list = nil
-		rows, err := tx.RecoveryEscrowsOf(organization, person)
-		if err != nil {
-			return err
-		}
-		for _, r := range rows {
-			q, err := tx.RecoveryQuorum(r.QuorumID)
-			if err != nil {
-				return err
-			}
-			k := Key{ID: r.ID, Key: keyName(r.KeyHash), Quorum: r.QuorumID, Former: q.State == string(Former)}
-			k.Certificates, err = encryptsOnly(tx, r.KeyHash)
-			if err != nil && !errors.Is(err, ErrState) && !errors.Is(err, ErrSigns) {
-				return err
-			}
-			list = append(list, k)
-		}
-		return nil
+	err = s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		list, err = keysOf(tx, organization, person)
+		return err
 	})
 	return list, err
+}
+
+func keysOf(tx *store.Tx, organization, person string) (list []Key, err error) {
+	rows, err := tx.RecoveryEscrowsOf(organization, person)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		q, err := tx.RecoveryQuorum(r.QuorumID)
+		if err != nil {
+			return nil, err
+		}
+		k := Key{ID: r.ID, Key: keyName(r.KeyHash), Quorum: r.QuorumID, Former: q.State == string(Former)}
+		k.Certificates, err = encryptsOnly(tx, r.KeyHash)
+		if err != nil && !errors.Is(err, ErrState) && !errors.Is(err, ErrSigns) {
+			return nil, err
+		}
+		list = append(list, k)
+	}
+	return list, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 )
 
@@ -60,34 +61,41 @@ func (s *Service) Own(ctx context.Context, actor auth.Actor) (list []Own, err er
 	return list, nil
 }
 
-// Recipients are the certificates of a person who is signed in that their keys
-// can be released to: valid ones that are for encryption, the newest first.
-func (s *Service) Recipients(ctx context.Context, actor auth.Actor) (list []*cert.Certificate, err error) {
+// Recipients are the certificates of a person who is signed in that an
+// organization's keys can be released to: valid ones that are for encryption, the
+// newest first. What was taken in makes no certificate the person's: one that is
+// not issued here is of that organization, with a root that the installation
+// trusts.
+func (s *Service) Recipients(ctx context.Context, actor auth.Actor, organization string) (list []*cert.Certificate, err error) {
 	if actor.Kind != auth.KindPerson || actor.ID == "" {
 		return nil, auth.ErrForbidden
 	}
-	err = s.o.Store.View(ctx, func(tx *store.Tx) error {
-		list = nil
-		held, err := tx.PersonHoldings(actor.ID)
-		if err != nil {
-			return err
-		}
-		slices.SortStableFunc(held, func(a, b store.Holding) int { return b.Issued.Compare(a.Issued) })
-		for _, h := range held {
-			if !h.Revoked.IsZero() {
-				continue
-			}
-			der, err := holdingDER(tx, h)
-			if err != nil {
-				return err
-			}
-			if c, err := s.usable(der); err == nil {
-				list = append(list, c)
-			}
-		}
-		return nil
+	err = s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		list, err = s.recipients(tx, actor.ID, organization)
+		return err
 	})
 	return list, err
+}
+
+func (s *Service) recipients(tx *store.Tx, person, organization string) (list []*cert.Certificate, err error) {
+	held, err := tx.PersonHoldings(person)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(held, func(a, b store.Holding) int { return b.Issued.Compare(a.Issued) })
+	for _, h := range held {
+		if !h.Revoked.IsZero() || h.AuthorityID == "" && (h.OrganizationID != organization || h.Trust != "server") {
+			continue
+		}
+		der, err := holdingDER(tx, h)
+		if err != nil {
+			return nil, err
+		}
+		if c, err := s.usable(der); err == nil {
+			list = append(list, c)
+		}
+	}
+	return list, nil
 }
 
 // holdingDER reads a certificate of ours, or one that was taken in.
@@ -102,30 +110,75 @@ func holdingDER(tx *store.Tx, h store.Holding) ([]byte, error) {
 // RequestOwn asks an organization's officers for the keys of the person who is
 // signed in, all but the one of the certificate that they are released to, which
 // is one of [Service.Recipients] by its SHA-256. Keys whose shares different
-// officers have take a request each.
+// officers have take a request each: what can be asked for is, and the error says
+// why the rest cannot.
 func (s *Service) RequestOwn(ctx context.Context, actor auth.Actor, organization, recipient, reason string) (list []*Request, err error) {
-	recipients, err := s.Recipients(ctx, actor)
+	if actor.Kind != auth.KindPerson || actor.ID == "" {
+		return nil, auth.ErrForbidden
+	}
+	var faults []error
+	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
+		list, faults = nil, nil
+		ask, to, err := s.ownAsking(tx, actor, organization, recipient, reason)
+		if err != nil {
+			return err
+		}
+		quorums, asked, err := formerKeys(tx, actor, organization, to)
+		if err != nil {
+			return err
+		}
+		for _, q := range quorums {
+			ask.Keys = asked[q]
+			r, err := s.enter(ctx, tx, actor, organization, ask, to)
+			_, wrong := errors.AsType[*registration.InputError](err)
+			switch {
+			case err == nil:
+				list = append(list, r)
+			case wrong || errors.Is(err, ErrState) || errors.Is(err, ErrSigns):
+				faults = append(faults, err)
+			default:
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
+	}
+	return list, errors.Join(faults...)
+}
+
+// ownAsking looks at what a person asks for, who has asked for nothing that is
+// open.
+func (s *Service) ownAsking(tx *store.Tx, actor auth.Actor, organization, recipient, reason string) (ask Asking, to *cert.Certificate, err error) {
+	recipients, err := s.recipients(tx, actor.ID, organization)
+	if err != nil {
+		return ask, nil, err
 	}
 	i := slices.IndexFunc(recipients, func(c *cert.Certificate) bool { return c.SHA256() == recipient })
 	if i < 0 {
-		return nil, input("recipient", "input.recovery.recipient.own")
+		return ask, nil, input("recipient", "input.recovery.recipient.own")
 	}
-	to := recipients[i]
-	keys, err := s.Keys(ctx, actor, organization, actor.ID)
+	before, err := tx.RecoveryRequestsBy(organization, who(actor), shown)
 	if err != nil {
-		return nil, err
+		return ask, nil, err
 	}
-	before, err := s.Requests(ctx, actor, organization, time.Time{}, "", shown)
+	if slices.ContainsFunc(before, func(r store.RecoveryRequest) bool { return s.stateOf(r) == Open || s.stateOf(r) == Ready }) {
+		return ask, nil, input("reason", "input.recovery.open")
+	}
+	ask = Asking{Person: actor.ID, Recipient: recipients[i].Raw, Reason: reason}
+	to, err = s.checked(&ask)
+	return ask, to, err
+}
+
+// formerKeys are the ids of a person's keys, but the one of a certificate, by who
+// has the shares.
+func formerKeys(tx *store.Tx, actor auth.Actor, organization string, to *cert.Certificate) (quorums []string, asked map[string][]string, err error) {
+	keys, err := keysOf(tx, organization, actor.ID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if slices.ContainsFunc(before, func(r *Request) bool { return r.State == Open || r.State == Ready }) {
-		return nil, input("reason", "input.recovery.open")
-	}
-	var quorums []string
-	asked := map[string][]string{}
+	asked = map[string][]string{}
 	hash := sha256.Sum256(to.RawSPKI)
 	own := keyName(hash[:])
 	for _, k := range keys {
@@ -138,19 +191,7 @@ func (s *Service) RequestOwn(ctx context.Context, actor auth.Actor, organization
 		asked[k.Quorum] = append(asked[k.Quorum], k.ID)
 	}
 	if len(quorums) == 0 {
-		return nil, input("keys", "input.recovery.keys.former")
+		return nil, nil, input("keys", "input.recovery.keys.former")
 	}
-	var faults []error
-	for _, q := range quorums {
-		r, err := s.Request(ctx, actor, organization, Asking{Person: actor.ID, Keys: asked[q], Recipient: to.Raw, Reason: reason})
-		if err != nil {
-			faults = append(faults, err)
-			continue
-		}
-		list = append(list, r)
-	}
-	if len(list) > 0 { // what could be asked for is
-		return list, nil
-	}
-	return nil, errors.Join(faults...)
+	return quorums, asked, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,8 +16,13 @@ import (
 	"github.com/mailseal/mailseal/internal/testca"
 )
 
-// holds enters a certificate as one of a person's.
+// holds enters a certificate as one of a person's, which the installation trusts.
 func (o *office) holds(t *testing.T, name string, l *testca.Leaf) {
+	t.Helper()
+	o.imported(t, name, l, org, "server")
+}
+
+func (o *office) imported(t *testing.T, name string, l *testca.Leaf, organization, trust string) {
 	t.Helper()
 	c := l.Certificate
 	sum := c.Digest()
@@ -24,8 +30,8 @@ func (o *office) holds(t *testing.T, name string, l *testca.Leaf) {
 	o.update(t, func(tx *store.Tx) error {
 		return errors.Join(
 			tx.InsertForeignCertificate(store.ForeignCertificate{
-				ID: id, OrganizationID: org, PersonID: "p-" + name, Issuer: "CA", Serial: c.Serial.Bytes(), DER: c.Raw, Chain: []byte{}, SHA256: sum[:],
-				KeyHash: keyHash(t, l), NotBefore: c.NotBefore, NotAfter: c.NotAfter, Added: o.now,
+				ID: id, OrganizationID: organization, PersonID: "p-" + name, Issuer: "CA", Serial: c.Serial.Bytes(), DER: c.Raw, Chain: []byte{}, SHA256: sum[:],
+				KeyHash: keyHash(t, l), NotBefore: c.NotBefore, NotAfter: c.NotAfter, Added: o.now, ForeignTrust: store.ForeignTrust{Trust: trust},
 			}),
 			audit.Append(t.Context(), tx, audit.Entry{At: o.now, Act: store.ActForeign, Object: id}),
 		)
@@ -50,7 +56,7 @@ func TestOwnKeys(t *testing.T) {
 		o.holds(t, "alice", l)
 	}
 
-	recipients, err := o.Recipients(t.Context(), person("alice"))
+	recipients, err := o.Recipients(t.Context(), person("alice"), org)
 	if err != nil || len(recipients) != 1 || !recipients[0].Equal(current.leaf.Certificate) {
 		t.Fatalf("%v, %v", recipients, err)
 	}
@@ -144,5 +150,81 @@ func TestThresholdTooHigh(t *testing.T) {
 	o := open(t)
 	if _, err := o.SetOfficers(t.Context(), o.actor(t, "dan"), org, recovery.MaxOfficers, nil); inputKey(err) != "input.recovery.threshold.most" {
 		t.Error(err)
+	}
+}
+
+// What an administrator took in makes no certificate a person's own, to which keys
+// are released: neither with a root that nobody here trusts, or the organization
+// alone, nor what another organization took in.
+func TestRecipientsThatWereTakenIn(t *testing.T) {
+	o := open(t)
+	o.officers(t, 2, "ana", "ben", "chie")
+	o.escrow(t, "alice", "alice-1", testca.P256)
+	o.update(t, func(tx *store.Tx) error {
+		return errors.Join(tx.InsertOrganization(store.Organization{ID: "other", Name: "Other", Country: "JP", Standing: "active", Settings: "{}", Created: o.now}),
+			audit.Append(t.Context(), tx, audit.Entry{At: o.now, Act: store.ActOrganization, Object: "other"}))
+	})
+	good := o.ca.Leaf("alice@example.org", testca.P256)
+	o.holds(t, "alice", good)
+	for _, bad := range []struct{ organization, trust string }{{org, ""}, {org, "organization"}, {"other", "server"}} {
+		l := o.ca.Leaf("alice@example.org", testca.P256)
+		o.imported(t, "alice", l, bad.organization, bad.trust)
+		if _, err := o.RequestOwn(t.Context(), person("alice"), org, l.Certificate.SHA256(), reason); inputKey(err) != "input.recovery.recipient.own" {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	list, err := o.Recipients(t.Context(), person("alice"), org)
+	if err != nil || len(list) != 1 || !list[0].Equal(good.Certificate) {
+		t.Errorf("%d are offered, %v", len(list), err)
+	}
+}
+
+// Pressed twice, it is asked for once.
+func TestOwnKeysAskedTwiceAtOnce(t *testing.T) {
+	o := open(t)
+	o.officers(t, 2, "ana", "ben", "chie")
+	o.escrow(t, "alice", "alice-1", testca.P256)
+	own := o.ca.Leaf("alice@example.org", testca.P256)
+	o.holds(t, "alice", own)
+	var wait sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		wait.Go(func() {
+			_, errs[i] = o.RequestOwn(t.Context(), person("alice"), org, own.Certificate.SHA256(), reason)
+		})
+	}
+	wait.Wait()
+	good := 0
+	for _, err := range errs {
+		if err == nil {
+			good++
+		} else if inputKey(err) != "input.recovery.open" {
+			t.Error(err)
+		}
+	}
+	if good != 1 {
+		t.Errorf("asked for %d times", good)
+	}
+}
+
+// Where the officers of some keys cannot be asked, those of the others are, and who
+// asks is told.
+func TestOwnKeysInPart(t *testing.T) {
+	o := open(t)
+	o.officers(t, 2, "ana", "ben", "chie")
+	o.escrow(t, "alice", "alice-1", testca.P256)
+	o.officers(t, 2, "ben", "chie", "eve")
+	o.escrow(t, "alice", "alice-2", testca.P256)
+	own := o.ca.Leaf("alice@example.org", testca.P256)
+	o.holds(t, "alice", own)
+	o.update(t, func(tx *store.Tx) error { // two officers of the first three have her mailboxes by now
+		return errors.Join(tx.HoldMailbox(key("ana"), "ana@example.org", "p-alice", o.now), tx.HoldMailbox(key("chie"), "chie@example.org", "p-alice", o.now))
+	})
+	list, err := o.RequestOwn(t.Context(), person("alice"), org, own.Certificate.SHA256(), reason)
+	if len(list) != 1 || inputKey(err) != "input.recovery.few" {
+		t.Fatalf("%d requests, %v", len(list), err)
+	}
+	if all, err := o.Requests(t.Context(), person("alice"), org, time.Time{}, "", 10); err != nil || len(all) != 1 {
+		t.Errorf("%d are there, %v", len(all), err)
 	}
 }

@@ -78,6 +78,24 @@ func (s *Service) Request(ctx context.Context, actor auth.Actor, organization st
 	if !own && !mayAct(actor, organization) {
 		return nil, auth.ErrForbidden
 	}
+	to, err := s.checked(&ask)
+	if err != nil {
+		return nil, err
+	}
+	var r *Request
+	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
+		r, err = s.enter(ctx, tx, actor, organization, ask, to)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// checked looks at what is asked for as far as that goes without the store, and
+// reads the recipient.
+func (s *Service) checked(ask *Asking) (*cert.Certificate, error) {
 	ask.Reason = strings.TrimSpace(ask.Reason)
 	if n := utf8.RuneCountInString(ask.Reason); n < MinReason || n > MaxReason || strings.ContainsFunc(ask.Reason, func(r rune) bool {
 		return !unicode.IsPrint(r) && r != '\n' || unicode.In(r, unicode.Bidi_Control)
@@ -88,47 +106,46 @@ func (s *Service) Request(ctx context.Context, actor auth.Actor, organization st
 	if err != nil {
 		return nil, input("recipient", "input.recovery.recipient", err)
 	}
+	return to, nil
+}
+
+// enter writes a request that is checked. What it refuses as input, or as
+// [ErrState], it refuses before it writes anything.
+func (s *Service) enter(ctx context.Context, tx *store.Tx, actor auth.Actor, organization string, ask Asking, to *cert.Certificate) (*Request, error) {
+	keys, q, err := s.asked(tx, organization, ask)
+	if err != nil {
+		return nil, err
+	}
 	id, err := s.newID()
 	if err != nil {
 		return nil, err
 	}
 	row := store.RecoveryRequest{
-		ID: id, OrganizationID: organization, PersonID: ask.Person, Requester: who(actor), Recipient: to.Raw, Reason: ask.Reason,
+		ID: id, OrganizationID: organization, PersonID: ask.Person, QuorumID: q.ID, Requester: who(actor), Recipient: to.Raw, Reason: ask.Reason,
 		State: string(Open), Created: s.now(), Expires: s.now().Add(RequestLife),
 	}
-	var r *Request
-	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
-		keys, q, err := s.asked(tx, organization, ask)
-		if err != nil {
-			return err
-		}
-		row.QuorumID = q.ID
-		if err := s.admit(tx, row, to, q); err != nil {
-			return err
-		}
-		ids := make([]string, len(keys))
-		for i, k := range keys {
-			ids[i] = k.ID
-		}
-		if err := tx.InsertRecoveryRequest(row, ids); err != nil {
-			return err
-		}
-		reason, err := audit.Digest(tx, row.Created, row.Reason)
-		if err != nil {
-			return err
-		}
-		if r, err = s.request(tx, row); err != nil {
-			return err
-		}
-		return audit.Append(ctx, tx, audit.Entry{At: row.Created, Actor: actor.String(), Act: store.ActRecoveryAsked, Object: id, Details: map[string]string{
-			"organization": organization, "person": ask.Person, "officers": q.ID, "recipient": to.SHA256(),
-			"keys": strings.Join(r.Keys, " "), "reason": reason,
-		}})
-	})
+	if err := s.admit(tx, row, to, q); err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(keys))
+	for i, k := range keys {
+		ids[i] = k.ID
+	}
+	if err := tx.InsertRecoveryRequest(row, ids); err != nil {
+		return nil, err
+	}
+	reason, err := audit.Digest(tx, row.Created, row.Reason)
 	if err != nil {
 		return nil, err
 	}
-	return r, nil
+	r, err := s.request(tx, row)
+	if err != nil {
+		return nil, err
+	}
+	return r, audit.Append(ctx, tx, audit.Entry{At: row.Created, Actor: actor.String(), Act: store.ActRecoveryAsked, Object: id, Details: map[string]string{
+		"organization": organization, "person": ask.Person, "officers": q.ID, "recipient": to.SHA256(),
+		"keys": strings.Join(r.Keys, " "), "reason": reason,
+	}})
 }
 
 // asked finds the keys and who holds their shares.
