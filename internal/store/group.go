@@ -246,8 +246,9 @@ type batch struct {
 // run runs those who must and then those who wait. An error means that the
 // transaction is lost, for all of them.
 func (b *batch) run(must []*change) error {
-	for _, c := range must {
+	for i, c := range must {
 		if err := b.add(c); err != nil {
+			b.members = append(b.members, must[i+1:]...) // they hear of it, too
 			return err
 		}
 	}

@@ -252,6 +252,32 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// When the database goes away while changes run again, each of them hears of it.
+func TestGoneWhileRunningAgain(t *testing.T) {
+	if !storetest.OnPostgres(t) {
+		return
+	}
+	gate := storetest.NewGate(t, storetest.Source(t))
+	db := open(t, gate.Source)
+	q := newQueue(t, db, nil)
+	names := []string{"second", "third", "last"}
+	for i, name := range names {
+		q.add(t.Context(), name, func(tx *store.Tx) error {
+			if name == "last" {
+				gate.Shut()
+			}
+			return person(name)(tx)
+		})
+		waitFor(t, db, i+1)
+	}
+	errs := q.run()
+	for _, name := range append(names, "first") {
+		if !errors.Is(errs[name], store.ErrUnavailable) {
+			t.Errorf("%s: %v, want %v", name, errs[name], store.ErrUnavailable)
+		}
+	}
+}
+
 // Whoever was told that a change took place finds it, however often the
 // database goes away and comes back.
 func TestNothingAcknowledgedIsLost(t *testing.T) {
