@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"bufio"
-	"bytes"
 	"net"
 	"net/http"
 	"os"
@@ -47,8 +46,8 @@ func TestIdempotencyKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var talk bytes.Buffer
-	other.Stderr = &talk
+	var talk strings.Builder // of its output; its errors are shown as they come
+	other.Stderr = os.Stderr
 	if err := other.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +61,7 @@ func TestIdempotencyKilled(t *testing.T) {
 		}
 	}
 	if url == "" {
-		t.Fatalf("the other process does not serve: %s", &talk)
+		t.Fatalf("the other process does not serve: %s", talk.String())
 	}
 	cut := make(chan error, 1)
 	go func() {
