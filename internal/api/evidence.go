@@ -14,7 +14,6 @@ func (h *handler) evidence() []*route {
 		post(all, "submitEvidence", "Hand evidence in: of the organization under its present names, or of a person", roles(auth.Administrator, auth.Validator, auth.Operator), h.submitEvidence).upTo(maxDocument),
 		get("/api/v1/evidence", "listEvidenceQueue", "Evidence that waits to be decided about, the oldest first", roles(auth.Validator, auth.Operator, auth.Auditor), h.evidenceQueue),
 		get("/api/v1/evidence/{evidence}/document", "getEvidenceDocument", "The document of evidence", roles(auth.Administrator, auth.Reader, auth.Validator, auth.Operator, auth.Auditor), h.evidenceDocument),
-		do("/api/v1/evidence/{evidence}/decision", "decideEvidence", "Decide about evidence: it takes a person, in the portal, and a token is told so (403, in-person)", roles(auth.Validator, auth.Operator), h.decideEvidence),
 	}
 }
 
@@ -82,14 +81,4 @@ func (h *handler) evidenceDocument(c *call, _ none) (file, error) {
 	name, document, err := h.Registration.EvidenceDocument(c.ctx, c.actor, c.path("evidence"))
 	// What somebody handed in is not shown as what they say it is.
 	return file{"application/octet-stream", name, document}, err
-}
-
-type decisionIn struct {
-	Good   bool   `json:"good"`
-	Reason string `json:"reason,omitempty" max:"1000" doc:"Of a refusal."`
-}
-
-func (h *handler) decideEvidence(c *call, in decisionIn) (evidenceOut, error) {
-	e, err := h.Registration.DecideEvidence(c.ctx, c.actor, c.path("evidence"), in.Good, in.Reason)
-	return evidenceOf(e), err
 }
