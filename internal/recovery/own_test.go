@@ -129,16 +129,24 @@ func inputKey(err error) string {
 	return ""
 }
 
-// During a change of officers the keys lie with two sets of them: one act asks
-// both.
-func TestOwnKeysOfTwoQuorums(t *testing.T) {
-	o := open(t)
+// twoQuorums has a key of Alice with each of two sets of officers; own is what
+// she has now.
+func twoQuorums(t *testing.T) (o *office, own *testca.Leaf) {
+	t.Helper()
+	o = open(t)
 	o.officers(t, 2, "ana", "ben", "chie")
 	o.escrow(t, "alice", "alice-1", testca.P256)
 	o.officers(t, 2, "ben", "chie", "eve")
 	o.escrow(t, "alice", "alice-2", testca.P256)
-	own := o.ca.Leaf("alice@example.org", testca.P256)
+	own = o.ca.Leaf("alice@example.org", testca.P256)
 	o.holds(t, "alice", own)
+	return o, own
+}
+
+// During a change of officers the keys lie with two sets of them: one act asks
+// both.
+func TestOwnKeysOfTwoQuorums(t *testing.T) {
+	o, own := twoQuorums(t)
 	list, err := o.RequestOwn(t.Context(), person("alice"), org, own.Certificate.SHA256(), reason)
 	if err != nil || len(list) != 2 || list[0].Quorum == list[1].Quorum {
 		t.Fatalf("%v, %v", list, err)
@@ -210,13 +218,7 @@ func TestOwnKeysAskedTwiceAtOnce(t *testing.T) {
 // Where the officers of some keys cannot be asked, those of the others are, and who
 // asks is told.
 func TestOwnKeysInPart(t *testing.T) {
-	o := open(t)
-	o.officers(t, 2, "ana", "ben", "chie")
-	o.escrow(t, "alice", "alice-1", testca.P256)
-	o.officers(t, 2, "ben", "chie", "eve")
-	o.escrow(t, "alice", "alice-2", testca.P256)
-	own := o.ca.Leaf("alice@example.org", testca.P256)
-	o.holds(t, "alice", own)
+	o, own := twoQuorums(t)
 	o.update(t, func(tx *store.Tx) error { // two officers of the first three have her mailboxes by now
 		return errors.Join(tx.HoldMailbox(key("ana"), "ana@example.org", "p-alice", o.now), tx.HoldMailbox(key("chie"), "chie@example.org", "p-alice", o.now))
 	})
