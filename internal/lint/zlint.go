@@ -19,13 +19,23 @@ var sources = zlint.SourceList{
 	zlint.RFC8813,
 }
 
+// zrule is a lint of zlint, and what is the same about it for every certificate.
+type zrule struct {
+	*zlint.CertificateLint
+	configurable bool
+}
+
 // chosen filters the lints once, when the first certificate comes.
-var chosen = sync.OnceValues(func() ([]*zlint.CertificateLint, error) {
+var chosen = sync.OnceValues(func() (rules []zrule, err error) {
 	registry, err := zlint.GlobalRegistry().Filter(zlint.FilterOptions{IncludeSources: sources})
 	if err != nil {
 		return nil, fmt.Errorf("choose lints: %w", err)
 	}
-	return registry.CertificateLints().Lints(), nil
+	for _, l := range registry.CertificateLints().Lints() {
+		_, configurable := l.Lint().(zlint.Configurable)
+		rules = append(rules, zrule{l, configurable})
+	}
+	return rules, nil
 })
 
 // configuration is zlint's own for its lints: none. Making it parses a file.
@@ -39,7 +49,7 @@ func ZLint(der []byte) (found []Finding, err error) {
 			found, err = nil, fmt.Errorf("zlint broke down: %v", r)
 		}
 	}()
-	lints, err := chosen()
+	rules, err := chosen()
 	if err != nil {
 		return nil, err
 	}
@@ -48,35 +58,38 @@ func ZLint(der []byte) (found []Finding, err error) {
 		return nil, fmt.Errorf("zlint: %w", err)
 	}
 	mail := util.IsEmailProtectionCert(c)
-	for _, l := range lints {
-		r := execute(l, c, mail)
-		severity, bad := severities[r.Status]
-		if !bad || mistaken(l.Name, c) {
+	for _, r := range rules {
+		result := r.execute(c, mail)
+		severity, bad := severities[result.Status]
+		if !bad || mistaken(r.Name, c) {
 			continue
 		}
-		found = append(found, Finding{l.Name, l.Citation, severity, cmp.Or(r.Details, l.Description), "zlint"})
+		found = append(found, Finding{r.Name, r.Citation, severity, cmp.Or(result.Details, r.Description), "zlint"})
 	}
 	slices.SortFunc(found, func(a, b Finding) int { return cmp.Compare(a.Rule, b.Rule) })
 	return found, nil
 }
 
-// execute runs a lint as its own method Execute does, which asks each time anew
-// whether the certificate is for mail, and every lint whether it can be
-// configured; mail says the one, and few can.
-func execute(l *zlint.CertificateLint, c *x509.Certificate, mail bool) *zlint.LintResult {
-	if !mail && l.Source == zlint.CABFSMIMEBaselineRequirements && !l.OverrideFrameworkFilter {
-		return &zlint.LintResult{Status: zlint.NA}
+// notApplicable is the result of a lint that has nothing to say.
+var notApplicable = &zlint.LintResult{Status: zlint.NA}
+
+// execute runs the lint as its own method Execute does, which asks each time anew
+// whether the certificate is for mail, which mail says, and whether the lint can
+// be configured.
+func (r zrule) execute(c *x509.Certificate, mail bool) *zlint.LintResult {
+	switch {
+	case !mail && r.Source == zlint.CABFSMIMEBaselineRequirements && !r.OverrideFrameworkFilter:
+		return notApplicable
+	case r.configurable:
+		return r.Execute(c, configuration())
+	case !r.CheckEffective(c):
+		return notApplicable
 	}
-	rule := l.Lint()
-	switch _, can := rule.(zlint.Configurable); {
-	case can:
-		return l.Execute(c, configuration())
-	case !rule.CheckApplies(c):
-		return &zlint.LintResult{Status: zlint.NA}
-	case !l.CheckEffective(c):
-		return &zlint.LintResult{Status: zlint.NE}
+	lint := r.Lint()
+	if !lint.CheckApplies(c) {
+		return notApplicable
 	}
-	return rule.Execute(c)
+	return lint.Execute(c)
 }
 
 // severities are the results that say something against a certificate.
