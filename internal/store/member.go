@@ -2,7 +2,6 @@ package store
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -88,11 +87,11 @@ func (tx *Tx) SetMemberWords(organizationID, personID string, words [][]byte) er
 	return nil
 }
 
-// memberColumns are those of memberships m and people p. $1 is a line feed, $2
+// memberColumns are those of memberships m and people p. $1 is [lineFeed], $2
 // the organization.
 const memberColumns = `p.id, p.name, p.given_name, p.surname, p.local_name, p.language, p.created_at,
 	m.organization_id, m.number, m.department, m.vouched_by, m.vouched_at, m.place, m.since, m.until,
-	coalesce((SELECT string_agg(b.address, $1 ORDER BY b.position) FROM member_mailboxes b
+	coalesce((SELECT string_agg(CAST(b.position AS TEXT) || ' ' || b.address, $1) FROM member_mailboxes b
 		WHERE b.organization_id = $2 AND b.person_id = m.person_id), '')`
 
 func scanMember(s scanner) (m Member, err error) {
@@ -100,7 +99,10 @@ func scanMember(s scanner) (m Member, err error) {
 	err = s.Scan(&m.ID, &m.Name, &m.GivenName, &m.Surname, &m.LocalName, &m.Language, seconds{&m.Created},
 		&m.OrganizationID, &m.Number, &m.Department, &m.VouchedBy, seconds{&m.Vouched}, &m.Place,
 		seconds{&m.Since}, seconds{&m.Until}, &addresses)
-	m.Addresses = strings.FieldsFunc(addresses, func(r rune) bool { return r == '\n' })
+	if err != nil {
+		return m, err
+	}
+	m.Addresses, err = inOrder(addresses)
 	return m, err
 }
 

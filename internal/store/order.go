@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -68,14 +67,12 @@ func (tx *Tx) InsertOrder(o Order) error {
 	return nil
 }
 
-// orderColumns are those of orders o, with the addresses as lines: in none of
-// them is a line feed. $1 is that.
+// orderColumns are those of orders o, with the addresses as lines, each behind
+// its position. $1 is [lineFeed].
 const orderColumns = `o.id, o.state, o.name, o.language, o.secret_hash, coalesce(o.person_id, ''), o.profile_hash,
 	o.key_hash, o.reason, o.created_at, o.expires_at, coalesce(o.organization_id, ''), o.kind, o.profile, o.issuer, o.names, o.key_use,
-	o.requested_by, o.approved_by, o.approved_at, o.waiting_for, o.replaces, coalesce((SELECT string_agg(m.address, $1 ORDER BY m.position)
+	o.requested_by, o.approved_by, o.approved_at, o.waiting_for, o.replaces, coalesce((SELECT string_agg(CAST(m.position AS TEXT) || ' ' || m.address, $1)
 	FROM order_mailboxes m WHERE m.order_id = o.id), '')`
-
-const lineFeed = "\n"
 
 // Order reads one order.
 func (tx *Tx) Order(id string) (Order, error) {
@@ -87,7 +84,10 @@ func scanOrder(s scanner) (o Order, err error) {
 	err = s.Scan(&o.ID, &o.State, &o.Name, &o.Language, &o.SecretHash, &o.PersonID, &o.ProfileHash,
 		&o.KeyHash, &o.Reason, seconds{&o.Created}, seconds{&o.Expires}, &o.OrganizationID, &o.Kind, &o.Profile, &o.Issuer, &o.Names, &o.Use,
 		&o.RequestedBy, &o.ApprovedBy, seconds{&o.Approved}, &o.WaitingFor, &o.Replaces, &addresses)
-	o.Addresses = strings.FieldsFunc(addresses, func(r rune) bool { return r == '\n' })
+	if err != nil {
+		return o, err
+	}
+	o.Addresses, err = inOrder(addresses)
 	return o, err
 }
 
