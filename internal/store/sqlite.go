@@ -32,7 +32,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	// secure_delete: what is erased is overwritten, and not left in free pages.
 	// The log may grow to 16 MiB before its pages go to the file: a page that many
 	// changes touch goes there once. So much of the file is kept in memory, too.
-	writer, err := openSQLitePool(dsn(path, "_txlock=immediate&_pragma=secure_delete(1)&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-16000)"))
+	writer, err := openSQLitePool(dsn(path, "_pragma=secure_delete(1)&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-16000)"))
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}

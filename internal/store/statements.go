@@ -49,7 +49,6 @@ func (c *sqliteConnector) Connect(context.Context) (driver.Conn, error) {
 // sqliteConn is what database/sql asks of the driver's connection.
 type sqliteConn interface {
 	driver.Conn
-	driver.ConnBeginTx
 	driver.ConnPrepareContext
 	driver.Pinger
 	driver.SessionResetter
@@ -103,6 +102,18 @@ func (c *preparedConn) put(query string, s preparedStmt, failed error) (err erro
 	return err
 }
 
+// BeginTx implements driver.ConnBeginTx. One that writes locks the file at once.
+func (c *preparedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	begin := `BEGIN IMMEDIATE`
+	if o.ReadOnly {
+		begin = `BEGIN`
+	}
+	if _, err := c.ExecContext(ctx, begin, nil); err != nil {
+		return nil, err
+	}
+	return preparedTx{c}, nil
+}
+
 // ExecContext implements driver.ExecerContext.
 func (c *preparedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	s, err := c.take(ctx, query)
@@ -151,5 +162,23 @@ func (r *preparedRows) Close() error {
 		err = errors.Join(err, r.conn.put(r.query, r.stmt, err))
 		r.stmt = nil
 	}
+	return err
+}
+
+// preparedTx ends a transaction.
+type preparedTx struct{ conn *preparedConn }
+
+// Commit implements driver.Tx. What could not be committed is over all the same.
+func (t preparedTx) Commit() error {
+	_, err := t.conn.ExecContext(context.Background(), `COMMIT`, nil)
+	if err != nil {
+		_ = t.Rollback() // SQLite may have done so already
+	}
+	return err
+}
+
+// Rollback implements driver.Tx.
+func (t preparedTx) Rollback() error {
+	_, err := t.conn.ExecContext(context.Background(), `ROLLBACK`, nil)
 	return err
 }

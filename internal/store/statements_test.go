@@ -82,3 +82,47 @@ func TestStatementsAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A transaction that cannot be committed is over, and one that writes holds the
+// file from its beginning.
+func TestTransactionsOfSQLite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	open := func(more string) *sql.DB {
+		pool, err := openSQLitePool(dsn(path, more))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { pool.Close() })
+		pool.SetMaxOpenConns(1)
+		return pool
+	}
+	pool, other := open(""), open("_pragma=busy_timeout(1)")
+	if _, err := pool.ExecContext(t.Context(), `CREATE TABLE a (id INTEGER PRIMARY KEY, of INTEGER REFERENCES a (id) DEFERRABLE INITIALLY DEFERRED)`); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		tx, err := pool.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if locked, err := other.BeginTx(t.Context(), nil); err == nil {
+			t.Error("a second one began to write")
+			locked.Rollback()
+		}
+		if reader, err := other.BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true}); err != nil {
+			t.Error("nobody may read:", err)
+		} else if err := reader.Rollback(); err != nil {
+			t.Error(err)
+		}
+		if _, err := tx.ExecContext(t.Context(), `INSERT INTO a VALUES (1, 2)`); err != nil {
+			t.Fatal(err)
+		}
+		if tx.Commit() == nil {
+			t.Error("committed a reference to nothing")
+		}
+	}
+	var n int
+	if err := pool.QueryRowContext(t.Context(), `SELECT count(*) FROM a`).Scan(&n); err != nil || n != 0 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+}
