@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -25,6 +26,12 @@ import (
 // maxBatch bounds the changes of one transaction: PostgreSQL keeps up to 64
 // subtransactions of a session in shared memory and is slow beyond that.
 const maxBatch = 64
+
+// fewChanges is how many do not fill a transaction: its commit waits until whoever
+// can run now has run, because many of those are about to join. Where nobody can
+// run there is no wait. With more it does not wait, or everybody would be in it,
+// and nobody would use the processor while the disk syncs.
+const fewChanges = 8
 
 // maxTries bounds how often a change or a batch is run that the database asks
 // to run again.
@@ -254,6 +261,10 @@ func (b *batch) run(must []*change) error {
 	}
 	for len(b.members) < maxBatch {
 		c := b.db.group.next()
+		if c == nil && len(b.members) < fewChanges {
+			runtime.Gosched()
+			c = b.db.group.next()
+		}
 		if c == nil {
 			return nil
 		}
