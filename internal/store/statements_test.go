@@ -87,8 +87,8 @@ func TestStatementsAreKept(t *testing.T) {
 // file from its beginning.
 func TestTransactionsOfSQLite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
-	open := func(more string) *sql.DB {
-		pool, err := openSQLitePool(dsn(path, more))
+	open := func() *sql.DB {
+		pool, err := openSQLitePool(dsn(path, ""))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,10 @@ func TestTransactionsOfSQLite(t *testing.T) {
 		pool.SetMaxOpenConns(1)
 		return pool
 	}
-	pool, other := open(""), open("_pragma=busy_timeout(1)")
+	pool, other := open(), open()
+	if _, err := other.ExecContext(t.Context(), `PRAGMA busy_timeout = 1`); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := pool.ExecContext(t.Context(), `CREATE TABLE a (id INTEGER PRIMARY KEY, of INTEGER REFERENCES a (id) DEFERRABLE INITIALLY DEFERRED)`); err != nil {
 		t.Fatal(err)
 	}
