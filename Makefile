@@ -92,8 +92,8 @@ bin/peers/cfssl:
 bench-authority: build $(STEP_CA) $(CFSSL) ## issue, revoke and answer OCSP beside other software, write docs/benchmarks-authority.md
 	cd bench && $(GO) run ./authority -step-ca ../$(STEP_CA) -cfssl ../$(CFSSL) -postgres "$(POSTGRES)" -report ../docs/benchmarks-authority.md
 
-bench-enterprise: build ## equip ENTERPRISE people through the REST API, and say what each one cost
-	cd bench && $(GO) run ./enterprise -people "$(ENTERPRISE)"
+bench-enterprise: build ## equip ENTERPRISE people through the REST API, write what each one cost to docs/benchmarks-enterprise.md
+	cd bench && $(GO) run ./enterprise -people "$(ENTERPRISE)" -report ../docs/benchmarks-enterprise.md
 
 cover: ## write the coverage of all packages to cover.out and print it by function
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...

@@ -98,7 +98,7 @@ func (b *bench) run(full bool, store, report, filter string) (err error) {
 		return fmt.Errorf("make keys: %w", err)
 	}
 	defer b.endPeers()
-	b.results.Machine = b.thisMachine()
+	b.results.Origin = b.origin()
 	if err := b.processes(selected(cells("process", full), filter)); err != nil {
 		return err
 	}

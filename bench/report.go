@@ -11,10 +11,10 @@ import (
 // markdown is the page of benchmarks.
 func (r *results) markdown() string {
 	var s strings.Builder
-	m := r.Machine
+	o := r.Origin
 	fmt.Fprintf(&s, `# Benchmarks
 
-Written by `+"`make bench`"+`; edit bench/ instead. %s on %s, %d cores, %s, %s; load average %s when the run began.
+Written by `+"`make bench`"+`; edit bench/ instead. %s on %s.
 
 Peers: %s; smallstep/pkcs7 v0.2.3 in process.
 
@@ -24,7 +24,7 @@ divided by mailseal's, wall first and CPU behind it: above 1, mailseal is faster
 machine took in the same run for reading, writing, base64, digest, cipher and key operations alone, with Go's own primitives; "of
 floor" is how many times that mailseal's wall time was. Go's RSA private operation takes about three times OpenSSL's, which the
 4 KiB rows show. mailseal writes its output to disk (fsync) before it says that it is there, which no peer does.
-`, m.Date, m.CPU, m.Cores, m.System, m.Go, m.Load, strings.Join(m.Programs, "; "), m.Files)
+`, o.Date, o.Machine, strings.Join(o.Programs, "; "), o.Files)
 	s.WriteString("\n## Whole processes\n\nPeak is the resident memory. The CPU time of gpgsm's private-key operations is its agent's and is not counted.\n")
 	r.table(&s, "process", true)
 	s.WriteString("\n## In process\n\nsmallstep/pkcs7 verifies the chain each time, all of its signatures. Of raw CMS mailseal verifies the signature; of mail the chain too, whose signatures it knows (certpath.Known) after the first time.\n")

@@ -29,12 +29,12 @@ func (r *result) add(run result) {
 // results is what has been measured, kept in a file so that a long run can go on
 // where it was stopped.
 type results struct {
-	path    string
-	Machine machine                       `json:"machine"`
-	Floors  map[string]float64            `json:"floors"` // nanoseconds of CPU: per octet, or per operation
-	Cells   map[string]map[string]*result `json:"cells"`  // by cell, then by program
-	Rates   map[string]*rate              `json:"rates"`  // by the sender's key
-	Inits   []initialization              `json:"inits"`
+	path   string
+	Origin origin                        `json:"machine"`
+	Floors map[string]float64            `json:"floors"` // nanoseconds of CPU: per octet, or per operation
+	Cells  map[string]map[string]*result `json:"cells"`  // by cell, then by program
+	Rates  map[string]*rate              `json:"rates"`  // by the sender's key
+	Inits  []initialization              `json:"inits"`
 }
 
 // load reads the file at path, or begins a new one.

@@ -4,57 +4,34 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mailseal/mailseal/bench/machine"
 )
 
-// machine is where the figures come from.
-type machine struct {
-	CPU      string   `json:"cpu"`
-	Cores    int      `json:"cores"`
-	System   string   `json:"system"`
-	Go       string   `json:"go"`
-	Load     string   `json:"load"` // of the machine when the run began
+// origin is where the figures come from.
+type origin struct {
+	machine.Machine
 	Files    string   `json:"files"`
 	Date     string   `json:"date"`
 	Programs []string `json:"programs"`
 }
 
-func (b *bench) thisMachine() machine {
-	m := machine{Files: "in memory", Cores: runtime.NumCPU(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Date: time.Now().UTC().Format(time.DateOnly)}
-	if data, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		m.CPU = field(string(data), "model name\t: ")
-	}
-	if data, err := os.ReadFile("/etc/os-release"); err == nil {
-		m.System = strings.Trim(field(string(data), "PRETTY_NAME="), `"`) + ", " + m.System
-	}
-	if data, err := os.ReadFile("/proc/loadavg"); err == nil {
-		m.Load, _, _ = strings.Cut(string(data), " ")
-	}
+func (b *bench) origin() origin {
+	o := origin{Machine: machine.This(), Files: "in memory", Date: time.Now().UTC().Format(time.DateOnly)}
 	if ramDisk() == "" {
-		m.Files = "on a disk"
+		o.Files = "on a disk"
 	}
 	for _, p := range b.programs {
 		if p.version != "" {
-			m.Programs = append(m.Programs, p.version)
+			o.Programs = append(o.Programs, p.version)
 		}
 	}
-	return m
-}
-
-// field returns the rest of the first line that begins with name.
-func field(text, name string) string {
-	for l := range strings.Lines(text) {
-		if v, ok := strings.CutPrefix(l, name); ok {
-			return strings.TrimSpace(v)
-		}
-	}
-	return ""
+	return o
 }
 
 // initialization is what one package takes when the program starts.

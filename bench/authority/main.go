@@ -22,6 +22,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mailseal/mailseal/bench/machine"
 )
 
 // options are what the command line says.
@@ -84,7 +86,7 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	var text strings.Builder
-	fmt.Fprintf(&text, heading, time.Now().Format(time.DateOnly), machine())
+	fmt.Fprintf(&text, heading, time.Now().Format(time.DateOnly), machine.This())
 	for _, part := range []struct {
 		name    string
 		measure func(context.Context, options, string) (string, error)

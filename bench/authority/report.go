@@ -2,10 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"runtime"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -16,27 +13,6 @@ Written by ` + "`make bench-authority`" + `; edit bench/authority instead. %s on
 A ratio above 1 means that mailseal is faster, or needs less. The clients run on the same machine as the servers.
 Where the load average says that other work went on, single rates are disturbed by it, and the CPU is what compares.
 `
-
-// machine says where the figures come from.
-func machine() string {
-	processor := "an unknown processor"
-	info, _ := os.ReadFile("/proc/cpuinfo") // best effort: elsewhere there is none
-	for line := range strings.Lines(string(info)) {
-		if name, value, found := strings.Cut(line, ":"); found && strings.TrimSpace(name) == "model name" {
-			processor = strings.TrimSpace(value)
-			break
-		}
-	}
-	load := ""
-	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
-		load = ", load average " + strings.Fields(string(text))[0] + " when the run began"
-	}
-	// The system call answers 20 less the nice value.
-	if p, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0); err == nil && p != 20 {
-		load += fmt.Sprintf(", which was at nice %d", 20-p)
-	}
-	return fmt.Sprintf("%s, %d cores, %s/%s, %s%s", processor, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), load)
-}
 
 // table is the best of every round.
 type table map[string]measurement
