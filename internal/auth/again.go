@@ -121,8 +121,7 @@ func (s *Service) Again(ctx context.Context, client, token, code string) (Sessio
 	})
 }
 
-// AgainByPassword takes the password, where that is all that the account has and
-// needs.
+// AgainByPassword takes the password, where [Factors.PasswordDoes].
 func (s *Service) AgainByPassword(ctx context.Context, client, token, password string) (Session, string, error) {
 	session, err := s.Session(ctx, token)
 	if err != nil {
@@ -140,20 +139,20 @@ func (s *Service) AgainByPassword(ctx context.Context, client, token, password s
 	if err != nil {
 		return Session{}, "", err
 	}
-	return s.again(ctx, token, func(tx *store.Tx, _ Session) (string, bool, error) {
-		does, err := s.passwordDoes(tx, a.ID)
-		if err == nil && (!does || !ok) {
+	return s.again(ctx, token, func(tx *store.Tx, session Session) (string, bool, error) {
+		f, err := factors(tx, a.ID)
+		if err == nil && (!s.passwordDoes(f, session.Method) || !ok) {
 			err = ErrCredentials
 		}
 		return byPassword, false, err
 	})
 }
 
-// passwordDoes tells whether a password is the most that an account has, and
-// enough.
-func (s *Service) passwordDoes(tx *store.Tx, id string) (bool, error) {
-	f, err := factors(tx, id)
-	return s.weak && !f.any(), err
+// passwordDoes tells whether a password is enough to show who is in a session that
+// was opened in some way: it is the most that the account has, and enough; or it
+// comes to a certificate, which says nothing of who sits at the browser.
+func (s *Service) passwordDoes(f Factors, method string) bool {
+	return f.Password && method == byCertificate || s.weak && !f.any()
 }
 
 // AgainByPasskey takes the answer of a passkey of the account to what

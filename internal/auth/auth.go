@@ -307,9 +307,11 @@ func (s *Service) openProven(ctx context.Context, tx *store.Tx, a store.Administ
 	}
 	does := strong
 	if !strong {
-		if does, err = s.passwordDoes(tx, a.ID); err != nil {
+		f, err := factors(tx, a.ID)
+		if err != nil {
 			return Session{}, "", err
 		}
+		does = s.passwordDoes(f, method)
 	}
 	if does {
 		row.Proven = proven

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/store"
@@ -43,7 +44,8 @@ func (s *Service) HolderOfCertificate(ctx context.Context, sha256 []byte) (Accou
 }
 
 // SignInByCertificate opens a session for the account that a certificate signs
-// in. The caller has judged the certificate, in this connection.
+// in. The caller has judged the certificate, in this connection. The session is not
+// fresh: the browser showed the certificate by itself, whoever sits at it.
 func (s *Service) SignInByCertificate(ctx context.Context, sha256 []byte) (Session, string, error) {
 	var session Session
 	var token string
@@ -55,7 +57,7 @@ func (s *Service) SignInByCertificate(ctx context.Context, sha256 []byte) (Sessi
 		if err != nil {
 			return err
 		}
-		session, token, err = s.open(ctx, tx, a, byCertificate, true)
+		session, token, err = s.openProven(ctx, tx, a, byCertificate, true, time.Time{})
 		return err
 	})
 	if err != nil {

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/webauthn/softkey"
 )
 
 func TestCertificates(t *testing.T) {
@@ -28,8 +31,11 @@ func TestCertificates(t *testing.T) {
 	if holder, err := f.HolderOfCertificate(t.Context(), mine); err != nil || holder.ID != session.Account.ID {
 		t.Errorf("holder %+v, %v", holder, err)
 	}
-	if s, err := f.Session(t.Context(), again); err != nil || !s.Strong {
+	if s, err := f.Session(t.Context(), again); err != nil || !s.Strong || s.Fresh {
 		t.Errorf("the session: %+v, %v", s, err)
+	}
+	if _, again, err = f.AgainByPassword(t.Context(), "", again, password); err != nil {
+		t.Fatal(err)
 	}
 	if err := f.AddCertificate(t.Context(), again, mine); !errors.Is(err, ErrCertificate) {
 		t.Errorf("a second time: %v", err)
@@ -40,5 +46,133 @@ func TestCertificates(t *testing.T) {
 	f.now = f.now.Add(SessionLife + time.Second)
 	if err := f.AddCertificate(t.Context(), again, others); !errors.Is(err, ErrNoSession) {
 		t.Errorf("after the session ended: %v", err)
+	}
+}
+
+// A browser shows a certificate by itself: a session that it opened does nothing
+// grave before a person did something, and is fresh for no longer than others.
+func TestCertificateIsNobody(t *testing.T) {
+	f, token := claimed(t)
+	f.restart(false)
+	ctx := t.Context()
+	mine := make([]byte, 32)
+	if err := f.AddCertificate(ctx, token, mine); err != nil {
+		t.Fatal(err)
+	}
+	enter := func() string {
+		t.Helper()
+		_, token, err := f.SignInByCertificate(ctx, mine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	grave := func(token string) error {
+		_, err := f.Invite(ctx, f.actor(t, token), "more@example.org", "en", Grant{Validator, ""})
+		return err
+	}
+	weak := token
+	token = enter()
+	if err := grave(token); !errors.Is(err, ErrAgain) {
+		t.Errorf("a certificate alone: %v", err)
+	}
+	if a, err := f.Factors(ctx, token); err != nil || !a.PasswordDoes || !a.ByCertificate {
+		t.Errorf("what is asked for: %+v, %v", a, err)
+	}
+	if _, _, err := f.AgainByPassword(ctx, "", weak, password); !errors.Is(err, ErrCredentials) {
+		t.Errorf("a password, twice: %v", err)
+	}
+	if _, _, err := f.AgainByPassword(ctx, "", token, password+"x"); !errors.Is(err, ErrCredentials) {
+		t.Errorf("a wrong password: %v", err)
+	}
+	_, token, err := f.AgainByPassword(ctx, "", token, password)
+	if err != nil || grave(token) != nil {
+		t.Errorf("after the password: %v, %v", err, grave(token))
+	}
+	f.now = f.now.Add(FreshTime)
+	for name, token := range map[string]string{"ten minutes later": token, "and shown by the browser once more": enter()} {
+		if err := grave(token); !errors.Is(err, ErrAgain) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, token, err = f.AgainByPassword(ctx, "", token, password); err != nil {
+		t.Fatal(err)
+	}
+	setup, _, token, _ := f.app(t, token)
+	token = enter()
+	f.now = f.now.Add(time.Minute)
+	if _, token, err = f.Again(ctx, "", token, number(t, setup, f.now)); err != nil || grave(token) != nil {
+		t.Errorf("after the app: %v, %v", err, grave(token))
+	}
+}
+
+// Who has nothing but a certificate sets up something to show, and nothing else; and
+// nobody comes to that any more.
+func TestNothingButACertificate(t *testing.T) {
+	f, token := claimed(t)
+	f.restart(false)
+	ctx := t.Context()
+	mine := make([]byte, 32)
+	options, err := f.NewPasskey(ctx, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := softkey.New(site.Origins[0], options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, renewed, err := f.AddPasskey(ctx, token, "key", key.Create(options))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.AddCertificate(ctx, renewed, mine); err != nil {
+		t.Fatal(err)
+	}
+	account := f.actor(t, renewed).ID
+	without := func(change func(tx *store.Tx) error) {
+		t.Helper()
+		if err := f.db.Update(ctx, change); err != nil {
+			t.Fatal(err)
+		}
+	}
+	without(func(tx *store.Tx) error { return tx.SetPassword(account, "") })
+	factors, err := f.Factors(ctx, renewed)
+	if err != nil || len(factors.Passkeys) != 1 {
+		t.Fatalf("%+v, %v", factors, err)
+	}
+	if err := f.RemovePasskey(ctx, renewed, factors.Passkeys[0].ID); !errors.Is(err, ErrNeeded) {
+		t.Errorf("the last that somebody can show: %v", err)
+	}
+	enter := func() string {
+		t.Helper()
+		_, token, err := f.SignInByCertificate(ctx, mine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	if err := f.ChangePassword(ctx, "", enter(), "", password, false); !errors.Is(err, ErrAgain) {
+		t.Errorf("a password, where there is a passkey to show: %v", err)
+	}
+	without(func(tx *store.Tx) error { return tx.DeletePasskey(account, factors.Passkeys[0].ID) })
+	token = enter()
+	if err := f.AddCertificate(ctx, token, []byte("somebody else's")); !errors.Is(err, ErrAgain) {
+		t.Errorf("another certificate: %v", err)
+	}
+	if _, _, err := f.AgainByPassword(ctx, "", token, ""); !errors.Is(err, ErrCredentials) {
+		t.Errorf("no password: %v", err)
+	}
+	if err := f.ChangePassword(ctx, "", token, "", password, false); err != nil {
+		t.Errorf("a first password: %v", err)
+	}
+	if err := f.actor(t, token).Again(); !errors.Is(err, ErrAgain) {
+		t.Errorf("what was set up was not shown: %v", err)
+	}
+	if _, token, err = f.AgainByPassword(ctx, "", token, password); err != nil || f.actor(t, token).Again() != nil {
+		t.Errorf("the password: %v", err)
+	}
+	without(func(tx *store.Tx) error { return tx.SetPassword(account, "") })
+	if _, err := f.NewPasskey(ctx, enter()); err != nil {
+		t.Errorf("a first passkey: %v", err)
 	}
 }

@@ -38,11 +38,18 @@ type Factors struct {
 	Passkeys      []PasskeyInfo
 	Certificates  int
 	OpenID        int
-	PasswordDoes  bool // a password is the most that there is, and enough
+	PasswordDoes  bool // a password is enough to show who is in this session
+	ByCertificate bool // it was opened by a certificate, without anybody doing anything
 }
 
 // any tells whether there is more than a password.
 func (f Factors) any() bool { return f.TOTP || len(f.Passkeys) > 0 || f.Certificates > 0 }
+
+// silent tells whether there is nothing but certificates: the browser shows them by
+// itself, and nobody can show that they are there.
+func (f Factors) silent() bool {
+	return f.Certificates > 0 && !f.Password && !f.TOTP && len(f.Passkeys) == 0 && f.OpenID == 0
+}
 
 // PasskeyInfo is what people see of a passkey.
 type PasskeyInfo struct {
@@ -60,7 +67,7 @@ func (s *Service) Factors(ctx context.Context, token string) (f Factors, err err
 	}
 	err = s.db.View(ctx, func(tx *store.Tx) (err error) {
 		f, err = factors(tx, session.Account.ID)
-		f.PasswordDoes = s.weak && !f.any()
+		f.PasswordDoes, f.ByCertificate = s.passwordDoes(f, session.Method), session.Method == byCertificate
 		return err
 	})
 	return f, err
@@ -99,6 +106,16 @@ func factors(tx *store.Tx, id string) (f Factors, err error) {
 // password that was spied out, or a browser that was left open, adds nothing and
 // takes nothing away.
 func (s *Service) own(ctx context.Context, token string, change func(tx *store.Tx, session Session, f Factors) error) error {
+	return s.ownOrFirst(ctx, token, false, change)
+}
+
+// ownFirst is own for what somebody can show: an account that has nothing of the
+// kind gets its first so, because it could show nothing before.
+func (s *Service) ownFirst(ctx context.Context, token string, change func(tx *store.Tx, session Session, f Factors) error) error {
+	return s.ownOrFirst(ctx, token, true, change)
+}
+
+func (s *Service) ownOrFirst(ctx context.Context, token string, first bool, change func(tx *store.Tx, session Session, f Factors) error) error {
 	session, err := s.Session(ctx, token)
 	if err != nil {
 		return err
@@ -111,8 +128,9 @@ func (s *Service) own(ctx context.Context, token string, change func(tx *store.T
 		if f.any() && !session.Strong {
 			return ErrWeak
 		}
+		first := first && f.silent() && session.Strong
 		// Who has no factor here may have shown one to a provider, which can ask again.
-		if (f.any() || session.Strong && f.OpenID > 0) && !session.Fresh {
+		if !first && (f.any() || session.Strong && f.OpenID > 0) && !session.Fresh {
 			return ErrAgain
 		}
 		return change(tx, session, f)
@@ -244,10 +262,10 @@ func (s *Service) RemoveTOTP(ctx context.Context, token string) error {
 	})
 }
 
-// RemovePasskey takes a passkey away; not the last thing that signs in.
+// RemovePasskey takes a passkey away; not the last thing that somebody can show.
 func (s *Service) RemovePasskey(ctx context.Context, token string, id []byte) error {
 	return s.own(ctx, token, func(tx *store.Tx, session Session, f Factors) error {
-		if !f.Password && f.Certificates == 0 && len(f.Passkeys) == 1 && bytes.Equal(f.Passkeys[0].ID, id) {
+		if !f.Password && len(f.Passkeys) == 1 && bytes.Equal(f.Passkeys[0].ID, id) {
 			return ErrNeeded
 		}
 		if err := tx.DeletePasskey(session.Account.ID, id); err != nil {
@@ -294,7 +312,7 @@ func (s *Service) ChangePassword(ctx context.Context, client, token, old, passwo
 	if err != nil {
 		return err
 	}
-	return s.own(ctx, token, func(tx *store.Tx, session Session, _ Factors) error {
+	return s.ownFirst(ctx, token, func(tx *store.Tx, session Session, _ Factors) error {
 		if err := tx.SetPassword(a.ID, hash); err != nil {
 			return err
 		}

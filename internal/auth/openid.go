@@ -326,15 +326,22 @@ func (s *Service) againByOpenID(ctx context.Context, tx *store.Tx, row store.Sig
 		return Entered{}, err
 	}
 	strong := s.openID.strong(c)
-	does, err := s.passwordDoes(tx, a.ID)
+	f, err := factors(tx, a.ID)
 	if err != nil {
 		return Entered{}, err
 	}
-	if !strong && !does || c.asked().Before(row.Created.Add(-openIDSkew)) {
+	session, err := tx.AdministratorSession(step.Session)
+	if errors.Is(err, store.ErrNotFound) {
+		return Entered{}, ErrNoSession
+	}
+	if err != nil {
+		return Entered{}, err
+	}
+	if !strong && session.Method != byCertificate && !s.passwordDoes(f, session.Method) || c.asked().Before(row.Created.Add(-openIDSkew)) {
 		return Entered{}, ErrCredentials
 	}
-	session, token, err := s.refresh(ctx, tx, step.Session, byOpenID, strong, s.clock())
-	return Entered{Session: session, Token: token}, err
+	fresh, token, err := s.refresh(ctx, tx, step.Session, byOpenID, strong, s.clock())
+	return Entered{Session: fresh, Token: token}, err
 }
 
 // takeOpenIDStep takes the step once, whatever the answer is.
@@ -459,7 +466,7 @@ func (s *Service) UnlinkOpenID(ctx context.Context, token string) error {
 		if f.OpenID == 0 {
 			return ErrState
 		}
-		if !f.Password && len(f.Passkeys) == 0 && f.Certificates == 0 {
+		if !f.Password && len(f.Passkeys) == 0 {
 			return ErrNeeded
 		}
 		if err := tx.UnlinkOpenIDSubjects(session.Account.ID); err != nil {

@@ -52,10 +52,18 @@ type againView struct {
 
 type againField struct{ Name, Value string }
 
-// Ways tells whether the account has anything to show here.
-func (v againView) Ways() bool {
-	f := v.Factors
-	return f.TOTP || f.PasswordDoes || len(f.Passkeys) > 0 || f.Certificates > 0 || f.OpenID > 0
+// Ways tells whether the account has anything to show, here or at the provider or,
+// at the door for certificates, the first half of it.
+func (v againView) Ways() bool { return v.here() || v.Factors.OpenID > 0 || v.half() }
+
+// here tells whether it has anything to show on this page.
+func (v againView) here() bool {
+	return v.Factors.TOTP || v.Factors.PasswordDoes || len(v.Factors.Passkeys) > 0
+}
+
+// half tells whether a certificate comes before what is shown here.
+func (v againView) half() bool {
+	return v.Factors.Certificates > 0 && v.Factors.Password && !v.here()
 }
 
 // againAsked is the page for a request that was refused until then.
@@ -87,7 +95,7 @@ func (p *portal) showAgain(w http.ResponseWriter, r *http.Request, status int, v
 		return err
 	}
 	v.Passkeys, v.Door = p.Accounts.Passkeys() && len(v.Factors.Passkeys) > 0, ""
-	if v.Factors.Certificates > 0 {
+	if v.half() {
 		v.Door = p.Door
 	}
 	if v.Factors.OpenID > 0 {

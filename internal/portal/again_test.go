@@ -18,6 +18,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/mailseal/mailseal/internal/auth"
+	"github.com/mailseal/mailseal/internal/store"
 	"github.com/mailseal/mailseal/internal/webauthn/softkey"
 )
 
@@ -137,6 +138,56 @@ func TestAgainLeadsOn(t *testing.T) {
 		if got := answer.Header.Get("Location"); answer.StatusCode != step.status || got != step.want {
 			t.Errorf("%s: %s to %q, want %d to %q", step.to, answer.Status, got, step.status, step.want)
 		}
+	}
+}
+
+// Whoever came in by a certificate is asked for what a person shows, and told what to
+// set up where there is nothing of the kind.
+func TestAgainAfterACertificate(t *testing.T) {
+	h := openHouse(t, false)
+	d := h.operator()
+	sum := make([]byte, 32)
+	if err := h.service.AddCertificate(t.Context(), d.has(adminCookie), sum); err != nil {
+		t.Fatal(err)
+	}
+	enter := func() *door {
+		t.Helper()
+		_, token, err := h.service.SignInByCertificate(t.Context(), sum)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := h.browser()
+		d.cookies = []*http.Cookie{{Name: adminCookie, Value: token}}
+		return d
+	}
+	d = enter()
+	sent := url.Values{"name": {"a name"}, "scope": {"operator"}, "days": {"30"}}
+	answer := d.post("/admin/tokens", sent)
+	page := body(t, answer)
+	if answer.StatusCode != http.StatusForbidden || !strings.Contains(page, "again-password") || !strings.Contains(page, "shows it by itself") {
+		t.Fatalf("%s:\n%s", answer.Status, page)
+	}
+	form := forms(t, page)["/admin/again"]
+	form.Set(againWords, words)
+	if answer := d.takes(d.post("/admin/again", form)); answer.StatusCode != http.StatusTemporaryRedirect {
+		t.Fatalf("%s to %s with %q", answer.Status, answer.Header.Get("Location"), form)
+	}
+	if page := body(t, d.post("/admin/tokens", sent)); !strings.Contains(page, auth.TokenPrefix) {
+		t.Errorf("no token:\n%s", page)
+	}
+	err := h.db.Update(t.Context(), func(tx *store.Tx) error { return tx.SetPassword(h.actor(d).ID, "") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	d = enter()
+	if page = body(t, d.post("/admin/tokens", sent)); strings.Contains(page, `action="/admin/again"`) || !strings.Contains(page, "Set up a passkey or a password first") || !strings.Contains(page, `href="/admin/account"`) {
+		t.Errorf("who has nothing to show is asked:\n%s", page)
+	}
+	if answer := d.post("/admin/account/password", url.Values{"old": {""}, "password": {words}, "again": {words}}); answer.StatusCode != http.StatusOK {
+		t.Errorf("a first password: %s", answer.Status)
+	}
+	if page = body(t, d.post("/admin/tokens", sent)); !strings.Contains(page, "again-password") {
+		t.Errorf("then it is not asked for:\n%s", page)
 	}
 }
 
