@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
@@ -39,43 +40,83 @@ const (
 const (
 	maxAnchors     = 100
 	maxTrustDetail = 300 // characters
-	chainsAtOnce   = 200 // that are judged in one transaction
+	chainsAtOnce   = 200 // whose verdicts are written in one transaction
 	chainsFor      = 24 * time.Hour
 )
 
 // trustees are the roots that certificates by others may lead to.
 type trustees struct {
 	s             *Service
-	organization  string
 	server, own   []*cert.Certificate
 	intermediates []*cert.Certificate
 }
 
-func (s *Service) trustees(tx *store.Tx, organization string) (*trustees, error) {
-	t := &trustees{s: s, organization: organization}
-	t.server, t.intermediates = s.o.Issuer.Authorities()
-	named, err := anchors(tx, "")
-	if err != nil {
-		return nil, err
+// named lists the roots that were named for everybody and for an organization:
+// what a verdict about a chain stands on, beside what no act here changes.
+func named(tx *store.Tx, organization string) (rows []store.TrustAnchor, err error) {
+	if rows, err = tx.TrustAnchors(""); err != nil || organization == "" {
+		return rows, err
 	}
-	t.server = append(t.server, named...)
-	if organization == "" {
-		return t, nil
-	}
-	t.own, err = anchors(tx, organization)
-	return t, err
+	own, err := tx.TrustAnchors(organization)
+	return append(rows, own...), err
 }
 
-func anchors(tx *store.Tx, organization string) (list []*cert.Certificate, err error) {
-	rows, err := tx.TrustAnchors(organization)
-	for _, row := range rows {
+// sameRoots tells whether the named roots are those that they were.
+func sameRoots(a, b []store.TrustAnchor) bool {
+	return slices.EqualFunc(a, b, func(a, b store.TrustAnchor) bool {
+		return a.OrganizationID == b.OrganizationID && bytes.Equal(a.SHA256, b.SHA256)
+	})
+}
+
+func (s *Service) trustees(roots []store.TrustAnchor) (*trustees, error) {
+	t := &trustees{s: s}
+	t.server, t.intermediates = s.o.Issuer.Authorities()
+	for _, row := range roots {
 		c, err := cert.Parse(row.DER)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, c)
+		if row.OrganizationID == "" {
+			t.server = append(t.server, c)
+		} else {
+			t.own = append(t.own, c)
+		}
 	}
-	return list, err
+	return t, nil
+}
+
+// judging has chains verified outside of any transaction, because everybody's
+// changes wait for the one writer, and then makes a change that rests on it. Where
+// other roots are named by then, it begins again.
+func (s *Service) judging(ctx context.Context, organization string, judge func(*trustees) error, change func(*store.Tx) error) error {
+	for {
+		var roots []store.TrustAnchor
+		err := s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+			roots, err = named(tx, organization)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		t, err := s.trustees(roots)
+		if err == nil {
+			err = judge(t)
+		}
+		if err != nil {
+			return err
+		}
+		current := false
+		err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
+			now, err := named(tx, organization)
+			if current = err == nil && sameRoots(roots, now); !current {
+				return err
+			}
+			return change(tx)
+		})
+		if err != nil || current {
+			return err
+		}
+	}
 }
 
 // judge follows the chain of a certificate.
@@ -154,35 +195,73 @@ func above(c *cert.Certificate, authorities []*cert.Certificate) (chain []byte) 
 // end and lose trust.
 func (s *Service) JudgeChains(ctx context.Context, organization string) error {
 	for {
-		n := 0
-		var rows []store.ForeignCertificate
-		err := s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
-			rows, err = tx.ForeignToJudge(organization, s.now().Add(-chainsFor), s.now(), chainsAtOnce)
+		due, roots, err := s.due(ctx, organization)
+		if err != nil || len(due) == 0 {
 			return err
-		})
-		if err != nil || len(rows) == 0 {
-			return err // every node asks, and writers queue
 		}
-		err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
-			of := map[string]*trustees{}
-			rows, err := tx.ForeignToJudge(organization, s.now().Add(-chainsFor), s.now(), chainsAtOnce)
-			n = len(rows)
-			for _, f := range rows {
-				if of[f.OrganizationID] == nil {
-					if of[f.OrganizationID], err = s.trustees(tx, f.OrganizationID); err != nil {
-						return err
-					}
-				}
-				if err := tx.SetForeignTrust(f.ID, of[f.OrganizationID].judge(f)); err != nil {
+		of := map[string]*trustees{}
+		found := make([]store.ForeignTrust, len(due))
+		for i, f := range due {
+			if of[f.OrganizationID] == nil {
+				if of[f.OrganizationID], err = s.trustees(roots[f.OrganizationID]); err != nil {
 					return err
 				}
 			}
-			return err
-		})
-		if err != nil || n < chainsAtOnce {
+			found[i] = of[f.OrganizationID].judge(f)
+		}
+		if again, err := s.enter(ctx, due, roots, found); err != nil || !again {
 			return err
 		}
 	}
+}
+
+// due reads certificates whose chains are to be looked at, and the roots that were
+// named for their organizations.
+func (s *Service) due(ctx context.Context, organization string) (due []store.ForeignCertificate, roots map[string][]store.TrustAnchor, err error) {
+	err = s.o.Store.View(ctx, func(tx *store.Tx) error {
+		roots = map[string][]store.TrustAnchor{}
+		due, err = tx.ForeignToJudge(organization, s.now().Add(-chainsFor), s.now(), chainsAtOnce)
+		for _, f := range due {
+			if _, have := roots[f.OrganizationID]; have {
+				continue
+			}
+			if roots[f.OrganizationID], err = named(tx, f.OrganizationID); err != nil {
+				return err
+			}
+		}
+		return err
+	})
+	return due, roots, err
+}
+
+// enter writes what was found about chains. What rests on roots that are not the
+// named ones any more, or on a chain that is not the stored one, is left: it is
+// still due, or somebody else has looked. Again: there may be more that is due.
+func (s *Service) enter(ctx context.Context, due []store.ForeignCertificate, roots map[string][]store.TrustAnchor, found []store.ForeignTrust) (again bool, err error) {
+	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
+		again = false
+		current := map[string]bool{}
+		for organization, were := range roots {
+			now, err := named(tx, organization)
+			if err != nil {
+				return err
+			}
+			current[organization] = sameRoots(were, now)
+			again = again || !current[organization]
+		}
+		for i, f := range due {
+			if !current[f.OrganizationID] {
+				continue
+			}
+			written, err := tx.SetForeignTrust(f, found[i])
+			if err != nil {
+				return err
+			}
+			again = again || written
+		}
+		return nil
+	})
+	return again, err
 }
 
 // Anchor is a root that was named as trusted for certificates by others.
@@ -246,6 +325,16 @@ func (s *Service) AddAnchors(ctx context.Context, actor auth.Actor, organization
 	return s.JudgeChains(ctx, organization)
 }
 
+// rootsOf picks the roots of a list.
+func rootsOf(list []*cert.Certificate) (roots []*cert.Certificate) {
+	for _, c := range list {
+		if c.BasicConstraints.CA && c.SelfIssued() {
+			roots = append(roots, c)
+		}
+	}
+	return roots
+}
+
 // trustRoots names the roots of a list; what nobody had reason to trust before is
 // to be looked at again. Mail is encrypted by what leads to them: whoever is
 // signed in shows that it is them.
@@ -257,12 +346,8 @@ func (s *Service) trustRoots(ctx context.Context, tx *store.Tx, actor auth.Actor
 	if err != nil {
 		return err
 	}
-	found := false
+	list = rootsOf(list)
 	for _, c := range list {
-		if !c.BasicConstraints.CA || !c.SelfIssued() {
-			continue
-		}
-		found = true
 		sum, err := hex.DecodeString(c.SHA256())
 		if err != nil {
 			return err
@@ -285,7 +370,7 @@ func (s *Service) trustRoots(ctx context.Context, tx *store.Tx, actor auth.Actor
 			return err
 		}
 	}
-	if !found {
+	if len(list) == 0 {
 		return wrong("certificate", "input.anchors.none")
 	}
 	return tx.DoubtForeign(organization, false)

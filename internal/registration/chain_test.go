@@ -1,10 +1,13 @@
 package registration_test
 
 import (
+	"cmp"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"math/big"
@@ -14,7 +17,9 @@ import (
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/certpath"
 	"github.com/mailseal/mailseal/internal/anchors"
+	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
@@ -212,4 +217,187 @@ func (c *company) knownBy(t testing.TB, h registration.Held) (known bool) {
 		t.Fatal(err)
 	}
 	return known
+}
+
+// meddler is a store of anchors that does something when a chain is verified.
+type meddler struct {
+	certpath.AnchorStore
+	on func()
+}
+
+func (m *meddler) Named(subject cert.Name) []*cert.Certificate {
+	if m.on != nil {
+		m.on()
+	}
+	return m.AnchorStore.Named(subject)
+}
+
+// meddling opens a company in which a person has a certificate that leads to a root
+// of the organization's.
+func meddling(t *testing.T) (c *company, m *meddler, root, issuing *outside, person, certificate string) {
+	t.Helper()
+	c = openCompany(t)
+	c.set(t, func(*registration.Settings) {})
+	m = &meddler{AnchorStore: &c.public}
+	c.queues(t)
+	c.Service = registration.New(registration.Options{Store: c.db, Validation: c.v, Issuer: c.authority, Mails: c.mailed, Anchors: m, Clock: c.clock})
+	root = newOutside(t, c.clock())
+	issuing = root.below(t, 40*day)
+	taro := c.add(t, registration.PersonInput{Addresses: []string{"taro@example.jp"}})
+	file := slices.Concat(pemOf(root.c.Raw), issuing.issue(t, newKey(t).Public(), nil, "taro@example.jp"))
+	list, err := c.ImportCertificates(t.Context(), c.admin, c.id, file, true)
+	if err != nil || len(list) != 1 || list[0].Err != nil {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	return c, m, root, issuing, taro.ID, list[0].Certificate.ID
+}
+
+// Who verifies chains keeps nobody waiting: at each of them, in whatever door, the
+// store takes the change of somebody else.
+func TestChainsAreVerifiedOutsideTheWriter(t *testing.T) {
+	c, m, root, issuing, person, _ := meddling(t)
+	c.set(t, func(s *registration.Settings) { s.Issuer = registration.IssuerExternal })
+	order, err := c.OrderFor(t.Context(), c.admin, c.id, person, registration.OrderRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := newKey(t)
+	ask := registration.Request{Kind: registration.RequestOrganization, Organization: c.id, Order: order.ID, Certification: request(t, key)}
+	if _, err := c.EnrollFor(t.Context(), c.admin, ask); !errors.Is(err, registration.ErrOutside) {
+		t.Fatal(err)
+	}
+	verified := 0
+	m.on = func() {
+		verified++
+		ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
+		defer stop()
+		if err := c.db.Update(ctx, func(tx *store.Tx) error { _, err := tx.Organization(c.id); return err }); err != nil {
+			t.Errorf("a change waits for the verification: %v", err)
+		}
+	}
+	doors := map[string]func() error{
+		"look again": func() error {
+			c.pass(25 * time.Hour)
+			return c.JudgeChains(t.Context(), "")
+		},
+		"import": func() error {
+			list, err := c.ImportCertificates(t.Context(), c.admin, c.id, issuing.issue(t, newKey(t).Public(), nil, "taro@example.jp"), false)
+			return cmp.Or(err, list[0].Err)
+		},
+		"for an order": func() error {
+			file := slices.Concat(pemOf(root.c.Raw), issuing.issue(t, key.Public(), nil, "taro@example.jp"))
+			held, err := c.CertificateIn(t.Context(), c.admin, c.id, order.ID, file, true)
+			if err == nil && held.Trust != registration.TrustOrganization {
+				t.Errorf("for an order: %+v", held)
+			}
+			return err
+		},
+		"take back": func() error { return c.RemoveAnchor(t.Context(), c.admin, c.id, mustParse(t, root.c.Raw).SHA256()) },
+		"name":      func() error { return c.AddAnchors(t.Context(), c.admin, c.id, pemOf(root.c.Raw)) },
+	}
+	for _, name := range []string{"look again", "import", "take back", "name", "for an order"} {
+		verified = 0
+		if err := doors[name](); err != nil || verified == 0 {
+			t.Errorf("%s: %d verified, %v", name, verified, err)
+		}
+	}
+	c.logIsWhole(t)
+}
+
+// A root that is taken back while a chain to it is verified counts for nothing.
+func TestRootTakenBackMeanwhile(t *testing.T) {
+	c, m, root, issuing, person, certificate := meddling(t)
+	sum := mustParse(t, root.c.Raw).SHA256()
+	raw, err := hex.DecodeString(sum)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The roots alone change here: what is due stays due.
+	takeBack := func() {
+		m.on = nil
+		err := c.db.Update(t.Context(), func(tx *store.Tx) error {
+			return cmp.Or(tx.DeleteTrustAnchor(c.id, raw), tx.DoubtForeign(c.id, true),
+				audit.Append(t.Context(), tx, audit.Entry{At: c.clock(), Act: store.ActAnchorRemoved, Object: sum}))
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	again := func() {
+		t.Helper()
+		if err := c.AddAnchors(t.Context(), c.admin, c.id, pemOf(root.c.Raw)); err != nil {
+			t.Fatal(err)
+		}
+		if h := c.trustOf(t, person, certificate); h.Trust != registration.TrustOrganization {
+			t.Fatalf("%+v", h)
+		}
+	}
+	want := func(what, certificate string) {
+		t.Helper()
+		if h := c.trustOf(t, person, certificate); h.Trust != registration.TrustNone || h.TrustProblem != "path" {
+			t.Errorf("%s: %q, %q", what, h.Trust, h.TrustProblem)
+		}
+	}
+	c.pass(25 * time.Hour)
+	if err := c.db.Update(t.Context(), func(tx *store.Tx) error { return tx.DoubtForeign(c.id, true) }); err != nil {
+		t.Fatal(err)
+	}
+	m.on = takeBack
+	if err := c.JudgeChains(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	want("looked at again", certificate)
+
+	again()
+	m.on = takeBack
+	list, err := c.ImportCertificates(t.Context(), c.admin, c.id, issuing.issue(t, newKey(t).Public(), nil, "taro@example.jp"), false)
+	if err != nil || list[0].Err != nil {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	want("imported", list[0].Certificate.ID)
+
+	// Somebody else has looked since: what is written is what they found.
+	again()
+	c.pass(25 * time.Hour)
+	m.on = func() {
+		m.on = nil
+		if err := c.RemoveAnchor(t.Context(), c.admin, c.id, sum); err != nil {
+			t.Error(err)
+		}
+		if err := c.AddAnchors(t.Context(), c.operator, "", pemOf(root.c.Raw)); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := c.JudgeChains(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if h := c.trustOf(t, person, certificate); h.Trust != registration.TrustServer {
+		t.Errorf("after somebody else: %+v", h)
+	}
+	c.logIsWhole(t)
+}
+
+// A chain that came while the one before it was verified is not written over by
+// what was found about that.
+func TestChainCompletedMeanwhile(t *testing.T) {
+	c, m, _, issuing, person, _ := meddling(t)
+	bare := leaf(issuing.issue(t, newKey(t).Public(), nil, "taro@example.jp"))
+	list, err := c.ImportCertificates(t.Context(), c.admin, c.id, bare, false)
+	if err != nil || list[0].Err != nil {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	c.pass(25 * time.Hour)
+	m.on = func() {
+		m.on = nil
+		list, err := c.ImportCertificates(t.Context(), c.admin, c.id, slices.Concat(pemOf(issuing.c.Raw), bare), false)
+		if err != nil || list[0].Err != nil {
+			t.Errorf("%+v, %v", list, err)
+		}
+	}
+	if err := c.JudgeChains(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if h := c.trustOf(t, person, list[0].Certificate.ID); h.Trust != registration.TrustOrganization {
+		t.Errorf("%q, %q", h.Trust, h.TrustProblem)
+	}
 }

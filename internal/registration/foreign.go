@@ -115,38 +115,38 @@ func (s *Service) CertificateIn(ctx context.Context, actor auth.Actor, organizat
 	if err != nil {
 		return held, err
 	}
-	err = s.o.Store.Update(ctx, func(tx *store.Tx) error {
-		row, err := tx.Order(order)
+	var f store.ForeignCertificate
+	judge := func(trusted *trustees) error {
+		if trustRoots {
+			trusted.own = append(trusted.own, rootsOf(certificates)...)
+		}
+		err := s.o.Store.View(ctx, func(tx *store.Tx) error {
+			row, c, chain, err := s.waitsFor(tx, organization, order, certificates)
+			if err != nil {
+				return err
+			}
+			f, err = s.foreign(c, chain, actor, organization, row.PersonID)
+			return err
+		})
 		if err != nil {
-			return hidden(err)
+			return err
 		}
-		switch {
-		case row.OrganizationID != organization || row.Issuer != IssuerExternal:
-			return ErrForbidden
-		case row.State != string(StateProven) || row.WaitingFor != string(WaitingIssuer):
-			return fmt.Errorf("%w: it does not wait for a certificate", ErrState)
-		}
-		c, chain, err := forKey(certificates, row.KeyHash)
+		f.OrderID, f.ForeignTrust = order, trusted.judge(f)
+		return nil
+	}
+	err = s.judging(ctx, organization, judge, func(tx *store.Tx) error {
+		row, c, _, err := s.waitsFor(tx, organization, order, certificates)
 		if err != nil {
 			return err
 		}
-		if err := s.checkForeign(c, row.Addresses, row.Use); err != nil {
-			return err
-		}
-		f, err := s.foreign(c, chain, actor, organization, row.PersonID)
-		if err != nil {
-			return err
+		if !bytes.Equal(c.Raw, f.DER) || row.PersonID != f.PersonID {
+			return fmt.Errorf("%w: it has changed meanwhile", ErrState)
 		}
 		if trustRoots {
 			if err := s.trustRoots(ctx, tx, actor, organization, certificates); err != nil {
 				return err
 			}
 		}
-		trusted, err := s.trustees(tx, organization)
-		if err != nil {
-			return err
-		}
-		f.OrderID, f.ForeignTrust = order, trusted.judge(f)
 		if err := s.insertForeign(ctx, tx, actor, f); err != nil {
 			return err
 		}
@@ -161,6 +161,24 @@ func (s *Service) CertificateIn(ctx context.Context, actor auth.Actor, organizat
 		err = s.JudgeChains(ctx, organization)
 	}
 	return held, conflicting(err, ErrState)
+}
+
+// waitsFor reads an order that waits for its certificate, and picks that out of a
+// file with those above it.
+func (s *Service) waitsFor(tx *store.Tx, organization, order string, certificates []*cert.Certificate) (row store.Order, c *cert.Certificate, chain []byte, err error) {
+	if row, err = tx.Order(order); err != nil {
+		return row, nil, nil, hidden(err)
+	}
+	switch {
+	case row.OrganizationID != organization || row.Issuer != IssuerExternal:
+		return row, nil, nil, ErrForbidden
+	case row.State != string(StateProven) || row.WaitingFor != string(WaitingIssuer):
+		return row, nil, nil, fmt.Errorf("%w: it does not wait for a certificate", ErrState)
+	}
+	if c, chain, err = forKey(certificates, row.KeyHash); err == nil {
+		err = s.checkForeign(c, row.Addresses, row.Use)
+	}
+	return row, c, chain, err
 }
 
 func (s *Service) insertForeign(ctx context.Context, tx *store.Tx, actor auth.Actor, f store.ForeignCertificate) error {
@@ -335,17 +353,21 @@ func (s *Service) ImportCertificates(ctx context.Context, actor auth.Actor, orga
 	}
 	for part := range slices.Chunk(people, peopleAtOnce) {
 		var done []Imported
-		err := s.o.Store.Update(ctx, func(tx *store.Tx) error {
+		read := make([]store.ForeignCertificate, len(part))
+		judge := func(trusted *trustees) error {
+			for i, c := range part {
+				read[i] = store.ForeignCertificate{DER: c.Raw, Chain: above(c, authorities)}
+				read[i].ForeignTrust = trusted.judge(read[i])
+			}
+			return nil
+		}
+		err := s.judging(ctx, organization, judge, func(tx *store.Tx) error {
 			done = nil
 			if _, err := s.desk(tx, organization); err != nil {
 				return err
 			}
-			trusted, err := s.trustees(tx, organization)
-			if err != nil {
-				return err
-			}
-			for _, c := range part {
-				held, err := s.importOne(ctx, tx, actor, trusted, c, authorities)
+			for i, c := range part {
+				held, err := s.importOne(ctx, tx, actor, organization, c, read[i])
 				if err != nil && !errors.Is(err, ErrInput) {
 					return err
 				}
@@ -361,7 +383,8 @@ func (s *Service) ImportCertificates(ctx context.Context, actor auth.Actor, orga
 	return list, nil
 }
 
-func (s *Service) importOne(ctx context.Context, tx *store.Tx, actor auth.Actor, trusted *trustees, c *cert.Certificate, authorities []*cert.Certificate) (held Held, err error) {
+// importOne takes in a certificate whose chain was read and judged.
+func (s *Service) importOne(ctx context.Context, tx *store.Tx, actor auth.Actor, organization string, c *cert.Certificate, read store.ForeignCertificate) (held Held, err error) {
 	if err := s.usable(c); err != nil {
 		return held, err
 	}
@@ -369,7 +392,6 @@ func (s *Service) importOne(ctx context.Context, tx *store.Tx, actor auth.Actor,
 	if err != nil {
 		return held, err
 	}
-	organization := trusted.organization
 	var person string
 	for _, m := range names {
 		who, err := tx.MemberByMailbox(organization, m.Key())
@@ -387,11 +409,11 @@ func (s *Service) importOne(ctx context.Context, tx *store.Tx, actor auth.Actor,
 	if person == "" {
 		return held, wrong("certificate", "input.certificate.nobody")
 	}
-	f, err := s.foreign(c, above(c, authorities), actor, organization, person)
+	f, err := s.foreign(c, read.Chain, actor, organization, person)
 	if err != nil {
 		return held, err
 	}
-	f.ForeignTrust = trusted.judge(f)
+	f.ForeignTrust = read.ForeignTrust
 	if f.ID, err = s.keepForeign(ctx, tx, actor, f); err != nil {
 		return held, err
 	}

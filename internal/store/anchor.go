@@ -47,11 +47,14 @@ func (t ForeignTrust) checked() int64 {
 	return t.Checked.Unix()
 }
 
-// SetForeignTrust writes where the chain of one leads.
-func (tx *Tx) SetForeignTrust(id string, t ForeignTrust) error {
-	return tx.exec("trust in a certificate by somebody else", `UPDATE certificates_foreign
-		SET trust = $2, trust_problem = $3, trust_detail = $4, trust_checked_at = $5 WHERE id = $1`,
-		id, t.Trust, t.Problem, t.Detail, t.checked())
+// SetForeignTrust writes where the chain of one leads, as it was read. It is not
+// written where somebody has looked since, or the chain is another by now.
+func (tx *Tx) SetForeignTrust(read ForeignCertificate, t ForeignTrust) (written bool, err error) {
+	n, err := tx.execCount("trust in a certificate by somebody else", `UPDATE certificates_foreign
+		SET trust = $2, trust_problem = $3, trust_detail = $4, trust_checked_at = $5
+		WHERE id = $1 AND chain = $6 AND trust = $7 AND trust_checked_at = $8`,
+		read.ID, t.Trust, t.Problem, t.Detail, t.checked(), append([]byte{}, read.Chain...), read.Trust, read.checked())
+	return n > 0, err
 }
 
 // ForeignCertificateBySHA256 reads one of an organization.
