@@ -63,9 +63,9 @@ func (s *Service) Own(ctx context.Context, actor auth.Actor) (list []Own, err er
 
 // Recipients are the certificates of a person who is signed in that an
 // organization's keys can be released to: valid ones that are for encryption, the
-// newest first. What was taken in makes no certificate the person's: one that is
-// not issued here is of that organization, with a root that the installation
-// trusts.
+// newest first. What another organization asked for or took in makes no certificate
+// the person's here: it may have made the key itself. One that is not issued here is
+// of that organization, with a root that the installation trusts.
 func (s *Service) Recipients(ctx context.Context, actor auth.Actor, organization string) (list []*cert.Certificate, err error) {
 	if actor.Kind != auth.KindPerson || actor.ID == "" {
 		return nil, auth.ErrForbidden
@@ -84,7 +84,8 @@ func (s *Service) recipients(tx *store.Tx, person, organization string) (list []
 	}
 	slices.SortStableFunc(held, func(a, b store.Holding) int { return b.Issued.Compare(a.Issued) })
 	for _, h := range held {
-		if !h.Revoked.IsZero() || h.AuthorityID == "" && (h.OrganizationID != organization || h.Trust != "server") {
+		asked := h.OrganizationID == organization || h.OrganizationID == "" // nobody but the person
+		if !h.Revoked.IsZero() || !asked || h.AuthorityID == "" && h.Trust != "server" {
 			continue
 		}
 		der, err := holdingDER(tx, h)

@@ -187,6 +187,28 @@ func TestRecipientsThatWereTakenIn(t *testing.T) {
 	}
 }
 
+// What another organization had issued here is no certificate that this one's keys
+// are released to: its administrator may have the key. What the person asked for
+// alone is.
+func TestRecipientsThroughAnotherOrganization(t *testing.T) {
+	o := open(t)
+	o.officers(t, 2, "ana", "ben", "chie")
+	o.escrow(t, "alice", "alice-1", testca.P256)
+	foreign, ours, own := o.through(t, "other"), o.through(t, org), o.through(t, "")
+	list, err := o.Recipients(t.Context(), person("alice"), org)
+	if err != nil || len(list) != 2 {
+		t.Errorf("%d are offered, %v", len(list), err)
+	}
+	for _, c := range list {
+		if c.Equal(foreign.Certificate) || !c.Equal(ours.Certificate) && !c.Equal(own.Certificate) {
+			t.Errorf("%s is offered", c.SHA256())
+		}
+	}
+	if _, err := o.RequestOwn(t.Context(), person("alice"), org, foreign.Certificate.SHA256(), reason); inputKey(err) != "input.recovery.recipient.own" {
+		t.Errorf("asked for with another organization's: %v", err)
+	}
+}
+
 // Pressed twice, it is asked for once.
 func TestOwnKeysAskedTwiceAtOnce(t *testing.T) {
 	o := open(t)

@@ -263,13 +263,19 @@ func keyHash(t *testing.T, l *testca.Leaf) []byte {
 // certify enters a certificate as issued.
 func (o *office) certify(t *testing.T, l *testca.Leaf) {
 	t.Helper()
+	o.certifyFor(t, l, "")
+}
+
+// certifyFor does so for an order of Alice's.
+func (o *office) certifyFor(t *testing.T, l *testca.Leaf, order string) {
+	t.Helper()
 	o.serial++
 	id := fmt.Sprint("certificate ", o.serial)
 	hash := keyHash(t, l)
 	digest := l.Certificate.Digest()
 	o.update(t, func(tx *store.Tx) error {
 		return errors.Join(
-			tx.PrepareCertificate(store.Certificate{ID: id, AuthorityID: "ca", Serial: []byte{o.serial}, ProfileHash: []byte("p"), KeyHash: hash, Reserved: o.now}),
+			tx.PrepareCertificate(store.Certificate{ID: id, AuthorityID: "ca", OrderID: order, Serial: []byte{o.serial}, ProfileHash: []byte("p"), KeyHash: hash, Reserved: o.now}),
 			tx.IssueCertificate(id, l.Certificate.Raw, digest[:], l.Certificate.NotAfter, o.now, time.Time{}),
 			audit.Append(t.Context(), tx, audit.Entry{At: o.now, Act: store.ActIssued, Object: id}),
 		)
@@ -1212,6 +1218,41 @@ func TestRecipientThatSaysItIsTheOwners(t *testing.T) {
 	if err := o.try(t, o.actor(t, "dan"), "alice"); err != nil {
 		t.Errorf("the owner's new one: %v", err)
 	}
+	o.keys["alice"] = o.through(t, "other")
+	err = o.try(t, o.actor(t, "dan"), "alice")
+	if e, ok := errors.AsType[*registration.InputError](err); !ok || e.Key != "input.recovery.recipient.whose" {
+		t.Errorf("one that another organization got for her: %v", err)
+	}
+	o.keys["alice"] = o.through(t, org)
+	if err := o.try(t, o.actor(t, "dan"), "alice"); err != nil {
+		t.Errorf("one of her organization's: %v", err)
+	}
+}
+
+// through enters a certificate of Alice's as issued here: for an order of an
+// organization's, or ("") of her own.
+func (o *office) through(t *testing.T, organization string) *testca.Leaf {
+	t.Helper()
+	l := o.ca.Leaf("alice@example.org", testca.P256)
+	order := "order of " + organization
+	o.update(t, func(tx *store.Tx) error {
+		if _, err := tx.Organization(organization); organization != "" && errors.Is(err, store.ErrNotFound) {
+			err := errors.Join(tx.InsertOrganization(store.Organization{ID: organization, Name: organization, Country: "JP", Standing: "active", Settings: "{}", Created: o.now}),
+				audit.Append(t.Context(), tx, audit.Entry{At: o.now, Act: store.ActOrganization, Object: organization}))
+			if err != nil {
+				return err
+			}
+		}
+		return errors.Join(
+			tx.InsertOrder(store.Order{
+				ID: order, State: "proven", OrganizationID: organization, PersonID: "p-alice", ProfileHash: []byte("p"), SecretHash: []byte(order),
+				Created: o.now, Expires: o.now.Add(time.Hour), Addresses: []string{"alice@example.org"},
+			}),
+			audit.Append(t.Context(), tx, audit.Entry{At: o.now, Act: store.ActApplied, Object: order}),
+		)
+	})
+	o.certifyFor(t, l, order)
+	return l
 }
 
 // A certificate by somebody else says whose it is where its chain leads to a root

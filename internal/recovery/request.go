@@ -219,7 +219,7 @@ func (s *Service) admit(tx *store.Tx, row store.RecoveryRequest, to *cert.Certif
 	if !theirs && overlap(addresses(to), owner) {
 		// What a certificate says of itself anybody can write: that it is the owner's
 		// is what officers go by, so it is one that is known here.
-		if theirs, err = known(tx, to); err != nil {
+		if theirs, err = known(tx, row.OrganizationID, to); err != nil {
 			return err
 		}
 	}
@@ -242,13 +242,18 @@ func (s *Service) admit(tx *store.Tx, row store.RecoveryRequest, to *cert.Certif
 	return nil
 }
 
-// known tells whether a certificate was issued here, or taken in with a chain to
-// a root that the installation trusts. A root that only the organization trusts
-// does not do: its administrator alone could make a certificate in the owner's name.
-func known(tx *store.Tx, c *cert.Certificate) (bool, error) {
+// known tells whether a certificate was issued here, to the person alone or through
+// the organization, or taken in by it with a chain to a root that the installation
+// trusts. A root that only the organization trusts does not do: its administrator
+// alone could make a certificate in the owner's name. Nor does what another
+// organization got: that one may have made the key.
+func known(tx *store.Tx, organization string, c *cert.Certificate) (bool, error) {
 	hash := sha256.Sum256(c.RawSPKI)
 	rows, err := tx.CertificatesWithKey(hash[:])
-	return slices.ContainsFunc(rows, func(r store.KeyUse) bool { return r.Issued && r.Trusted && bytes.Equal(r.DER, c.Raw) }), err
+	return slices.ContainsFunc(rows, func(r store.KeyUse) bool {
+		through := r.OrganizationID == "" || r.OrganizationID == organization
+		return r.Issued && r.Trusted && through && bytes.Equal(r.DER, c.Raw)
+	}), err
 }
 
 // apart tells whether an officer may answer a request: not who asks, not whose

@@ -409,9 +409,10 @@ func (tx *Tx) ForgetRecoveryChallenges(now time.Time) error {
 // KeyUse is a certificate of a key, ours or somebody else's. One that is not
 // issued yet has no bytes.
 type KeyUse struct {
-	Issued  bool
-	Trusted bool // ours, or by somebody whom the installation trusts
-	DER     []byte
+	Issued         bool
+	Trusted        bool   // ours, or by somebody whom the installation trusts
+	OrganizationID string // through which; empty: the person asked
+	DER            []byte
 }
 
 // CertificatesWithKey lists the certificates of a key, the one that ends last
@@ -420,12 +421,13 @@ func (tx *Tx) CertificatesWithKey(keyHash []byte) ([]KeyUse, error) {
 	return all(tx, "certificates of a key", func(s scanner) (u KeyUse, err error) {
 		var state string
 		var trust string
-		err = s.Scan(&state, &u.DER, &trust)
+		err = s.Scan(&state, &u.DER, &trust, &u.OrganizationID)
 		u.Issued, u.Trusted = state == "issued", trust == "server"
 		return u, err
-	}, `SELECT state, der, trust FROM (
-		SELECT state, der, not_after, id, 'server' AS trust FROM certificates WHERE key_hash = $1 AND state <> 'refused'
-		UNION ALL SELECT 'issued', der, not_after, id, trust FROM certificates_foreign WHERE key_hash = $1
+	}, `SELECT state, der, trust, organization_id FROM (
+		SELECT state, der, not_after, id, 'server' AS trust, coalesce(organization_id, '') AS organization_id
+			FROM certificates WHERE key_hash = $1 AND state <> 'refused'
+		UNION ALL SELECT 'issued', der, not_after, id, trust, organization_id FROM certificates_foreign WHERE key_hash = $1
 		) c ORDER BY not_after DESC, id`, keyHash)
 }
 
