@@ -63,7 +63,7 @@ func (p *program) report(err error) int {
 	if !errors.As(err, &e) {
 		e = &exitError{status: statusBroken}
 		if errors.Is(err, context.Canceled) {
-			e.hint = "interrupted; nothing was written"
+			e.hint = "interrupted; no file was left half written"
 		}
 		p.complain(err, e.hint)
 		return e.status
