@@ -46,12 +46,8 @@ func newJudge(o Options) *judge {
 	return &judge{o: o, list: &List{}, lines: map[string]int{}, numbers: map[string]int{}}
 }
 
-// take judges one entry; false: the list is full.
+// take judges one entry; false: the list has more people than it may.
 func (j *judge) take(e entry) bool {
-	if len(j.list.People) >= MaxPeople {
-		j.list.problem(e.line, 0, KeyTooMany, strconv.Itoa(MaxPeople))
-		return false
-	}
 	f := &form{j: j, e: e, p: Person{Line: e.line}}
 	f.address()
 	f.p.GivenName = f.name(FieldGivenName)
@@ -64,7 +60,12 @@ func (j *judge) take(e entry) bool {
 		f.wrong(FieldSurname, KeyNoName)
 	}
 	f.number()
-	if !f.bad && !f.out {
+	switch {
+	case f.bad || f.out:
+	case len(j.list.People) >= MaxPeople:
+		j.list.problem(e.line, 0, KeyTooMany, strconv.Itoa(MaxPeople))
+		return false
+	default:
 		j.list.People = append(j.list.People, f.p)
 	}
 	return true

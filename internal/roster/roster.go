@@ -23,7 +23,7 @@ import (
 // Limits of a list.
 const (
 	MaxBytes    = 64 << 20 // of the file
-	MaxPeople   = 100_000  // lines with people in them
+	MaxPeople   = 100_000  // good lines
 	MaxCells    = 200      // of one line
 	MaxCell     = 4_000    // bytes of one cell
 	MaxName     = 64       // characters of a name: RFC 5280 §A.1, ub-common-name

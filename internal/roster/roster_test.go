@@ -201,8 +201,15 @@ func TestLimits(t *testing.T) {
 	for i := range MaxPeople + 1 {
 		fmt.Fprintf(&b, "p%d@example.jp\n", i)
 	}
-	l := read(t, b.String(), Options{})
+	lines := b.String()
+	l := read(t, lines, Options{})
 	expect(t, "too many", told(l.Problems), fmt.Sprintf("%d:0 too-many", MaxPeople+2))
+	if len(l.People) != MaxPeople {
+		t.Errorf("%d people", len(l.People))
+	}
+	// Lines with nobody in them do not count, nor does who is there already.
+	l = read(t, strings.TrimSuffix(lines, fmt.Sprintf("p%d@example.jp\n", MaxPeople))+"x\np0@example.jp\n", Options{})
+	expect(t, "as many as may be", told(l.Problems), fmt.Sprintf("%d:1 no-at", MaxPeople+2), fmt.Sprintf("%d:1 twice", MaxPeople+3))
 	if len(l.People) != MaxPeople {
 		t.Errorf("%d people", len(l.People))
 	}
