@@ -55,7 +55,13 @@ type Options struct {
 	Store        *store.DB                 // for Idempotency-Keys
 	ReportFont   func() (*pdf.Font, error) // what reports are set in; nil, or one that returns nil: Helvetica
 	Clock        func() time.Time
+	Ticker       func(time.Duration) (ticks <-chan time.Time, stop func()) // nil: a time.Ticker
 	Log          *slog.Logger
+}
+
+func ticker(every time.Duration) (<-chan time.Time, func()) {
+	t := time.NewTicker(every)
+	return t.C, t.Stop
 }
 
 // handler answers by the table.
@@ -67,6 +73,9 @@ type handler struct {
 
 // New returns the handler of everything below /api/.
 func New(o Options) (http.Handler, error) {
+	if o.Ticker == nil {
+		o.Ticker = ticker
+	}
 	h := &handler{Options: o, limits: newLimits(o.Clock)}
 	h.table = slices.Concat(
 		h.organizations(), h.domains(), h.evidence(), h.people(), h.companyOrders(), h.certificates(), h.anchors(), h.deadJobs(), h.runs(), h.keyRecovery(), h.accounts(), h.changes(), h.auditLog(), h.sheets(),

@@ -67,6 +67,20 @@ type server struct {
 	mails []validation.Mail
 	fail  error
 	now   time.Time
+	beat  chan time.Time // where there is one, requests under way are held by it
+	beats time.Duration  // how often they asked for
+}
+
+// ticker implements api.Options.Ticker.
+func (s *server) ticker(every time.Duration) (<-chan time.Time, func()) {
+	if s.beat == nil {
+		t := time.NewTicker(every)
+		return t.C, t.Stop
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beats = every
+	return s.beat, func() { close(s.beat) }
 }
 
 func (s *server) Send(_ context.Context, m validation.Mail) error {
@@ -164,7 +178,7 @@ func serveIn(t *testing.T, dir, source, dns string) *server {
 		Store: db, Authority: s.authority, Mails: mails, Site: "http://ca.example.org", Clock: s.clock, Log: log,
 	})
 	door, err := api.New(api.Options{
-		Registration: s.orders, Reports: reports, Recovery: s.recovery, Jobs: jobs.New(jobs.Options{Store: db, Clock: s.clock}), Enrollment: bulk, Accounts: s.accounts, Store: db, Clock: s.clock, Log: log,
+		Registration: s.orders, Reports: reports, Recovery: s.recovery, Jobs: jobs.New(jobs.Options{Store: db, Clock: s.clock}), Enrollment: bulk, Accounts: s.accounts, Store: db, Clock: s.clock, Ticker: s.ticker, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -78,13 +78,13 @@ func (h *handler) hold(ctx context.Context, row store.APIRequest) (stop func()) 
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		tick := time.NewTicker(requestStep)
-		defer tick.Stop()
+		ticks, stop := h.Ticker(requestStep)
+		defer stop()
 		for {
 			select {
 			case <-ctx.Done():
 				return
-			case <-tick.C:
+			case <-ticks:
 			}
 			err := h.Store.Update(ctx, func(tx *store.Tx) error {
 				return tx.ExtendAPIRequest(row.Actor, row.Key, h.Clock().Add(requestLease))

@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mailseal/mailseal/internal/testdns"
 )
 
 // TestKilledServer is the other process of the test below; it serves until it is
@@ -111,5 +114,67 @@ func TestIdempotencyKilled(t *testing.T) {
 	}
 	if code, body := ask("another"); code != 200 || !strings.Contains(body, "slow.example") {
 		t.Errorf("with another key: %d %s", code, body)
+	}
+}
+
+// A request that takes longer than a process is trusted for is under way as long as
+// it takes: the process says so again in time, and says no more when it has ended.
+func TestIdempotencyHeld(t *testing.T) {
+	s := serve(t)
+	ours := s.found("ours")
+	token := s.token(ours.admin, ours.admin.Grants...)
+	base := "/api/v1/organizations/" + ours.objects["organization"]
+	path := base + "/domains/" + s.json(token, "POST", base+"/domains", object{"name": "slow.example"}, 201)["id"].(string) + "/check"
+	dns := testdns.New(t)
+	release := dns.Hold()
+	defer release()
+	other := serveIn(t, s.dir, s.source, dns.Address)
+	other.beat = make(chan time.Time)
+	pass := func(d time.Duration) {
+		for _, one := range []*server{s, other} {
+			one.mu.Lock()
+			one.now = one.now.Add(d)
+			one.mu.Unlock()
+		}
+	}
+	ask := func(one *server) *httptest.ResponseRecorder {
+		return one.ask(token, "POST", path, "", "", "Idempotency-Key: long")
+	}
+	answered := make(chan *httptest.ResponseRecorder, 1)
+	go func() { answered <- ask(other) }()
+	for end := time.Now().Add(20 * time.Second); dns.Asked("_mailseal-challenge.slow.example") == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the request does not come as far as the DNS")
+		}
+	}
+	beat := func() {
+		t.Helper()
+		select {
+		case other.beat <- time.Time{}:
+		case <-time.After(20 * time.Second):
+			t.Fatal("nobody holds the request")
+		}
+	}
+	for range 4 { // three minutes
+		if w := ask(s); w.Code != 409 || !strings.Contains(w.Body.String(), "idempotency-under-way") {
+			t.Fatalf("while it is under way: %d %s", w.Code, w.Body)
+		}
+		pass(45 * time.Second)
+		beat()
+		beat() // is taken when the one before it has been written down
+	}
+	if other.beats <= 0 || other.beats > 30*time.Second {
+		t.Errorf("it is held every %s: one that is late loses it", other.beats)
+	}
+	release()
+	first := <-answered
+	if first.Code != 200 {
+		t.Errorf("%d %s", first.Code, first.Body)
+	}
+	if _, on := <-other.beat; on {
+		t.Error("it is held when it has ended")
+	}
+	if again := ask(s); again.Code != 200 || again.Header().Get("Idempotency-Replayed") != "true" || again.Body.String() != first.Body.String() {
+		t.Errorf("asked again: %d %s", again.Code, again.Body)
 	}
 }

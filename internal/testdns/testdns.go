@@ -22,6 +22,7 @@ type Server struct {
 	asked   map[string]int
 	silent  bool
 	large   bool
+	held    chan struct{} // answers wait for its end; nil: they do not
 }
 
 type question struct {
@@ -121,6 +122,15 @@ func (s *Server) Silence(silent bool) {
 	s.silent = silent
 }
 
+// Hold keeps answers back until release is called.
+func (s *Server) Hold() (release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held := make(chan struct{})
+	s.held = held
+	return sync.OnceFunc(func() { close(held) })
+}
+
 // OnlyTCP makes every answer by UDP a truncated one.
 func (s *Server) OnlyTCP(only bool) {
 	s.mu.Lock()
@@ -137,11 +147,17 @@ func (s *Server) Asked(name string) int {
 
 // ServeDNS implements dns.Handler.
 func (s *Server) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	q := r.Question[0]
 	name := canonical(q.Name)
+	s.mu.Lock()
 	s.asked[name]++
+	held := s.held
+	s.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.silent {
 		return
 	}
