@@ -17,7 +17,7 @@ type Reports interface {
 	File(ctx context.Context, r problemreport.Report) (problemreport.Filed, error)
 	List(ctx context.Context) ([]problemreport.Row, error)
 	Answer(ctx context.Context, id, text string) error
-	Revoke(ctx context.Context, id string, reason cert.Reason) error
+	Revoke(ctx context.Context, actor auth.Actor, id string, reason cert.Reason) error
 	Keep(ctx context.Context, id string) error
 }
 
@@ -118,7 +118,7 @@ func (h *handler) closeReport(c *call, in closeIn) (none, error) {
 	ctx := audit.WithActor(c.ctx, c.actor.String())
 	switch {
 	case in.Outcome == "revoke" && in.Reason != "":
-		return none{}, h.Reports.Revoke(ctx, c.path("report"), reasons[in.Reason])
+		return none{}, h.Reports.Revoke(ctx, c.actor, c.path("report"), reasons[in.Reason])
 	case in.Outcome == "keep" && in.Reason == "":
 		return none{}, h.Reports.Keep(ctx, c.path("report"))
 	}

@@ -536,7 +536,7 @@ func TestApproval(t *testing.T) {
 	if _, err := h.Start(t.Context(), h.boss, h.preview(list(3)), enrollment.StartOptions{}); !errors.Is(err, registration.ErrInput) {
 		t.Errorf("from the console, where nobody knows who asks: %v", err)
 	}
-	h.boss = auth.Actor{Kind: auth.KindAccount, ID: "first", Strong: true, Grants: []auth.Grant{{Role: auth.Administrator, Organization: h.org}}}
+	h.boss = auth.Actor{Kind: auth.KindAccount, ID: "first", Strong: true, Fresh: true, Grants: []auth.Grant{{Role: auth.Administrator, Organization: h.org}}}
 	r := h.start(list(3), enrollment.StartOptions{})
 	h.work()
 	eventually(t, "ordered", func() bool { return len(h.members(r.ID, "ordered")) == 3 })
@@ -550,7 +550,7 @@ func TestApproval(t *testing.T) {
 	if got, err := h.registration.ApproveOrders(t.Context(), h.boss, h.org, people[0].Orders); err != nil || got[0].Err == nil {
 		t.Errorf("who asked approves: %v %v", got, err)
 	}
-	approver := auth.Actor{Kind: auth.KindAccount, ID: "second", Grants: []auth.Grant{{Role: auth.Approver, Organization: h.org}}}
+	approver := auth.Actor{Kind: auth.KindAccount, ID: "second", Fresh: true, Grants: []auth.Grant{{Role: auth.Approver, Organization: h.org}}}
 	for _, p := range people[:2] {
 		if got, err := h.registration.ApproveOrders(t.Context(), approver, h.org, p.Orders); err != nil || got[0].Err != nil {
 			t.Fatal(got, err)

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -39,6 +40,7 @@ type fake struct {
 	escrow   bool // the organization has keys kept
 	enrolled registration.Request
 	grants   []auth.Grant // of the administrator
+	stale    bool         // who showed a while ago that it is them
 }
 
 const (
@@ -89,7 +91,7 @@ func (f *fake) EnrollFor(_ context.Context, _ auth.Actor, r registration.Request
 func (f *fake) Claimed(context.Context) (bool, error) { return f.claimed, nil }
 
 func (f *fake) session() auth.Session {
-	return auth.Session{Account: auth.Account{Email: "carol@example.org"}, Grants: f.grants, Expires: noon.Add(time.Hour)}
+	return auth.Session{Account: auth.Account{Email: "carol@example.org"}, Grants: f.grants, Fresh: !f.stale, Expires: noon.Add(time.Hour)}
 }
 
 func (f *fake) ClaimFirstAdministrator(context.Context, string, string, string, string) (auth.Session, string, error) {
@@ -124,7 +126,10 @@ func (f *fake) Overview(ctx context.Context) (Overview, error) {
 	}}, err
 }
 
-func (f *fake) Revoke(context.Context, string, cert.Reason) error { f.calls++; return f.err }
+func (f *fake) Revoke(_ context.Context, a auth.Actor, _ string, _ cert.Reason) error {
+	f.calls++
+	return cmp.Or(a.Again(), f.err)
+}
 
 // fakeReports is the problemreport.Service beside a fake; its one report has
 // the words of the fake's order.
@@ -151,7 +156,9 @@ func (f fakeReports) List(context.Context) ([]problemreport.Row, error) {
 
 func (f fakeReports) Answer(context.Context, string, string) error { f.calls++; return f.err }
 
-func (f fakeReports) Revoke(context.Context, string, cert.Reason) error { f.calls++; return f.err }
+func (f fakeReports) Revoke(ctx context.Context, a auth.Actor, id string, reason cert.Reason) error {
+	return f.fake.Revoke(ctx, a, id, reason)
+}
 
 func (f fakeReports) Keep(context.Context, string) error { f.calls++; return f.err }
 

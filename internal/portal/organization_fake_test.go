@@ -353,6 +353,10 @@ type accounts = interface{ Accounts }
 
 func (fakeAccounts) Passkeys() bool { return true }
 
+func (fakeAccounts) Factors(context.Context, string) (auth.Factors, error) {
+	return auth.Factors{Password: true, TOTP: true}, nil
+}
+
 func (fakeAccounts) Changes(context.Context, auth.Actor, string) ([]auth.Change, error) {
 	carol := auth.Account{ID: "1", Email: "carol@example.org"}
 	return []auth.Change{

@@ -80,7 +80,7 @@ type Authority interface {
 
 	// Revoke revokes a certificate by its serial number in hexadecimal.
 	// authority.ErrUnknown: there is none, or it is revoked already.
-	Revoke(ctx context.Context, serial string, reason cert.Reason) error
+	Revoke(ctx context.Context, actor auth.Actor, serial string, reason cert.Reason) error
 }
 
 // Reports is what the portal needs of problemreport.Service.
@@ -89,7 +89,7 @@ type Reports interface {
 	File(ctx context.Context, r problemreport.Report) (problemreport.Filed, error)
 	List(ctx context.Context) ([]problemreport.Row, error)
 	Answer(ctx context.Context, id, text string) error
-	Revoke(ctx context.Context, id string, reason cert.Reason) error
+	Revoke(ctx context.Context, actor auth.Actor, id string, reason cert.Reason) error
 	Keep(ctx context.Context, id string) error
 }
 

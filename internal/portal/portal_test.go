@@ -478,6 +478,19 @@ func TestReports(t *testing.T) {
 		}
 	}
 	d.administers()
+	f.stale = true
+	for _, path := range []string{"/admin/reports/decide", "/admin/revoke"} {
+		answer := d.post(path, decide)
+		page, _ := io.ReadAll(answer.Body)
+		waits := forms(t, string(page))["/admin/again"]
+		for _, own := range []string{againTo, againWhole} {
+			waits.Del(own)
+		}
+		if answer.StatusCode != http.StatusForbidden || waits.Encode() != decide.Encode() {
+			t.Errorf("POST %s a while after signing in: %s, and %q waits", path, answer.Status, waits)
+		}
+	}
+	f.stale = false
 	for path, place := range map[string]string{"/admin/reports/answer": "/admin/reports", "/admin/reports/decide": "/admin/reports", "/admin/revoke": "/admin"} {
 		if answer := d.post(path, decide); answer.Header.Get("Location") != place {
 			t.Errorf("POST %s: %s, leads to %q", path, answer.Status, answer.Header.Get("Location"))

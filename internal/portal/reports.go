@@ -55,7 +55,8 @@ func (p *portal) decideReport(w http.ResponseWriter, r *http.Request) error {
 		if !ok {
 			return p.showReports(w, r, http.StatusUnprocessableEntity, "revoke.error.reason")
 		}
-		return p.reportDone(w, r, p.Reports.Revoke(r.Context(), id, reason))
+		v, _ := visitOf(r.Context())
+		return p.reportDone(w, r, p.Reports.Revoke(r.Context(), v.Actor(), id, reason))
 	}
 	return errUnreadable
 }
@@ -97,13 +98,14 @@ func (p *portal) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err := readForm(r); err != nil {
 		return err
 	}
+	who, _ := visitOf(r.Context())
 	v := revokeView{Serial: r.PostFormValue("serial"), Reasons: reasons}
 	reason, ok := reasonOf(r)
 	if !ok {
 		v.Error, v.Field = "revoke.error.reason", "reason"
 		return p.render(w, r, http.StatusUnprocessableEntity, "revoke", v)
 	}
-	err := p.Authority.Revoke(r.Context(), v.Serial, reason)
+	err := p.Authority.Revoke(r.Context(), who.Actor(), v.Serial, reason)
 	if errors.Is(err, authority.ErrUnknown) {
 		v.Error, v.Field = "revoke.error.serial", "serial"
 		return p.render(w, r, http.StatusUnprocessableEntity, "revoke", v)

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/store"
@@ -111,8 +112,12 @@ func (s *Service) Answer(ctx context.Context, id, text string) error {
 }
 
 // Revoke revokes the certificate that the report is about, and closes the
-// report. A certificate that is revoked already closes it, too.
-func (s *Service) Revoke(ctx context.Context, id string, reason cert.Reason) error {
+// report. A certificate that is revoked already closes it, too. An operator who is
+// signed in shows first that it is them.
+func (s *Service) Revoke(ctx context.Context, actor auth.Actor, id string, reason cert.Reason) error {
+	if err := actor.Again(); err != nil {
+		return err
+	}
 	r, err := s.open(ctx, id)
 	if err != nil {
 		return err

@@ -414,19 +414,24 @@ func TestOperator(t *testing.T) {
 	if err := o.Answer(t.Context(), second, " "); !errors.Is(err, problemreport.ErrText) {
 		t.Errorf("an empty answer: %v", err)
 	}
-	if err := o.Revoke(t.Context(), first, cert.KeyCompromise); err != nil || !o.revoked(c) {
+	operator := auth.Actor{Kind: auth.KindAccount, ID: "operator", Grants: []auth.Grant{{Role: auth.Operator}}, Strong: true}
+	if err := o.Revoke(t.Context(), operator, first, cert.KeyCompromise); !errors.Is(err, auth.ErrAgain) || o.revoked(c) {
+		t.Errorf("revoking a while after signing in: %v", err)
+	}
+	operator.Fresh = true
+	if err := o.Revoke(t.Context(), operator, first, cert.KeyCompromise); err != nil || !o.revoked(c) {
 		t.Errorf("revoking: %v", err)
 	}
 	overdue(first, false, false)
 	if err := o.Keep(t.Context(), second); err != nil || o.revoked(d) || find(second).Outcome != "kept" {
 		t.Errorf("keeping: %v", err)
 	}
-	if err := o.Revoke(t.Context(), third, cert.KeyCompromise); !errors.Is(err, problemreport.ErrUnknown) {
+	if err := o.Revoke(t.Context(), operator, third, cert.KeyCompromise); !errors.Is(err, problemreport.ErrUnknown) {
 		t.Errorf("revoking nothing: %v", err)
 	}
 	for _, id := range []string{first, second} {
 		for name, err := range map[string]error{
-			"answer": o.Answer(t.Context(), id, "x"), "revoke": o.Revoke(t.Context(), id, cert.KeyCompromise), "keep": o.Keep(t.Context(), id),
+			"answer": o.Answer(t.Context(), id, "x"), "revoke": o.Revoke(t.Context(), operator, id, cert.KeyCompromise), "keep": o.Keep(t.Context(), id),
 		} {
 			if !errors.Is(err, problemreport.ErrClosed) {
 				t.Errorf("%s after the end: %v", name, err)

@@ -37,6 +37,10 @@ func TestGraveActsAskAgain(t *testing.T) {
 	}
 	approval := func(s *registration.Settings) { s.Approval = true }
 	escrow := func(s *registration.Settings) { s.Escrow = true }
+	approve := func(a auth.Actor) error {
+		_, err := c.ApproveOrders(t.Context(), a, c.id, []string{"none"})
+		return err
+	}
 	stand := func(a auth.Actor) error {
 		_, err := c.SetStanding(t.Context(), a, c.id, registration.StandingClosed)
 		return err
@@ -50,11 +54,16 @@ func TestGraveActsAskAgain(t *testing.T) {
 		return err
 	}
 	for name, err := range map[string]error{
-		"approval off": off(stale, approval), "escrow off": off(stale, escrow), "closed": stand(stale), "many revoked": revoke(stale, registration.ManyAtOnce+1),
+		"approval off": off(stale, approval), "escrow off": off(stale, escrow), "closed": stand(stale), "orders approved": approve(stale), "many revoked": revoke(stale, registration.ManyAtOnce+1),
 		"approval off, by a program": off(program, approval), "escrow off, by a program": off(program, escrow), "closed by a program": stand(program),
 	} {
 		if !errors.Is(err, auth.ErrAgain) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, err := range map[string]error{"by who is there": approve(c.admin), "by a program, whose order it is": approve(program)} {
+		if err != nil {
+			t.Errorf("orders approved %s: %v", name, err)
 		}
 	}
 	for name, err := range map[string]error{

@@ -329,10 +329,14 @@ func (s *Service) unproven(tx *store.Tx, row store.Order) (rest []mailbox.Mailbo
 
 // ApproveOrders lets orders go on that wait for approval: for each, by somebody
 // other than who asked for it. Where an organization no longer asks for approval,
-// its administrator may let all of them go on.
+// its administrator may let all of them go on. It is grave: at a screen that was
+// left open nobody approves what they asked for themselves.
 func (s *Service) ApproveOrders(ctx context.Context, actor auth.Actor, organization string, ids []string) ([]Outcome, error) {
 	if !approves(actor, organization) {
 		return nil, ErrForbidden
+	}
+	if err := actor.Again(); err != nil {
+		return nil, err
 	}
 	return s.decide(ctx, organization, ids, func(tx *store.Tx, o Organization, row *store.Order) error {
 		return s.approve(ctx, tx, actor, o, row)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mailseal/mailseal/cert"
+	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/authority"
 	"github.com/mailseal/mailseal/internal/oid"
 	"github.com/mailseal/mailseal/internal/portal"
@@ -52,8 +53,15 @@ func (o overview) Overview(ctx context.Context) (portal.Overview, error) {
 	}, nil
 }
 
-// Revoke implements portal.Authority. What is not a serial number is nobody's.
-func (o overview) Revoke(ctx context.Context, serial string, reason cert.Reason) error {
+// Revoke implements portal.Authority: for an operator who is there. What is not a
+// serial number is nobody's.
+func (o overview) Revoke(ctx context.Context, actor auth.Actor, serial string, reason cert.Reason) error {
+	if !actor.Has(auth.Operator, "") {
+		return auth.ErrForbidden
+	}
+	if err := actor.Again(); err != nil {
+		return err
+	}
 	n, ok := new(big.Int).SetString(strings.NewReplacer(":", "", " ", "").Replace(serial), 16)
 	if !ok || n.Sign() <= 0 || n.BitLen() > maxSerialBits {
 		return authority.ErrUnknown
