@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
@@ -15,7 +16,7 @@ import (
 type Reports interface {
 	Statement() string
 	File(ctx context.Context, r problemreport.Report) (problemreport.Filed, error)
-	List(ctx context.Context) ([]problemreport.Row, error)
+	List(ctx context.Context, after string, limit int) (list []problemreport.Row, next string, err error)
 	Answer(ctx context.Context, id, text string) error
 	Revoke(ctx context.Context, actor auth.Actor, id string, reason cert.Reason) error
 	Keep(ctx context.Context, id string) error
@@ -26,7 +27,7 @@ type Reports interface {
 func (h *handler) problemReports() []*route {
 	return []*route{
 		post("/api/v1/problem-reports", "reportProblem", "Report a problem with a certificate", anybody, h.report),
-		get("/api/v1/problem-reports", "listProblemReports", "Problem reports: the open ones first, the oldest first", roles(auth.Operator, auth.Auditor), h.listReports),
+		get("/api/v1/problem-reports", "listProblemReports", "Problem reports: the open ones first, the oldest first, then the closed ones, the newest first", roles(auth.Operator, auth.Auditor), h.listReports),
 		do("/api/v1/problem-reports/{report}/answer", "answerProblemReport", "Mail an answer to who reported a problem", operators, h.answerReport),
 		do("/api/v1/problem-reports/{report}/close", "closeProblemReport", "Decide about a report: revoke the certificate, or keep it", operators, h.closeReport),
 		get("/api/v1/key-compromise", "keyCompromiseStatement", "What a compromised key signs as a proof", anybody, h.statement),
@@ -96,9 +97,12 @@ func reportOf(r problemreport.Row) reportOut {
 	}
 }
 
-func (h *handler) listReports(c *call, _ none) (list[reportOut], error) {
-	all, err := h.Reports.List(c.ctx)
-	return listOf(all, "", reportOf), err
+func (h *handler) listReports(c *call, q paged) (list[reportOut], error) {
+	all, next, err := h.Reports.List(c.ctx, q.Cursor, q.Limit)
+	if errors.Is(err, problemreport.ErrPlace) {
+		err = errCursor
+	}
+	return listOf(all, next, reportOf), err
 }
 
 type answerIn struct {

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/mailseal/mailseal/internal/auth"
 )
 
 // Anybody reports, without a token; who has the key has its certificate revoked.
@@ -74,5 +77,42 @@ func TestProblemReports(t *testing.T) {
 	}
 	if strings.Contains(s.log.String(), strings.Split(proof, "\n")[1]) {
 		t.Error("the log has the private key")
+	}
+}
+
+// Who has more reports than a page holds gets the others by the cursor, the closed
+// ones too.
+func TestPagesOfProblemReports(t *testing.T) {
+	s := serve(t)
+	token := s.token(s.account("operator", auth.Grant{Role: auth.Operator}), auth.Grant{Role: auth.Operator})
+	for range 3 {
+		if r := s.send("POST", "/api/v1/problem-reports", `{"problem":"other","text":"x"}`, asJSON); r.StatusCode != http.StatusCreated {
+			t.Fatalf("%d %s", r.StatusCode, r.body)
+		}
+		s.later()
+	}
+	const path = "/api/v1/problem-reports"
+	first := s.json(token, "GET", path+"?limit=1", nil, 200)
+	id := first["items"].([]any)[0].(object)["id"].(string)
+	s.json(token, "POST", path+"/"+id+"/close", object{"outcome": "keep"}, 204)
+	seen := map[string]bool{}
+	cursor := ""
+	for n := range 3 {
+		page := s.json(token, "GET", path+"?limit=1"+cursor, nil, 200)
+		item := page["items"].([]any)[0].(object)
+		seen[item["id"].(string)] = true
+		if closed := item["closed"] != nil; closed != (n == 2) {
+			t.Errorf("report %d: closed %v", n, closed)
+		}
+		next, _ := page["next"].(string)
+		if cursor = "&cursor=" + url.QueryEscape(next); (next == "") != (n == 2) {
+			t.Errorf("after report %d comes %q", n, next)
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("%d of three", len(seen))
+	}
+	if w := s.ask(token, "GET", path+"?cursor=x", "", ""); w.Code != 400 || !strings.Contains(w.Body.String(), "cursor") {
+		t.Errorf("a cursor that is none: %d %s", w.Code, w.Body)
 	}
 }

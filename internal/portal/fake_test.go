@@ -142,7 +142,10 @@ func (f fakeReports) File(context.Context, problemreport.Report) (problemreport.
 	return problemreport.Filed{ID: "01ab", Received: noon, AnswerBy: noon, DecideBy: noon}, f.err
 }
 
-func (f fakeReports) List(context.Context) ([]problemreport.Row, error) {
+func (f fakeReports) List(_ context.Context, after string, _ int) ([]problemreport.Row, string, error) {
+	if strings.HasPrefix(after, "no") {
+		return nil, "", problemreport.ErrPlace
+	}
 	row := problemreport.Row{
 		Filed: problemreport.Filed{ID: "01ab", Received: noon, AnswerBy: noon, DecideBy: noon}, Problem: problemreport.Misuse,
 		Serial: "02cd", Reporter: f.order.Email, Text: f.order.Name, Answer: f.order.Name, DecisionOverdue: true,
@@ -151,7 +154,7 @@ func (f fakeReports) List(context.Context) ([]problemreport.Row, error) {
 	closed := row
 	closed.ID, closed.Closed, closed.Outcome = "ef", noon, "kept"
 	closed.AnswerMail = mailqueue.Mail{State: mailqueue.Waiting}
-	return []problemreport.Row{row, closed}, nil
+	return []problemreport.Row{row, closed}, "next", nil
 }
 
 func (f fakeReports) Answer(context.Context, string, string) error { f.calls++; return f.err }

@@ -87,7 +87,7 @@ type Authority interface {
 type Reports interface {
 	Statement() string
 	File(ctx context.Context, r problemreport.Report) (problemreport.Filed, error)
-	List(ctx context.Context) ([]problemreport.Row, error)
+	List(ctx context.Context, after string, limit int) (list []problemreport.Row, next string, err error)
 	Answer(ctx context.Context, id, text string) error
 	Revoke(ctx context.Context, actor auth.Actor, id string, reason cert.Reason) error
 	Keep(ctx context.Context, id string) error

@@ -501,6 +501,15 @@ func TestReports(t *testing.T) {
 			}
 		}
 	}
+	for path, want := range map[string]string{"/admin/reports": `href="/admin/reports?after=next"`, "/admin/reports?after=closed.1.a": `rel="prev" href="/admin/reports?"`} {
+		body, err := io.ReadAll(d.get(path).Body)
+		if err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s does not lead to its other pages by %s", path, want)
+		}
+	}
+	if answer := d.get("/admin/reports?after=nowhere"); answer.StatusCode != 400 {
+		t.Errorf("a page behind nowhere: %s", answer.Status)
+	}
 	if answer := d.post("/admin/reports/decide", url.Values{"decision": {"wait"}}); answer.StatusCode != 400 {
 		t.Errorf("another decision: %s", answer.Status)
 	}

@@ -18,6 +18,7 @@ var reasons = []cert.Reason{
 type reportsView struct {
 	Reports []problemreport.Row
 	Reasons []cert.Reason
+	Pager   pager
 	Error   string // key of the text that says what is wrong, or ""
 }
 
@@ -26,11 +27,14 @@ func (p *portal) reports(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *portal) showReports(w http.ResponseWriter, r *http.Request, status int, fault string) error {
-	list, err := p.Reports.List(r.Context())
+	list, next, err := p.Reports.List(r.Context(), r.URL.Query().Get("after"), problemreport.UsualPage)
+	if errors.Is(err, problemreport.ErrPlace) {
+		return errUnreadable
+	}
 	if err != nil {
 		return err
 	}
-	return p.render(w, r, status, "reports", reportsView{list, reasons, fault})
+	return p.render(w, r, status, "reports", reportsView{list, reasons, nextPage(r, next), fault})
 }
 
 // answerReport mails a preliminary report to whoever reported.

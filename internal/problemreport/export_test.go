@@ -7,3 +7,6 @@ func ProvenKey(s *Service, proof []byte) ([]byte, error) { return s.provenKey(pr
 
 // CatchUp is one round of Maintain.
 func CatchUp(ctx context.Context, s *Service) error { return s.catchUp(ctx) }
+
+// ReadPlace reads where a page ended.
+var ReadPlace = readPlace

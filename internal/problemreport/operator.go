@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -38,14 +39,33 @@ type Row struct {
 	AnswerOverdue, DecisionOverdue bool
 }
 
-// List returns the reports: first the open ones, the oldest first.
-func (s *Service) List(ctx context.Context) ([]Row, error) {
-	var list []Row
-	err := s.o.Store.View(ctx, func(tx *store.Tx) error {
-		list = nil
-		rows, err := tx.ProblemReports(shown)
+// Limits of a page of reports.
+const (
+	UsualPage = 50 // where nothing else is said
+	MaxPage   = 500
+)
+
+// List returns a page of the reports: first the open ones, the oldest first, then
+// the closed ones, the newest first. After is the next of the page before, or empty;
+// limit is at most [MaxPage], and 0 stands for [UsualPage].
+func (s *Service) List(ctx context.Context, after string, limit int) (list []Row, next string, err error) {
+	place, err := readPlace(after)
+	if err != nil {
+		return nil, "", err
+	}
+	if limit <= 0 {
+		limit = UsualPage
+	}
+	limit = min(limit, MaxPage)
+	err = s.o.Store.View(ctx, func(tx *store.Tx) error {
+		list, next = nil, ""
+		rows, err := tx.ProblemReports(place, limit+1)
 		if err != nil {
 			return err
+		}
+		if len(rows) > limit {
+			rows = rows[:limit]
+			next = writePlace(rows[limit-1])
 		}
 		for _, r := range rows {
 			row := s.public(r)
@@ -60,9 +80,37 @@ func (s *Service) List(ctx context.Context) ([]Row, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list problem reports: %w", err)
+		return nil, "", fmt.Errorf("list problem reports: %w", err)
 	}
-	return list, nil
+	return list, next, nil
+}
+
+// Where a page ends is told by its last report: how it stands, since when, and its
+// name.
+const (
+	placeOpen   = "open"
+	placeClosed = "closed"
+)
+
+func writePlace(r store.ProblemReport) string {
+	state, at := placeOpen, r.Received
+	if !r.Closed.IsZero() {
+		state, at = placeClosed, r.Closed
+	}
+	return fmt.Sprintf("%s.%d.%s", state, at.Unix(), r.ID)
+}
+
+func readPlace(text string) (p store.ReportPlace, err error) {
+	if text == "" {
+		return p, nil
+	}
+	state, rest, _ := strings.Cut(text, ".")
+	at, id, found := strings.Cut(rest, ".")
+	seconds, err := strconv.ParseInt(at, 10, 64)
+	if err != nil || !found || len(text) > maxPlace || !printable(id) || state != placeOpen && state != placeClosed {
+		return p, ErrPlace
+	}
+	return store.ReportPlace{Closed: state == placeClosed, At: time.Unix(seconds, 0), ID: id}, nil
 }
 
 // untold counts the administrators whom no mail about a report reached.

@@ -380,7 +380,7 @@ func TestOperator(t *testing.T) {
 	third := file(problemreport.Report{Problem: problemreport.Other, Text: "c"})
 	find := func(id string) problemreport.Row {
 		t.Helper()
-		list, err := o.List(t.Context())
+		list, _, err := o.List(t.Context(), "", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -470,7 +470,7 @@ func TestDeadMailbox(t *testing.T) {
 	}
 	untold := func() int {
 		t.Helper()
-		list, err := o.List(t.Context())
+		list, _, err := o.List(t.Context(), "", 0)
 		if err != nil || len(list) != 1 {
 			t.Fatalf("%+v, %v", list, err)
 		}
@@ -579,12 +579,12 @@ func TestProvenIsFinished(t *testing.T) {
 	if err := problemreport.CatchUp(t.Context(), o.Service); !errors.Is(err, a.blind) {
 		t.Errorf("what could not be looked for is told as %v", err)
 	}
-	if list, err := o.List(t.Context()); err != nil || !o.revoked(first) || !list[0].Closed.IsZero() {
+	if list, _, err := o.List(t.Context(), "", 0); err != nil || !o.revoked(first) || !list[0].Closed.IsZero() {
 		t.Errorf("meanwhile: %v, %+v, %v", o.revoked(first), list, err)
 	}
 	a.blind = nil
 	o.maintained() // though they were told already
-	if list, err := o.List(t.Context()); err != nil || !o.revoked(first) || list[0].Outcome != "revoked" {
+	if list, _, err := o.List(t.Context(), "", 0); err != nil || !o.revoked(first) || list[0].Outcome != "revoked" {
 		t.Errorf("in the end: %v, %+v, %v", o.revoked(first), list, err)
 	}
 }
@@ -604,6 +604,83 @@ func FuzzProof(f *testing.F) {
 	f.Fuzz(func(t *testing.T, proof []byte) {
 		if key, err := problemreport.ProvenKey(o, proof); err == nil && len(key) != 32 {
 			t.Errorf("%x", key)
+		}
+	})
+}
+
+// The list comes in pages: the open ones, the oldest first, and behind them the
+// closed ones, the newest first, each once and none left out, however many were
+// closed in one second.
+func TestPagesOfReports(t *testing.T) {
+	o := open(t)
+	const total = 14
+	var ids []string
+	for range total {
+		filed, err := o.File(t.Context(), problemreport.Report{Problem: problemreport.Other, Text: "x", Client: fmt.Sprint(len(ids))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, filed.ID)
+		o.now = o.now.Add(time.Second)
+	}
+	for i, id := range ids[:9] {
+		if err := o.Keep(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		if i%3 == 0 {
+			o.now = o.now.Add(time.Second)
+		}
+	}
+	walk := func(limit int) (seen []problemreport.Row) {
+		t.Helper()
+		for after := ""; ; {
+			list, next, err := o.List(t.Context(), after, limit)
+			if err != nil || len(list) == 0 || limit > 0 && len(list) > limit {
+				t.Fatalf("%d in a page of %d, %v", len(list), limit, err)
+			}
+			seen = append(seen, list...)
+			if after = next; next == "" {
+				return seen
+			}
+		}
+	}
+	for _, limit := range []int{1, 3, 5, 7, total, 0, 10 * problemreport.MaxPage} {
+		seen := walk(limit)
+		if len(seen) != total {
+			t.Fatalf("%d reports in pages of %d", len(seen), limit)
+		}
+		have := map[string]bool{}
+		for i, r := range seen {
+			have[r.ID] = true
+			switch {
+			case i < 5 && r.ID != ids[9+i]:
+				t.Errorf("in pages of %d the open report %d is %s", limit, i, r.ID)
+			case i > 5 && r.Closed.After(seen[i-1].Closed):
+				t.Errorf("in pages of %d closed report %d is newer than the one before", limit, i)
+			}
+		}
+		if len(have) != total {
+			t.Errorf("%d different reports in pages of %d", len(have), limit)
+		}
+	}
+	for _, place := range []string{"x", "open", "open.1", "shut.1.a", "open.x.a", "closed.1.\x00", "open.1." + strings.Repeat("a", 100)} {
+		if _, _, err := o.List(t.Context(), place, 0); !errors.Is(err, problemreport.ErrPlace) {
+			t.Errorf("%q: %v", place, err)
+		}
+	}
+}
+
+func FuzzPlace(f *testing.F) {
+	f.Add("open.1.a")
+	f.Add("closed.9223372036854775807.b")
+	f.Add("open.-1.")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := problemreport.ReadPlace(text)
+		if (err == nil) == (text != "" && p == (store.ReportPlace{})) {
+			t.Errorf("%q: %+v, %v", text, p, err)
+		}
+		if err != nil && !errors.Is(err, problemreport.ErrPlace) {
+			t.Errorf("%q: %v", text, err)
 		}
 	})
 }

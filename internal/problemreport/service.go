@@ -36,6 +36,9 @@ var (
 	// ErrNotFound: the operator's; ErrClosed: likewise, it is decided already.
 	ErrNotFound = errors.New("problemreport: no such report")
 	ErrClosed   = errors.New("problemreport: the report is closed")
+
+	// ErrPlace: no page of the list ended there.
+	ErrPlace = errors.New("problemreport: no page ended there")
 )
 
 // TooManyError tells that too many reports came.
@@ -53,7 +56,7 @@ const (
 	perClient    = 10  // without a proof, in a run, from one network address
 	perEverybody = 200 // without a proof, in a run
 	triesOfOne   = 30  // in a run, from one network address, whether or not anything comes of them
-	shown        = 200 // open and closed ones each, in the operator's list
+	maxPlace     = 100 // octets that say where a page ended
 )
 
 // Authority revokes.

@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // ProblemReport is one row of problem_reports.
 type ProblemReport struct {
@@ -39,18 +42,38 @@ func (tx *Tx) ProblemReport(id string) (ProblemReport, error) {
 	return one(tx, "problem report", scanReport, `SELECT `+reportColumns+` FROM problem_reports WHERE id = $1`, id)
 }
 
-// ProblemReports lists the open ones, the oldest first, and behind them the
-// closed ones, the newest first, at most limit of these: each open one has a day by
-// which it is to be decided.
-func (tx *Tx) ProblemReports(limit int) ([]ProblemReport, error) {
-	open, err := all(tx, "problem reports", scanReport, `SELECT `+reportColumns+` FROM problem_reports
-		WHERE closed_at IS NULL ORDER BY received_at, id`)
-	if err != nil {
-		return nil, err
+// ReportPlace is where a list of problem reports goes on: behind a report. Its zero
+// value is the beginning.
+type ReportPlace struct {
+	Closed bool      // among the closed ones, and
+	At     time.Time // when that was closed; else when it was received
+	ID     string
+}
+
+// ProblemReports lists up to limit of them behind a place: the open ones, the oldest
+// first, because each has a day by which it is to be decided, and behind them the
+// closed ones, the newest first.
+func (tx *Tx) ProblemReports(after ReportPlace, limit int) (list []ProblemReport, err error) {
+	if !after.Closed {
+		list, err = all(tx, "problem reports", scanReport, `SELECT `+reportColumns+` FROM problem_reports
+			WHERE closed_at IS NULL AND received_at >= $1 AND (received_at > $1 OR id > $2) ORDER BY received_at, id LIMIT $3`,
+			after.seconds(0), after.ID, limit)
+		if err != nil || len(list) == limit {
+			return list, err
+		}
+		after = ReportPlace{}
 	}
 	closed, err := all(tx, "problem reports", scanReport, `SELECT `+reportColumns+` FROM problem_reports
-		WHERE closed_at IS NOT NULL ORDER BY closed_at DESC, id LIMIT $1`, limit)
-	return append(open, closed...), err
+		WHERE closed_at IS NOT NULL AND closed_at <= $1 AND (closed_at < $1 OR id > $2) ORDER BY closed_at DESC, id LIMIT $3`,
+		after.seconds(math.MaxInt64), after.ID, limit-len(list))
+	return append(list, closed...), err
+}
+
+func (p ReportPlace) seconds(beginning int64) int64 {
+	if p.At.IsZero() {
+		return beginning
+	}
+	return p.At.Unix()
 }
 
 // UnmailedReports lists those that the operator was not told of by mail, in the
