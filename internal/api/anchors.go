@@ -6,15 +6,14 @@ import (
 	"github.com/mailseal/mailseal/internal/registration"
 )
 
-// anchors are the routes of roots that certificates by others may lead to.
+// anchors are the routes of roots that certificates by others may lead to. No
+// program names one ([auth.Actor.InPerson]).
 func (h *handler) anchors() []*route {
 	const all, one = "/api/v1/anchors", "/api/v1/organizations/{organization}/anchors"
 	return []*route{
 		get(all, "listAnchors", "Roots that were named as trusted for certificates by others, for every organization", operators, h.listAnchors),
-		upload(all, "addAnchors", "Name roots as trusted for every organization", operators, maxRequest, certificateFiles, h.addAnchors),
 		act("DELETE", all+"/{anchor}", "removeAnchor", "Trust a root no longer, named by its SHA-256", operators, h.removeAnchor),
 		get(one, "listOrganizationAnchors", "Roots that the organization trusts, in its own look-ups and exports", lookers, h.listAnchors),
-		upload(one, "addOrganizationAnchors", "Name roots as trusted in the organization's look-ups and exports", managers, maxRequest, certificateFiles, h.addAnchors),
 		act("DELETE", one+"/{anchor}", "removeOrganizationAnchor", "Trust a root of the organization no longer, named by its SHA-256", managers, h.removeAnchor),
 	}
 }
@@ -37,13 +36,6 @@ func anchorOf(a registration.Anchor) anchorOut {
 func (h *handler) listAnchors(c *call, _ none) (list[anchorOut], error) {
 	all, err := h.Registration.Anchors(c.ctx, c.actor, c.org())
 	return listOf(all, "", anchorOf), err
-}
-
-func (h *handler) addAnchors(c *call, _ none) (list[anchorOut], error) {
-	if err := h.Registration.AddAnchors(c.ctx, c.actor, c.org(), c.body); err != nil {
-		return list[anchorOut]{}, err
-	}
-	return h.listAnchors(c, none{})
 }
 
 func (h *handler) removeAnchor(c *call, _ none) (none, error) {

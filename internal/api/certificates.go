@@ -89,19 +89,14 @@ func (h *handler) revoke(c *call, in revokeIn) (revocationsOut, error) {
 	return revocationsOf(r), err
 }
 
-// importQuery says what goes for the authorities in a file.
-type importQuery struct {
-	TrustRoots bool `json:"trust_roots,omitempty" doc:"The organization trusts the roots in the file from now on: in its own look-ups and exports, and nowhere else."`
-}
-
 type importedOut struct {
 	Subject     string          `json:"subject"`
 	Certificate *certificateOut `json:"certificate,omitempty"`
 	Problem     *problem        `json:"problem,omitempty"`
 }
 
-func (h *handler) importCertificates(c *call, q importQuery) (list[importedOut], error) {
-	all, err := h.Registration.ImportCertificates(c.ctx, c.actor, c.org(), c.body, q.TrustRoots)
+func (h *handler) importCertificates(c *call, _ none) (list[importedOut], error) {
+	all, err := h.Registration.ImportCertificates(c.ctx, c.actor, c.org(), c.body, false)
 	return listOf(all, "", func(i registration.Imported) importedOut {
 		out := importedOut{Subject: i.Subject}
 		if i.Err != nil {

@@ -189,7 +189,7 @@ func (h *handler) externalRequest(c *call, _ none) (file, error) {
 	return file{"application/pkcs10", c.path("order") + ".p10", der}, err
 }
 
-func (h *handler) certificateIn(c *call, q importQuery) (certificateOut, error) {
-	held, err := h.Registration.CertificateIn(c.ctx, c.actor, c.org(), c.path("order"), c.body, q.TrustRoots)
+func (h *handler) certificateIn(c *call, _ none) (certificateOut, error) {
+	held, err := h.Registration.CertificateIn(c.ctx, c.actor, c.org(), c.path("order"), c.body, false)
 	return certificateOf(held), err
 }

@@ -281,8 +281,6 @@ func (c *company) example(s *server, o operation) (media, body string) {
 	}
 	list := "email,surname,given name\nmore@example.com,More,Mia\n"
 	switch o.id {
-	case "addAnchors", "addOrganizationAnchors":
-		return "application/x-pem-file", string(testca.NewRoot(s.t, "Named Root").Certificate.PEM())
 	case "importCertificates", "takeExternalCertificate":
 		return "application/pkix-cert", string(c.leaf.Certificate.Raw)
 	case "previewRun", "startRun":

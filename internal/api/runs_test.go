@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -55,7 +56,17 @@ func TestRunOverHTTP(t *testing.T) {
 	base := "/api/v1/organizations/" + ours.objects["organization"]
 	set := settings()
 	set.Keys = "server"
-	s.json(token, "PUT", base+"/settings", set, 200)
+	body, err := json.Marshal(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := s.ask(token, "PUT", base+"/settings", "application/json", string(body)); w.Code != 403 || !strings.Contains(w.Body.String(), "in-person") {
+		t.Errorf("a program has the server make keys: %d %s", w.Code, w.Body)
+	}
+	if _, err := s.orders.SetSettings(t.Context(), ours.admin, ours.objects["organization"], set); err != nil {
+		t.Fatal(err)
+	}
+	s.json(token, "PUT", base+"/settings", set, 200) // as they are
 	list := "email;surname;given name\na@ours.example;Abe;Ai\nnonsense;Baba;Bo\nc@ours.example;Chiba;Chie\nc@ours.example;Chiba;Chie\nd@elsewhere.example;Doi;Dai\n"
 	send := func(path string, want int, header ...string) object {
 		t.Helper()

@@ -456,30 +456,32 @@ func (d *serverDesk) ExternalRequest(ctx context.Context, _ auth.Actor, organiza
 }
 
 func (d *serverDesk) CertificateIn(ctx context.Context, _ auth.Actor, organization, order string, file []byte, trustRoots bool) (registration.Held, error) {
+	if trustRoots {
+		return registration.Held{}, errRootsThere
+	}
 	var c theirCertificate
-	err := d.ask(ctx, http.MethodPost, org(organization, "orders", order, "certificate"), rootsQuery(trustRoots), apiFile{"application/octet-stream", file}, &c)
+	err := d.ask(ctx, http.MethodPost, org(organization, "orders", order, "certificate"), nil, apiFile{"application/octet-stream", file}, &c)
 	return c.ours(), err
 }
 
 func (d *serverDesk) ImportCertificates(ctx context.Context, _ auth.Actor, organization string, file []byte, trustRoots bool) ([]registration.Imported, error) {
+	if trustRoots {
+		return nil, errRootsThere
+	}
 	type imported struct {
 		Subject     string           `json:"subject"`
 		Certificate theirCertificate `json:"certificate"`
 		Problem     *theirProblem    `json:"problem"`
 	}
 	var l listed[imported]
-	err := d.ask(ctx, http.MethodPost, org(organization, "certificates"), rootsQuery(trustRoots), apiFile{"application/octet-stream", file}, &l)
+	err := d.ask(ctx, http.MethodPost, org(organization, "certificates"), nil, apiFile{"application/octet-stream", file}, &l)
 	return shown(l.Items, func(i imported) registration.Imported {
 		return registration.Imported{Certificate: i.Certificate.ours(), Subject: i.Subject, Err: i.Problem.err()}
 	}), err
 }
 
-func rootsQuery(trustRoots bool) url.Values {
-	if !trustRoots {
-		return nil
-	}
-	return url.Values{"trust_roots": {"true"}}
-}
+// errRootsThere: a program does not say what is trusted, and a token is one's.
+var errRootsThere = no(errors.New("a token names no roots as trusted: it takes a person"), "sign in to the portal: Settings, Trusted roots; an operator's are at Authorities, Trusted roots")
 
 // anchorsOf is where the roots of an organization are, or everybody's.
 func anchorsOf(organization string, parts ...string) string {
@@ -512,8 +514,8 @@ func (d *serverDesk) Anchors(ctx context.Context, _ auth.Actor, organization str
 	return list, nil
 }
 
-func (d *serverDesk) AddAnchors(ctx context.Context, _ auth.Actor, organization string, file []byte) error {
-	return d.ask(ctx, http.MethodPost, anchorsOf(organization), nil, apiFile{"application/octet-stream", file}, nil)
+func (d *serverDesk) AddAnchors(context.Context, auth.Actor, string, []byte) error {
+	return errRootsThere
 }
 
 func (d *serverDesk) RemoveAnchor(ctx context.Context, _ auth.Actor, organization, sha256 string) error {

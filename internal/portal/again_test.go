@@ -141,6 +141,29 @@ func TestAgainLeadsOn(t *testing.T) {
 	}
 }
 
+// Roots that are named wait in the page that asks, in the pages of an organization
+// and in the operator's.
+func TestRootsAskAgain(t *testing.T) {
+	f := newFake()
+	f.grants = append(f.grants, auth.Grant{Role: auth.Administrator, Organization: organizationID})
+	d := newDoor(t, f, nil).administers()
+	sent := url.Values{"certificate": {"-----BEGIN CERTIFICATE-----"}}
+	for _, path := range []string{"/org/" + organizationID + "/roots", "/admin/roots"} {
+		if page := body(t, d.get(path)); !strings.Contains(page, `action="`+path+`"`) || !strings.Contains(page, `action="`+path+`/remove"`) {
+			t.Errorf("%s:\n%s", path, page)
+		}
+		if answer := d.post(path, sent); answer.StatusCode != http.StatusSeeOther || answer.Header.Get("Location") != path {
+			t.Errorf("%s by who is there: %s", path, answer.Status)
+		}
+		f.stale = true
+		answer := d.post(path, sent)
+		if waits := forms(t, body(t, answer))["/admin/again"]; answer.StatusCode != http.StatusForbidden || waits.Get("certificate") != sent.Get("certificate") || waits.Get(againTo) != path {
+			t.Errorf("%s a while later: %s, and %q waits", path, answer.Status, waits)
+		}
+		f.stale = false
+	}
+}
+
 // Whoever came in by a certificate is asked for what a person shows, and told what to
 // set up where there is nothing of the kind.
 func TestAgainAfterACertificate(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/mailseal/mailseal/internal/auth"
 )
 
 // AuthorityStatus is an authority as its operator sees it.
@@ -28,12 +30,16 @@ type Hierarchy interface {
 	Authorities(ctx context.Context) ([]AuthorityStatus, error)
 }
 
-type authoritiesView struct{ Authorities []AuthorityStatus }
+type authoritiesView struct {
+	Authorities []AuthorityStatus
+	May         bool // who looks runs them
+}
 
 func (p *portal) authorities(w http.ResponseWriter, r *http.Request) error {
 	list, err := p.Hierarchy.Authorities(r.Context())
 	if err != nil {
 		return err
 	}
-	return p.render(w, r, http.StatusOK, "authorities", authoritiesView{list})
+	v, _ := visitOf(r.Context())
+	return p.render(w, r, http.StatusOK, "authorities", authoritiesView{list, v.Actor().Has(auth.Operator, "")})
 }

@@ -73,7 +73,7 @@ var sections = []section{
 var trails = map[string]string{
 	"revoke": "overview", "app": "account", "recoverycodes": "account", "again": "account",
 	"person": "people", "personform": "people", "preview": "import", "run": "import",
-	"agreement": "settings", "organization": "settings", "lookup": "colleagues", "printed": "statistics",
+	"agreement": "settings", "organization": "settings", "roots": "settings", "lookup": "colleagues", "printed": "statistics",
 }
 
 // visit is a request of somebody who is signed in.
@@ -182,6 +182,9 @@ func deskOf(ctx context.Context, page string) *desk {
 	}
 	d := &desk{Who: v.Account.Email, Organization: v.organization, Below: v.organization.ID != "" && page != "dashboard"}
 	above := topOf(page)
+	if page == "roots" && v.organization.ID == "" { // everybody's
+		above = "authorities"
+	}
 	for _, s := range sections {
 		var shown []deskPlace
 		for _, pl := range s.places {

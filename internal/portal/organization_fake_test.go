@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"testing"
@@ -198,6 +199,20 @@ func (f *fakeOrganization) RefuseOrders(_ context.Context, _ auth.Actor, _ strin
 func (f *fakeOrganization) Revoke(_ context.Context, _ auth.Actor, _ string, ids []string, _ cert.Reason) (registration.Revocations, error) {
 	f.calls++
 	return registration.Revocations{Revoked: ids}, f.err
+}
+
+func (f *fakeOrganization) Anchors(context.Context, auth.Actor, string) ([]registration.Anchor, error) {
+	return []registration.Anchor{{Certificate: f.ca.Root.Certificate, By: f.order.Name, Added: noon}}, nil
+}
+
+func (f *fakeOrganization) AddAnchors(_ context.Context, a auth.Actor, _ string, _ []byte) error {
+	f.calls++
+	return cmp.Or(a.InPerson(), f.err)
+}
+
+func (f *fakeOrganization) RemoveAnchor(context.Context, auth.Actor, string, string) error {
+	f.calls++
+	return f.err
 }
 
 func (f *fakeOrganization) submitted(decision string) registration.Evidence {

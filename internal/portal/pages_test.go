@@ -91,7 +91,7 @@ var ownPaths = []string{
 	"/org/organization1/people/person1", "/org/organization1/people/person1/change", "/org/organization1/import",
 	"/org/organization1/runs/run1", "/org/organization1/orders?waiting=NAME", "/org/organization1/audit?act=NAME&from=2026-01-01",
 	"/org/organization1/audit?from=NAME", "/org/organization1/reports", "/org/organization1/reports/people", "/org/organization1/evidence",
-	"/org/organization1/recovery?done=asked", "/org/organization1/colleagues", "/org/organization1/lookup?q=NAME", "/admin/organizations", "/admin/evidence", "/admin/authorities",
+	"/org/organization1/roots", "/admin/roots", "/org/organization1/recovery?done=asked", "/org/organization1/colleagues", "/org/organization1/lookup?q=NAME", "/admin/organizations", "/admin/evidence", "/admin/authorities",
 	"/admin/audit?actor=NAME", "/i/invitation1", "/i/file1", "/i/file1/passphrase", "/i/taken1", "/i/over1", "/i/nothing", "/mine", "/mine/keys?done=asked", "/org/nothing", "/org/organization1/previews/x",
 }
 
@@ -105,6 +105,7 @@ func ownForms(name string) map[string]url.Values {
 		"/org/organization1/domains":  {"name": {name}}, "/org/organization1/people/new": {"addresses": {name}, "surname": {name}},
 		"/org/organization1/people": {"q": {name}, "do": {name}}, "/org/organization1/people/person1/order": {},
 		"/mine/keys/ask": {"organization": {organizationID}, "reason": {name}, "recipient": {name}}, "/mine/keys/withdraw": {"request": {name}},
+		"/org/organization1/roots": {"certificate": {name}}, "/admin/roots": {"certificate": {name}},
 		"/org/organization1/orders": {"decision": {"approve"}}, "/admin/evidence/decide": {"decision": {"refuse"}, "reason": {name}},
 	}
 }

@@ -63,6 +63,7 @@ type Registration interface {
 	Domains
 	People
 	OrganizationOrders
+	Roots
 	Evidence
 	AuditLog
 }

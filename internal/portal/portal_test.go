@@ -28,6 +28,7 @@ var changing = []string{
 	"/report", "/admin/reports/answer", "/admin/reports/decide", "/admin/revoke",
 	"/org/new", "/org/organization1/names", "/org/organization1/agreement", "/org/organization1/settings",
 	"/org/organization1/domains", "/org/organization1/domains/check", "/org/organization1/domains/remove",
+	"/org/organization1/roots", "/org/organization1/roots/remove", "/admin/roots", "/admin/roots/remove",
 	"/org/organization1/people", "/org/organization1/people/new", "/org/organization1/people/person1/change",
 	"/org/organization1/people/person1/order", "/org/organization1/people/person1/revoke", "/org/organization1/people/person1/leave",
 	"/org/organization1/evidence", "/org/organization1/import", "/org/organization1/previews/x", "/org/organization1/orders",

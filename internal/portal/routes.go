@@ -41,6 +41,11 @@ func (p *portal) organizationRoutes(handle func(string, handler)) {
 		method, path, _ := strings.Cut(pattern, " ")
 		handle(method+" /org/{org}"+path, p.inOrganization(may(auth.Administrator), page))
 	}
+	handle("GET /org/{org}/roots", p.within(auth.Actor.MayRead, p.roots))
+	for pattern, page := range map[string]handler{"POST /roots": p.addRoots, "POST /roots/remove": p.removeRoot} {
+		method, path, _ := strings.Cut(pattern, " ")
+		handle(method+" /org/{org}"+path, p.within(may(auth.Administrator), page))
+	}
 	p.recoveryRoutes(handle)
 	handle("POST /org/{org}/orders", p.inOrganization(may(auth.Administrator, auth.Approver), p.decideOrders))
 }
@@ -54,6 +59,9 @@ func (p *portal) authorityRoutes(handle func(string, handler)) {
 	handle("POST /admin/evidence/decide", p.signedIn(may(auth.Validator), p.decideEvidence))
 	handle("GET /admin/evidence/{id}/document", p.signedIn(may(auth.Validator, auth.Auditor), p.evidenceDocument))
 	handle("GET /admin/authorities", p.signedIn(looks, p.authorities))
+	handle("GET /admin/roots", p.signedIn(operates, p.roots))
+	handle("POST /admin/roots", p.signedIn(operates, p.addRoots))
+	handle("POST /admin/roots/remove", p.signedIn(operates, p.removeRoot))
 	handle("GET /admin/audit", p.signedIn(looks, p.audit))
 	handle("GET /admin/audit.csv", p.signedIn(looks, p.wholeAuditSheet))
 }

@@ -336,10 +336,10 @@ func rootsOf(list []*cert.Certificate) (roots []*cert.Certificate) {
 }
 
 // trustRoots names the roots of a list; what nobody had reason to trust before is
-// to be looked at again. Mail is encrypted by what leads to them: whoever is
-// signed in shows that it is them.
+// to be looked at again. Mail is encrypted by what leads to them: no program names
+// any, and whoever is signed in shows that it is them.
 func (s *Service) trustRoots(ctx context.Context, tx *store.Tx, actor auth.Actor, organization string, list []*cert.Certificate) error {
-	if err := actor.Again(); err != nil {
+	if err := actor.InPerson(); err != nil {
 		return err
 	}
 	there, err := tx.TrustAnchors(organization)

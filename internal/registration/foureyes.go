@@ -102,21 +102,15 @@ func (f FourEyes) allow(s Settings, validated bool) error {
 }
 
 // weaken looks at what new settings take away. Whoever turns approval or escrow
-// off must be there in person, and whoever has the server make the keys from now
-// on is asked again; and while there is somebody else who decides, approval stays
+// off, or has the server make the keys from now on, must be there in person; and while there is somebody else who decides, approval stays
 // on, and they are asked. Who has the server's data in hand needs nobody.
 func (s *Service) weaken(ctx context.Context, tx *store.Tx, actor auth.Actor, row store.Organization, eyes FourEyes, settings *Settings) (*auth.WaitsError, error) {
 	old, err := ParseSettings([]byte(row.Settings))
 	if err != nil || console(actor) {
 		return nil, err
 	}
-	if old.Escrow && !settings.Escrow {
+	if old.Escrow && !settings.Escrow || old.Keys != KeysServer && settings.Keys == KeysServer {
 		if err := actor.InPerson(); err != nil {
-			return nil, err
-		}
-	}
-	if old.Keys != KeysServer && settings.Keys == KeysServer {
-		if err := actor.Again(); err != nil {
 			return nil, err
 		}
 	}

@@ -128,7 +128,7 @@ func (c *company) pages() map[string]string {
 		"domains": c.path + "/domains", "settings": c.path + "/settings", "people": c.path + "/people", "member": one, "memberform": one + "/change",
 		"import": c.path + "/import", "run": c.run, "orders": c.path + "/orders?waiting=all", "colleagues": c.path + "/colleagues",
 		"lookup": c.path + "/lookup?q=example", "statistics": c.path + "/reports", "printed": c.path + "/reports/people", "ownaudit": c.path + "/audit",
-		"ownevidence": c.path + "/evidence", "roles": c.path + "/accounts", "recovery": c.path + "/recovery", "api": "/api/",
+		"ownevidence": c.path + "/evidence", "ownroots": c.path + "/roots", "roots": "/admin/roots", "roles": c.path + "/accounts", "recovery": c.path + "/recovery", "api": "/api/",
 		"organizations": "/admin/organizations", "evidence": "/admin/evidence", "authorities": "/admin/authorities", "audit": "/admin/audit",
 		"overview": "/admin", "problems": "/admin/reports", "install": "/install", "begin": "/",
 	}
