@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -319,7 +320,22 @@ func (e *enterprise) found(ctx context.Context) error {
 		return err
 	}
 	made.Settings.Keys, made.Settings.Algorithm = registration.KeysServer, "p256"
-	return e.call(ctx, http.MethodPut, e.org+"/settings", made.Settings, nil)
+	return e.choose(ctx, made.ID, made.Settings)
+}
+
+// choose has settings in the portal: that the server makes keys no program says.
+func (e *enterprise) choose(ctx context.Context, organization string, s registration.Settings) error {
+	values := url.Values{
+		"kind": {s.Kind}, "generation": {s.Generation}, "issuer": {s.Issuer}, "keys": {s.Keys}, "algorithm": {s.Algorithm},
+		"names": {s.Names}, "language": {s.Language}, "validity": {strconv.Itoa(s.Validity)},
+	}
+	for name, on := range map[string]bool{"split": s.Split, "escrow": s.Escrow, "approval": s.Approval, "renew": s.Renew} {
+		if on {
+			values.Set(name, "yes")
+		}
+	}
+	_, err := e.form(ctx, "/org/"+organization+"/settings", values)
+	return err
 }
 
 func (e *enterprise) proveDomain(ctx context.Context) error {
