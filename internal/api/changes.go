@@ -27,7 +27,7 @@ type changeOut struct {
 	Threshold int       `json:"threshold,omitempty" doc:"How many of the officers open a key."`
 	Officers  []string  `json:"officers,omitempty" doc:"The accounts that are to hold shares."`
 	AskedBy   string    `json:"asked_by" doc:"The account."`
-	For       []string  `json:"for" doc:"The accounts that may confirm it; that a role is taken back, an operator may, too."`
+	For       []string  `json:"for" doc:"The accounts that may confirm it; that a role is taken back, an operator may, too, and everything where there is none."`
 	Asked     time.Time `json:"asked"`
 	Expires   time.Time `json:"expires"`
 }

@@ -536,7 +536,7 @@ func (s *Service) TakeRole(ctx context.Context, by Actor, account string, g Gran
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
 		waits = nil
 		if by.Kind == KindAccount && by.ID == account {
-			return TakeRole(ctx, tx, by, account, g, s.clock())
+			return s.take(ctx, tx, by, account, g)
 		}
 		if err := mayGrantNow(tx, by, g); err != nil {
 			return err
@@ -557,9 +557,21 @@ func (s *Service) TakeRole(ctx context.Context, by Actor, account string, g Gran
 			waits, err = s.askForRole(ctx, tx, by, TakeMember, account, g)
 			return err
 		}
-		return TakeRole(ctx, tx, by, account, g, s.clock())
+		return s.take(ctx, tx, by, account, g)
 	})
 	return waiting(err, waits)
+}
+
+// take takes a role back, and deals with whom that leaves.
+func (s *Service) take(ctx context.Context, tx *store.Tx, by Actor, account string, g Grant) error {
+	if err := TakeRole(ctx, tx, by, account, g, s.clock()); err != nil || !g.Role.decides() {
+		return err
+	}
+	a, err := tx.Administrator(account)
+	if err != nil {
+		return err
+	}
+	return s.lost(tx, by, a, g.Organization)
 }
 
 // Reset takes away all that signs an account in, for somebody who lost it, and its
@@ -652,7 +664,8 @@ func (s *Service) reset(ctx context.Context, tx *store.Tx, by Actor, id, languag
 }
 
 // Remove ends an account: nothing signs it in any more, its tokens end, and its
-// name and address are forgotten. The last operator stays.
+// name and address are forgotten. The last operator stays. The other members of an
+// organization in which it decided are told.
 func (s *Service) Remove(ctx context.Context, by Actor, id string) error {
 	if by.Kind != KindAccount && by.Kind != KindServer || !by.Has(Operator, "") {
 		return ErrForbidden
@@ -672,12 +685,27 @@ func (s *Service) Remove(ctx context.Context, by Actor, id string) error {
 				}
 			}
 		}
+		a, err := tx.Administrator(id)
+		if errors.Is(err, store.ErrNotFound) {
+			return ErrForbidden
+		}
+		if err != nil {
+			return err
+		}
 		if err := tx.RemoveAdministrator(id, s.clock()); errors.Is(err, store.ErrConflict) {
 			return ErrForbidden
 		} else if err != nil {
 			return err
 		}
-		return audit.Append(ctx, tx, audit.Entry{At: s.clock(), Actor: by.String(), Act: store.ActAccountRemoved, Object: id})
+		err = audit.Append(ctx, tx, audit.Entry{At: s.clock(), Actor: by.String(), Act: store.ActAccountRemoved, Object: id})
+		told := map[string]bool{}
+		for _, g := range list {
+			if err == nil && g.Role.decides() && !told[g.Organization] {
+				told[g.Organization] = true
+				err = s.lost(tx, by, a, g.Organization)
+			}
+		}
+		return err
 	})
 }
 

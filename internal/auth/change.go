@@ -52,14 +52,15 @@ type Change struct {
 
 // Confirms tells whether an actor may confirm the change: another member, in
 // person, and where a role is taken back an operator, because the member who
-// would be left alone may be who is lost.
+// would be left alone may be who is lost. Where none is left an operator is the
+// second one.
 func (c Change) Confirms(by Actor) bool {
 	switch by.Kind {
 	case KindServer:
 		return by.Has(Operator, "")
 	case KindAccount:
 		member := by.Has(Administrator, c.Organization) || by.Has(Approver, c.Organization)
-		return by.ID != c.Asker.ID && (member || c.Kind == TakeMember && by.Has(Operator, ""))
+		return by.ID != c.Asker.ID && (member || (c.Kind == TakeMember || len(c.For) == 0) && by.Has(Operator, ""))
 	}
 	return false
 }
@@ -129,15 +130,20 @@ func Members(tx *store.Tx, organization string) (ids []string, err error) {
 }
 
 // Watched tells whether a second member is to confirm what an actor does that is
-// grave for an organization; twoDecide is its rule. Whoever has the server's data
-// in hand needs nobody.
-func Watched(tx *store.Tx, by Actor, organization string, twoDecide func(*store.Tx, string) (bool, error)) (bool, error) {
+// grave for an organization; twoDecide is its rule. It is so, too, for a while after
+// one of two was lost. Whoever has the server's data in hand needs nobody.
+func Watched(tx *store.Tx, by Actor, organization string, twoDecide func(*store.Tx, string) (bool, error), now time.Time) (bool, error) {
 	if by.Kind == KindServer {
 		return false, nil
 	}
 	members, err := Members(tx, organization)
-	if err != nil || len(members) < 2 {
+	if err != nil || len(members) == 0 { // an operator appoints the next
 		return false, err
+	}
+	if len(members) == 1 {
+		if until, err := tx.EyesHeld(organization, now); err != nil || until.IsZero() {
+			return false, err
+		}
 	}
 	return twoDecide(tx, organization)
 }
@@ -152,7 +158,7 @@ func (s *Service) watched(tx *store.Tx, by Actor, g Grant) (bool, error) {
 			return false, errors.New("auth: nobody knows the rules of the organization")
 		}
 		return s.rules.TwoDecide(tx, organization)
-	})
+	}, s.clock())
 }
 
 // ask writes a change that somebody asked for in a transaction.
@@ -162,12 +168,13 @@ func (s *Service) ask(ctx context.Context, tx *store.Tx, by Actor, c store.Pendi
 		return nil, err
 	}
 	c.ID = id
-	return Ask(ctx, tx, by, c, s.clock())
+	return Ask(ctx, tx, s.queue, by, c, s.clock())
 }
 
 // Ask writes a change that somebody asked for, in a transaction of the caller's,
-// who has made sure that by may; the same one that waits already stays as it is.
-func Ask(ctx context.Context, tx *store.Tx, by Actor, c store.PendingChange, at time.Time) (*WaitsError, error) {
+// who has made sure that by may, and has those told who may confirm it; the same one
+// that waits already stays as it is. Queue is nil where no mails leave.
+func Ask(ctx context.Context, tx *store.Tx, queue Queue, by Actor, c store.PendingChange, at time.Time) (*WaitsError, error) {
 	c.AskedBy, c.Asked = by.person(), at.UTC().Truncate(time.Second)
 	c.Expires = c.Asked.Add(ChangeLife)
 	waiting, err := tx.PendingChanges(c.OrganizationID, at)
@@ -190,7 +197,10 @@ func Ask(ctx context.Context, tx *store.Tx, by Actor, c store.PendingChange, at 
 		return nil, err
 	}
 	change, err := changeOf(tx, c)
-	return &WaitsError{change}, err
+	if err != nil {
+		return nil, err
+	}
+	return &WaitsError{change}, tellOfChange(tx, queue, change)
 }
 
 // recordChange enters what happened to a change; whom it invites is not for the
@@ -394,7 +404,7 @@ func (s *Service) confirmed(ctx context.Context, tx *store.Tx, row store.Pending
 	case GiveMember:
 		return s.give(ctx, tx, asker, row.AccountID, g)
 	case TakeMember:
-		return TakeRole(ctx, tx, asker, row.AccountID, g, s.clock())
+		return s.take(ctx, tx, asker, row.AccountID, g)
 	}
 	return ErrState
 }

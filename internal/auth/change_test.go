@@ -90,8 +90,8 @@ func TestSecondMemberInvites(t *testing.T) {
 	ctx := t.Context()
 	_, err := m.Invite(ctx, m.administrator, "puppet@example.org", "en", Grant{Approver, "org"})
 	c := m.waits(err)
-	if len(m.queued) != 0 || c.Kind != InviteMember || c.Account.Email != "puppet@example.org" || c.Asker.ID != m.administrator.ID || len(c.For) != 1 || c.For[0].ID != m.approver.ID {
-		t.Fatalf("%+v, %d mails", c, len(m.queued))
+	if m.invitations() != 0 || c.Kind != InviteMember || c.Account.Email != "puppet@example.org" || c.Asker.ID != m.administrator.ID || len(c.For) != 1 || c.For[0].ID != m.approver.ID {
+		t.Fatalf("%+v, %d invitations", c, m.invitations())
 	}
 	if last, err := m.last(t); err != nil || last.Act != store.ActChangeAsked || last.Object != c.ID {
 		t.Errorf("the log says %+v, %v", last, err)
@@ -159,8 +159,10 @@ func TestSecondMemberGivesAndTakes(t *testing.T) {
 	// Who holds shares of keys is made by two, too, and dismissed by one.
 	officer := Grant{RecoveryOfficer, "org"}
 	c := m.waits(m.GiveRole(ctx, m.administrator, other.Account.ID, officer))
-	if _, err := m.Invite(ctx, m.administrator, "puppet@example.org", "en", officer); m.waits(err).Kind != InviteMember || len(m.queued) != 0 {
-		t.Errorf("%d mails, %v", len(m.queued), err)
+	_, err := m.Invite(ctx, m.administrator, "puppet@example.org", "en", officer)
+	invited := m.waits(err)
+	if invited.Kind != InviteMember || m.invitations() != 0 {
+		t.Errorf("%d invitations, %v", m.invitations(), err)
 	}
 	if err := m.TakeRole(ctx, m.administrator, other.Account.ID, officer); !errors.Is(err, ErrForbidden) {
 		t.Errorf("they have it before it is confirmed: %v", err)
@@ -170,6 +172,9 @@ func TestSecondMemberGivesAndTakes(t *testing.T) {
 	}
 	if err := m.TakeRole(ctx, m.administrator, other.Account.ID, officer); err != nil {
 		t.Errorf("an officer is dismissed: %v", err)
+	}
+	if err := m.RefuseChange(ctx, m.administrator, "org", invited.ID); err != nil {
+		t.Fatal(err)
 	}
 	// What is given up needs nobody.
 	if err := m.TakeRole(ctx, Actor{Kind: KindAccount, ID: other.Account.ID}, other.Account.ID, role); err != nil {
@@ -240,7 +245,7 @@ func TestChangesAreBounded(t *testing.T) {
 	m := together(t)
 	for i := range MaxChanges + 1 {
 		err := m.db.Update(t.Context(), func(tx *store.Tx) error {
-			_, err := Ask(t.Context(), tx, m.administrator, store.PendingChange{
+			_, err := Ask(t.Context(), tx, nil, m.administrator, store.PendingChange{
 				ID: time.Duration(i).String(), OrganizationID: "org", Kind: string(InviteMember), Email: time.Duration(i).String(),
 			}, m.now)
 			return err

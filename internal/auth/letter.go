@@ -13,12 +13,14 @@ import (
 
 // The kinds of mails.
 const (
-	MailInvitation = "invitation" // to a role
-	MailCode       = "sign-in"    // with a code to sign in
+	MailInvitation = "invitation"  // to a role
+	MailCode       = "sign-in"     // with a code to sign in
+	MailChange     = "change"      // something waits for a second member
+	MailMemberLost = "member lost" // somebody decides no longer
 )
 
 // Mails lists the kinds that [Service.Compose] writes.
-var Mails = []string{MailInvitation, MailCode}
+var Mails = []string{MailInvitation, MailCode, MailChange, MailMemberLost}
 
 // Letter is a mail that is to leave.
 type Letter struct {
@@ -44,22 +46,34 @@ type Mail struct {
 // ErrPointless: the mail has nothing to say any more.
 var ErrPointless = errors.New("auth: the mail is not wanted any more")
 
-// Compose writes a mail that is about to leave, with its code. None is kept: a
-// mail that has to leave again has another one, and the one before is void.
-func (s *Service) Compose(tx *store.Tx, kind string, data []byte) (Mail, error) {
-	code, err := s.newCode(codeGroups)
-	if err != nil {
-		return Mail{}, err
+// Compose writes a mail that is about to leave, with its code, if it has one. None is
+// kept: a mail that has to leave again has another one, and the one before is void.
+func (s *Service) Compose(tx *store.Tx, kind string, data []byte) (m Mail, err error) {
+	switch kind {
+	case MailInvitation:
+		m, err = s.coded(tx, data, s.invitationMail)
+	case MailCode:
+		m, err = s.coded(tx, data, s.codeMail)
+	case MailChange:
+		m, err = s.changeMail(tx, data)
+	case MailMemberLost:
+		m, err = s.lostMail(tx, data)
+	default:
+		err = fmt.Errorf("auth: no mail is called %q", kind)
 	}
-	compose := map[string]func(*store.Tx, []byte, string) (Mail, error){MailInvitation: s.invitationMail, MailCode: s.codeMail}[kind]
-	if compose == nil {
-		return Mail{}, fmt.Errorf("auth: no mail is called %q", kind)
-	}
-	m, err := compose(tx, data, code)
 	if errors.Is(err, store.ErrNotFound) {
 		err = ErrPointless
 	}
 	return m, err
+}
+
+// coded composes a mail with a new code.
+func (s *Service) coded(tx *store.Tx, data []byte, compose func(*store.Tx, []byte, string) (Mail, error)) (Mail, error) {
+	code, err := s.newCode(codeGroups)
+	if err != nil {
+		return Mail{}, err
+	}
+	return compose(tx, data, code)
 }
 
 func (s *Service) invitationMail(tx *store.Tx, id []byte, code string) (Mail, error) {

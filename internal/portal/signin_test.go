@@ -422,7 +422,7 @@ func TestSecondMember(t *testing.T) {
 	path := "/org/" + organizationID + "/accounts"
 	h.letters.last = auth.Letter{}
 	answer := one.post(path+"/invite", url.Values{"email": {"puppet@example.org"}, "role": {"approver"}, "language": {"en"}})
-	if to := answer.Header.Get("Location"); to != path+"?done=waits" || h.letters.last.Kind != "" {
+	if to := answer.Header.Get("Location"); to != path+"?done=waits" || h.letters.last.Kind != auth.MailChange || h.letters.last.To.String() != "two@example.org" {
 		t.Fatalf("leads to %q, and mails %+v", to, h.letters.last)
 	}
 	pages := map[string]string{}

@@ -45,7 +45,7 @@ func (s *Service) SetOfficers(ctx context.Context, actor auth.Actor, organizatio
 		if err != nil {
 			return err
 		}
-		watched, err := auth.Watched(tx, actor, organization, registration.TwoDecide)
+		watched, err := auth.Watched(tx, actor, organization, registration.TwoDecide, s.now())
 		if err != nil {
 			return err
 		}
@@ -94,7 +94,7 @@ func (s *Service) ask(ctx context.Context, tx *store.Tx, actor auth.Actor, row s
 	if err != nil {
 		return nil, err
 	}
-	return auth.Ask(ctx, tx, actor, store.PendingChange{
+	return auth.Ask(ctx, tx, s.o.Mails.Letters(), actor, store.PendingChange{
 		ID: row.ID, OrganizationID: row.OrganizationID, Kind: string(auth.NameOfficers), Officers: string(text),
 	}, row.Proposed)
 }
@@ -133,8 +133,8 @@ func propose(ctx context.Context, tx *store.Tx, actor auth.Actor, row store.Reco
 }
 
 // alone tells whether one administrator of an organization names its officers.
-func alone(tx *store.Tx, organization string) (bool, error) {
-	watched, err := auth.Watched(tx, auth.Actor{}, organization, registration.TwoDecide)
+func (s *Service) alone(tx *store.Tx, organization string) (bool, error) {
+	watched, err := auth.Watched(tx, auth.Actor{}, organization, registration.TwoDecide, s.now())
 	return !watched, err
 }
 
@@ -216,7 +216,7 @@ func (s *Service) confirm(ctx context.Context, tx *store.Tx, actor auth.Actor, o
 	if q == nil || q.ID != a.Object {
 		return ErrState
 	}
-	if one, err := alone(tx, organization); err != nil || !one && !q.Seconded {
+	if one, err := s.alone(tx, organization); err != nil || !one && !q.Seconded {
 		return cmp.Or(err, errUnseconded)
 	}
 	if a.Kind == Confirm {

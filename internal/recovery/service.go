@@ -200,7 +200,7 @@ func (s *Service) Officers(ctx context.Context, actor auth.Actor, organization s
 				return err
 			}
 		}
-		if st.Alone, err = alone(tx, organization); err != nil {
+		if st.Alone, err = s.alone(tx, organization); err != nil {
 			return err
 		}
 		st.Former, err = tx.CountFormerEscrows(organization)

@@ -1068,4 +1068,31 @@ func TestApprovalEndsByTwo(t *testing.T) {
 	if org, err := off(c.admin, 90); err != nil || org.Settings.Approval {
 		t.Errorf("by who is left: %+v, %v", org.Settings, err)
 	}
+	// Whom an operator left alone needs one for what took two.
+	approver := c.give(t, c.account(t, "approver2"), auth.Approver)
+	c.set(t, func(s *registration.Settings) { s.Approval = true })
+	if err := accounts.Remove(t.Context(), c.operator, approver.ID); err != nil {
+		t.Fatal(err)
+	}
+	org, err := off(c.admin, 92)
+	w, waits := errors.AsType[*auth.WaitsError](err)
+	if !waits || !org.Settings.Approval || org.Settings.Validity != 92 {
+		t.Fatalf("%+v, %v", org.Settings, err)
+	}
+	err = c.db.View(t.Context(), func(tx *store.Tx) error {
+		counts, err := tx.MailsAbout(w.Change.ID)
+		if len(counts) != 1 || counts[0].Kind != auth.MailChange || counts[0].Count == 0 {
+			t.Errorf("told are %+v", counts)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if err := accounts.ConfirmChange(t.Context(), c.operator, c.id, w.Change.ID); err != nil {
+		t.Error(err)
+	}
+	if org, err := c.Organization(t.Context(), c.admin, c.id); err != nil || org.Settings.Approval {
+		t.Errorf("%+v, %v", org.Settings, err)
+	}
 }

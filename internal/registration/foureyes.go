@@ -104,7 +104,7 @@ func (f FourEyes) allow(s Settings, validated bool) error {
 // weaken looks at what new settings take away. Whoever turns approval or escrow
 // off, or has the server make the keys from now on, must be there in person; and while there is somebody else who decides, approval stays
 // on, and they are asked. Who has the server's data in hand needs nobody.
-func (s *Service) weaken(ctx context.Context, tx *store.Tx, actor auth.Actor, row store.Organization, eyes FourEyes, settings *Settings) (*auth.WaitsError, error) {
+func (s *Service) weaken(ctx context.Context, tx *store.Tx, actor auth.Actor, row store.Organization, settings *Settings) (*auth.WaitsError, error) {
 	old, err := ParseSettings([]byte(row.Settings))
 	if err != nil || console(actor) {
 		return nil, err
@@ -117,7 +117,11 @@ func (s *Service) weaken(ctx context.Context, tx *store.Tx, actor auth.Actor, ro
 	if !old.Approval || settings.Approval {
 		return nil, nil
 	}
-	if !eyes.Approval.On {
+	watched, err := auth.Watched(tx, actor, row.ID, TwoDecide, s.now())
+	if err != nil {
+		return nil, err
+	}
+	if !watched {
 		return nil, actor.InPerson()
 	}
 	if err := actor.Again(); err != nil { // a program may ask: a person decides
@@ -128,7 +132,7 @@ func (s *Service) weaken(ctx context.Context, tx *store.Tx, actor auth.Actor, ro
 	if err != nil {
 		return nil, err
 	}
-	return auth.Ask(ctx, tx, actor, store.PendingChange{ID: id, OrganizationID: row.ID, Kind: string(auth.EndApproval)}, s.now())
+	return auth.Ask(ctx, tx, s.o.Mails.Letters(), actor, store.PendingChange{ID: id, OrganizationID: row.ID, Kind: string(auth.EndApproval)}, s.now())
 }
 
 // TwoDecide implements [auth.Rules].

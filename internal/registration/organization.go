@@ -399,8 +399,11 @@ func (s *Service) SetSettings(ctx context.Context, actor auth.Actor, organizatio
 		if err != nil {
 			return err
 		}
-		if waits, err = s.weaken(ctx, tx, actor, row, eyes, &settings); err != nil {
+		if waits, err = s.weaken(ctx, tx, actor, row, &settings); err != nil {
 			return err
+		}
+		if waits != nil { // approval stays on, also where one is left
+			eyes.Approval.On = true
 		}
 		_, err = tx.GoodEvidence(organization, "", s.now())
 		if err != nil && !errors.Is(err, store.ErrNotFound) {

@@ -18,7 +18,7 @@ import (
 
 // openAccounts makes the room that lets people in.
 func (s *system) openAccounts(ctx context.Context) error {
-	o := auth.Options{Store: s.store, Clock: s.Clock, Rand: s.Rand, URL: s.url, Queue: lettersOf{s.mails}, Secrets: s.enrollment.Secrets()}
+	o := auth.Options{Store: s.store, Clock: s.Clock, Rand: s.Rand, URL: s.url, Queue: s.mails.Letters(), Secrets: s.enrollment.Secrets()}
 	var err error
 	if o.Site, err = passkeySite(s.url); err != nil {
 		return err
@@ -47,14 +47,6 @@ func (s *system) openAccounts(ctx context.Context) error {
 		}})
 	}
 	return nil
-}
-
-// lettersOf is the auth.Queue on the queue of mails.
-type lettersOf struct{ mails *mailqueue.Queue }
-
-func (q lettersOf) Enqueue(tx *store.Tx, l auth.Letter) error {
-	_, err := q.mails.Enqueue(tx, mailqueue.Letter{Kind: l.Kind, About: l.About, To: l.To, Data: l.Data})
-	return err
 }
 
 // passkeySite is the portal as passkeys know it: by its name. The address of a

@@ -65,3 +65,20 @@ func (tx *Tx) PendingChangesAbout(account, kind string, now time.Time) ([]Pendin
 func (tx *Tx) TakePendingChange(id, act string) error {
 	return tx.owe(act, tx.exec("change", `DELETE FROM pending_changes WHERE id = $1`, id))
 }
+
+// HoldEyes has a second one confirm what one asks for in an organization until
+// then, though one is left who decides.
+func (tx *Tx) HoldEyes(organizationID string, until time.Time) error {
+	return tx.exec("hold eyes", `INSERT INTO held_eyes (organization_id, held_until) VALUES ($1, $2)
+		ON CONFLICT (organization_id) DO UPDATE SET held_until = excluded.held_until`, organizationID, unix(until))
+}
+
+// EyesHeld tells until when that is so, zero where it is not.
+func (tx *Tx) EyesHeld(organizationID string, now time.Time) (until time.Time, err error) {
+	list, err := all(tx, "held eyes", func(s scanner) (at time.Time, err error) { return at, s.Scan(seconds{&at}) },
+		`SELECT held_until FROM held_eyes WHERE organization_id = $1 AND held_until > $2`, organizationID, unix(now))
+	if err == nil && len(list) > 0 {
+		until = list[0]
+	}
+	return until, err
+}
