@@ -17,6 +17,7 @@ import (
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/enrollment"
+	"github.com/mailseal/mailseal/internal/jobs"
 	"github.com/mailseal/mailseal/internal/mailout/catcher"
 	"github.com/mailseal/mailseal/internal/mailqueue"
 	"github.com/mailseal/mailseal/internal/problemreport"
@@ -29,7 +30,10 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 // mail. calls counts what would have changed something.
 type fake struct {
 	order    registration.Order
-	err      error // what the next changing call answers
+	jobs     []string // what was done about them
+	adopted  string   // what was sent as certificates
+	trusting bool     // the roots among them
+	err      error    // what the next changing call answers
 	claimed  bool
 	calls    int
 	applied  registration.Application
@@ -165,6 +169,34 @@ func (f fakeReports) Revoke(ctx context.Context, a auth.Actor, id string, reason
 
 func (f fakeReports) Keep(context.Context, string) error { f.calls++; return f.err }
 
+// fakeJobs is the jobs.Service beside a fake: two that were given up, of which it
+// forgets what is done about them.
+type fakeJobs struct{ *fake }
+
+func (f fakeJobs) Dead(context.Context, auth.Actor) ([]jobs.Dead, bool, error) {
+	return []jobs.Dead{
+		{ID: "job1", Kind: f.order.Name, Attempts: 12, Why: f.order.Name, Created: noon, GivenUp: noon},
+		{ID: "job2", Kind: "mail", Attempts: 1, Why: "no answer", Created: noon, GivenUp: noon.Add(time.Hour)},
+	}, true, nil
+}
+
+func (f fakeJobs) Revive(_ context.Context, _ auth.Actor, id string) error {
+	return f.act("revive", id)
+}
+
+func (f fakeJobs) Discard(_ context.Context, _ auth.Actor, id string) error {
+	return f.act("discard", id)
+}
+
+func (f fakeJobs) act(what, id string) error {
+	f.calls++
+	f.jobs = append(f.jobs, what+" "+id)
+	if id == "gone" {
+		return jobs.ErrNotDead
+	}
+	return f.err
+}
+
 const mailID = "20261123T120000.000000-00000000"
 
 func (f *fake) List(int) ([]catcher.Mail, error) {
@@ -199,7 +231,7 @@ type door struct {
 func newDoor(t *testing.T, f *fake, change func(*Config)) *door {
 	t.Helper()
 	c := Config{
-		Orders: f, Administrators: f, Authority: f, Reports: fakeReports{f}, Mail: f, Dev: true, URL: "https://ca.example.com",
+		Orders: f, Administrators: f, Authority: f, Reports: fakeReports{f}, Jobs: fakeJobs{f}, Mail: f, Dev: true, URL: "https://ca.example.com",
 		Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {

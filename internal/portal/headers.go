@@ -29,7 +29,7 @@ func bodyLimit(r *http.Request) int64 {
 	switch {
 	case organization && strings.HasSuffix(r.URL.Path, "/import"):
 		return maxList
-	case organization && strings.HasSuffix(r.URL.Path, "/evidence"):
+	case organization && (strings.HasSuffix(r.URL.Path, "/evidence") || strings.HasSuffix(r.URL.Path, "/adopt/certificates")):
 		return maxDocument
 	case organization && strings.HasSuffix(r.URL.Path, "/recovery/answer"):
 		return recovery.MaxFile + maxForm

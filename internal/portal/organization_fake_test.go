@@ -445,3 +445,13 @@ func (f *fakeOrganization) Authorities(ctx context.Context) ([]AuthorityStatus, 
 		{AuthorityCertificate: root, Label: "issuing", Algorithm: f.order.Name, CRLs: []CRLStatus{{"2", noon, noon.Add(-time.Hour), "/ca/issuing.crl"}}},
 	}, err
 }
+
+func (f *fakeOrganization) ImportCertificates(_ context.Context, _ auth.Actor, _ string, file []byte, trustRoots bool) ([]registration.Imported, error) {
+	f.calls++
+	f.adopted, f.trusting = string(file), trustRoots
+	held := f.held()
+	refused := &registration.InputError{Field: "certificate", Key: "input.certificate.nobody"}
+	return []registration.Imported{
+		{Certificate: held[0], Subject: f.order.Name}, {Certificate: held[1], Subject: f.order.Name}, {Subject: f.order.Name, Err: refused},
+	}, f.err
+}

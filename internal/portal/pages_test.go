@@ -36,6 +36,7 @@ func looks(t *testing.T, f *fake, d *door) map[string]*http.Response {
 	}
 	preview := d.upload("/org/"+organizationID+"/import", "file", "people.csv", "x", "mode", "invite").Header.Get("Location")
 	pages["GET preview"] = d.get(preview)
+	pages["POST adopt"] = d.upload("/org/"+organizationID+"/adopt/certificates", "file", "certificates.pem", "x")
 	f.err = &registration.InputError{Field: "name", Key: "input.address", Args: []any{f.order.Name}}
 	for path, form := range ownForms(f.order.Name) {
 		pages["POST "+path] = d.post(path, form)
@@ -88,10 +89,10 @@ func looks(t *testing.T, f *fake, d *door) map[string]*http.Response {
 var ownPaths = []string{
 	"/org", "/org/new", "/org/organization1", "/org/organization1/agreement", "/org/organization1/settings?saved", "/org/organization1/names",
 	"/org/organization1/domains", "/org/organization1/people?q=NAME&state=NAME&done=revoked&n=NAME", "/org/organization1/people/new",
-	"/org/organization1/people/person1", "/org/organization1/people/person1/change", "/org/organization1/import",
+	"/org/organization1/people/person1", "/org/organization1/people/person1/change", "/org/organization1/import", "/org/organization1/adopt",
 	"/org/organization1/runs/run1", "/org/organization1/orders?waiting=NAME", "/org/organization1/audit?act=NAME&from=2026-01-01",
 	"/org/organization1/audit?from=NAME", "/org/organization1/reports", "/org/organization1/reports/people", "/org/organization1/evidence",
-	"/org/organization1/roots", "/admin/roots", "/org/organization1/recovery?done=asked", "/org/organization1/colleagues", "/org/organization1/lookup?q=NAME", "/admin/organizations", "/admin/evidence", "/admin/authorities",
+	"/org/organization1/roots", "/admin/roots", "/org/organization1/recovery?done=asked", "/org/organization1/colleagues", "/org/organization1/lookup?q=NAME", "/admin/organizations", "/admin/evidence", "/admin/authorities", "/admin/jobs?done=revive&n=NAME",
 	"/admin/audit?actor=NAME", "/i/invitation1", "/i/file1", "/i/file1/passphrase", "/i/taken1", "/i/over1", "/i/nothing", "/mine", "/mine/keys?done=asked", "/org/nothing", "/org/organization1/previews/x",
 }
 
@@ -106,7 +107,7 @@ func ownForms(name string) map[string]url.Values {
 		"/org/organization1/people": {"q": {name}, "do": {name}}, "/org/organization1/people/person1/order": {},
 		"/mine/keys/ask": {"organization": {organizationID}, "reason": {name}, "recipient": {name}}, "/mine/keys/withdraw": {"request": {name}},
 		"/org/organization1/roots": {"certificate": {name}}, "/admin/roots": {"certificate": {name}},
-		"/org/organization1/orders": {"decision": {"approve"}}, "/admin/evidence/decide": {"decision": {"refuse"}, "reason": {name}},
+		"/org/organization1/orders": {"decision": {"approve"}}, "/admin/jobs": {"do": {"revive"}}, "/admin/evidence/decide": {"decision": {"refuse"}, "reason": {name}},
 	}
 }
 

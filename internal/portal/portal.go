@@ -22,6 +22,7 @@ type Config struct {
 	Accounts       Accounts // nil: an account has a password and nothing else
 	Authority      Authority
 	Reports        Reports
+	Jobs           Jobs
 	Registration   Registration
 	Enrollment     Enrollment
 	Mine           Mine
@@ -66,6 +67,7 @@ type Registration interface {
 	Roots
 	Evidence
 	AuditLog
+	Adoption
 }
 
 // Enrollment is what the pages need of enrollment.Service.
@@ -137,7 +139,7 @@ func New(c Config) (http.Handler, error) {
 }
 
 func newPortal(c Config) (*portal, error) {
-	if c.Orders == nil || c.Administrators == nil || c.Authority == nil || c.Reports == nil || c.URL == "" || c.Now == nil || c.Log == nil {
+	if c.Orders == nil || c.Administrators == nil || c.Authority == nil || c.Reports == nil || c.Jobs == nil || c.URL == "" || c.Now == nil || c.Log == nil {
 		return nil, errors.New("portal: configuration is not complete")
 	}
 	if c.Registration == nil || c.Enrollment == nil || c.Mine == nil || c.Figures == nil || c.Recovery == nil || c.Certificates == nil ||

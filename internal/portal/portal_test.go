@@ -31,10 +31,11 @@ var changing = []string{
 	"/org/organization1/roots", "/org/organization1/roots/remove", "/admin/roots", "/admin/roots/remove",
 	"/org/organization1/people", "/org/organization1/people/new", "/org/organization1/people/person1/change",
 	"/org/organization1/people/person1/order", "/org/organization1/people/person1/revoke", "/org/organization1/people/person1/leave",
-	"/org/organization1/evidence", "/org/organization1/import", "/org/organization1/previews/x", "/org/organization1/orders",
+	"/org/organization1/evidence", "/org/organization1/import",
+	"/org/organization1/adopt/certificates", "/org/organization1/previews/x", "/org/organization1/orders",
 	"/org/organization1/runs/run1/pause", "/org/organization1/runs/run1/resume", "/org/organization1/runs/run1/retry",
 	"/org/organization1/runs/run1/cancel", "/org/organization1/runs/run1/passphrases.csv",
-	"/admin/organizations", "/admin/evidence/decide", "/i/invitation1", "/i/file1",
+	"/admin/organizations", "/admin/evidence/decide", "/admin/jobs", "/i/invitation1", "/i/file1",
 	"/mine/keys/ask", "/mine/keys/withdraw", "/mine/keys/release",
 	"/mine/make", "/mine/renew", "/mine/again", "/mine/revoke",
 }

@@ -34,6 +34,7 @@ func (p *portal) organizationRoutes(handle func(string, handler)) {
 		"POST /people/{person}/order": p.orderForPerson, "POST /people/{person}/revoke": p.revokeOfPerson,
 		"POST /people/{person}/leave": p.personLeaves, "POST /evidence": p.submitEvidence,
 		"GET /import": p.importForm, "GET /import/example.csv": p.importExample, "POST /import": p.checkList,
+		"GET /adopt": p.adoptForm, "POST /adopt/certificates": p.adopt,
 		"GET /previews/{preview}": p.preview, "GET /previews/{preview}/problems.csv": p.previewSheet,
 		"POST /previews/{preview}": p.startRun, "POST /runs/{run}/{change}": p.changeRun,
 		"POST /runs/{run}/passphrases.csv": p.passphrases,
@@ -62,6 +63,8 @@ func (p *portal) authorityRoutes(handle func(string, handler)) {
 	handle("GET /admin/roots", p.signedIn(operates, p.roots))
 	handle("POST /admin/roots", p.signedIn(operates, p.addRoots))
 	handle("POST /admin/roots/remove", p.signedIn(operates, p.removeRoot))
+	handle("GET /admin/jobs", p.signedIn(looks, p.jobs))
+	handle("POST /admin/jobs", p.signedIn(operates, p.actOnJobs))
 	handle("GET /admin/audit", p.signedIn(looks, p.audit))
 	handle("GET /admin/audit.csv", p.signedIn(looks, p.wholeAuditSheet))
 }

@@ -54,6 +54,7 @@ type system struct {
 	enrollment     *enrollment.Service
 	log            *audit.Log
 	reports        *problemreport.Service
+	jobs           *jobs.Service
 	recovery       *recovery.Service
 	api            http.Handler
 	administrators *auth.Service
@@ -122,6 +123,7 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 		Store: s.store, Validation: proofs, Issuer: countingIssuer{s.authority, s.metrics}, Mails: s.mails,
 		Escrow: s.recovery, Anchors: public, Clock: s.Clock, Rand: s.Rand, Log: s.Log,
 	})
+	s.jobs = jobs.New(jobs.Options{Store: s.store, Clock: s.Clock})
 	s.reports = problemreport.New(problemreport.Options{
 		Store: s.store, Authority: s.authority, Mails: s.mails, Site: s.url, Clock: s.Clock, Rand: s.Rand, Log: s.Log,
 	})
@@ -132,7 +134,7 @@ func (s *system) openRooms(ctx context.Context, ports ports) error {
 		return err
 	}
 	s.api, err = api.New(api.Options{
-		Registration: s.orders, Reports: s.reports, Recovery: s.recovery, Jobs: jobs.New(jobs.Options{Store: s.store, Clock: s.Clock}),
+		Registration: s.orders, Reports: s.reports, Recovery: s.recovery, Jobs: s.jobs,
 		Enrollment: s.enrollment, Accounts: s.administrators, Store: s.store, Clock: s.Clock, Log: s.Log,
 		ReportFont: s.reportFont,
 	})
@@ -380,7 +382,7 @@ func (s *system) openClientDoor(l net.Listener) error {
 func (s *system) portal() portal.Config {
 	c := portal.Config{
 		Orders: s.orders, Administrators: s.administrators, Accounts: s.administrators,
-		Authority: overview{s.store, s.authority, s.orders}, Reports: s.reports,
+		Authority: overview{s.store, s.authority, s.orders}, Reports: s.reports, Jobs: s.jobs,
 		Registration: s.orders, Enrollment: s.enrollment, Mine: pages{s}, Figures: pages{s}, Certificates: pages{s},
 		Hierarchy: pages{s}, Recovery: s.recovery, ReportFont: s.reportFont,
 		Dev: s.Dev, URL: s.url, Secure: strings.HasPrefix(s.url, "https:"), Now: s.Clock, Log: s.Log,

@@ -15,8 +15,10 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/server"
 	"github.com/mailseal/mailseal/internal/store/storetest"
+	"github.com/mailseal/mailseal/internal/testca"
 	"github.com/mailseal/mailseal/internal/testdns"
 	"github.com/mailseal/mailseal/internal/testnpm"
 )
@@ -126,10 +128,10 @@ func (c *company) pages() map[string]string {
 	return map[string]string{
 		"choose": "/org", "organization": "/org/new", "dashboard": c.path, "agreement": c.path + "/agreement", "names": c.path + "/names",
 		"domains": c.path + "/domains", "settings": c.path + "/settings", "people": c.path + "/people", "member": one, "memberform": one + "/change",
-		"import": c.path + "/import", "run": c.run, "orders": c.path + "/orders?waiting=all", "colleagues": c.path + "/colleagues",
+		"import": c.path + "/import", "adopt": c.path + "/adopt", "run": c.run, "orders": c.path + "/orders?waiting=all", "colleagues": c.path + "/colleagues",
 		"lookup": c.path + "/lookup?q=example", "statistics": c.path + "/reports", "printed": c.path + "/reports/people", "ownaudit": c.path + "/audit",
 		"ownevidence": c.path + "/evidence", "ownroots": c.path + "/roots", "roots": "/admin/roots", "roles": c.path + "/accounts", "recovery": c.path + "/recovery", "api": "/api/",
-		"organizations": "/admin/organizations", "evidence": "/admin/evidence", "authorities": "/admin/authorities", "audit": "/admin/audit",
+		"organizations": "/admin/organizations", "evidence": "/admin/evidence", "authorities": "/admin/authorities", "jobs": "/admin/jobs", "audit": "/admin/audit",
 		"overview": "/admin", "problems": "/admin/reports", "install": "/install", "begin": "/",
 	}
 }
@@ -161,10 +163,13 @@ func walkOrganization(t *testing.T, language string) {
 	q.see("#result")
 	q.press("#download")
 	q.download()
+	c.p.givesUp()
 	for name, path := range c.pages() {
 		c.p.open(path)
 		look(name)
 	}
+	c.p.discardsJobs(look)
+	c.adopts(look)
 	c.p.open(c.path + "/people?state=valid")
 	c.p.follow("td a[href*='/people/']")
 	look("member-valid")
@@ -176,6 +181,81 @@ func walkOrganization(t *testing.T, language string) {
 	q.signInByMail("taro@example.com")
 	q.show(language, "mine")
 	c.keepsKeys("jiro@example.com", language)
+}
+
+// givesUp writes two jobs that were given up, behind the back of the outbox.
+func (p *person) givesUp() {
+	p.t.Helper()
+	storetest.SQL(p.t, filepath.Join(p.site.data, "mailseal.db")+"?_pragma=busy_timeout(30000)", `INSERT INTO jobs
+		(id, kind, unique_key, lane, payload, state, due_at, holder, attempts, max_attempts, last_error, created_at, finished_at) VALUES
+		('01hzz8jr6v', 'parcel', 'a', '', x'', 'dead', 1795000000, '', 20, 20, 'dial tcp 192.0.2.1:587: connect: connection refused', 1794900000, 1795000000),
+		('01hzz8jr7w', 'parcel', 'b', '', x'', 'dead', 1795000000, '', 1, 20, '550 5.1.1 no such person', 1794900000, 1795000000)`)
+}
+
+// discardsJobs discards one of the jobs that were given up, by keyboard, and has the
+// other tried again.
+func (p *person) discardsJobs(look func(string)) {
+	p.t.Helper()
+	p.open("/admin/jobs")
+	p.tabTo("input[name=job]")
+	p.keys(" ")
+	p.tabTo("details.sure summary")
+	p.keys(kb.Enter)
+	look("jobs-sure")
+	p.tabTo("button[value=discard]")
+	p.keys(kb.Enter)
+	p.see(".notice.good")
+	look("jobs-discarded")
+	p.press("input[name=whom][value=all]")
+	p.follow("button[value=revive]")
+	p.see("p.empty")
+	look("jobs-none")
+}
+
+// adopts takes in a certificate of Taro's from elsewhere, which is given to nobody
+// until its root is named, and one of nobody's.
+func (c *company) adopts(look func(string)) {
+	c.p.t.Helper()
+	ca := testca.New(c.p.t)
+	valid := testca.Validity(time.Now().Add(-time.Hour), time.Now().AddDate(0, 6, 0))
+	file := filepath.Join(c.p.t.TempDir(), "certificates.pem")
+	var all []byte
+	for _, one := range []*cert.Certificate{
+		ca.Leaf("taro@example.com", testca.P256, valid).Certificate, ca.Leaf("nobody@example.org", testca.P256, valid).Certificate, ca.Issuing.Certificate,
+	} {
+		all = append(all, one.PEM()...)
+	}
+	if err := os.WriteFile(file, all, 0o600); err != nil {
+		c.p.t.Fatal(err)
+	}
+	c.p.open(c.path + "/adopt")
+	c.p.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{file}))
+	c.p.follow("form[action$='/adopt/certificates'] .button")
+	c.p.see("#did")
+	look("adopt-did")
+	whose := eval[string](c.p, "document.querySelector('main a[href*=\"/people/\"]').getAttribute('href')")
+	distrusted := func(want int) {
+		c.p.t.Helper()
+		c.p.open(whose)
+		if n := eval[int](c.p, "document.querySelectorAll('td .notice.warning').length"); n != want {
+			c.p.t.Errorf("%d certificates of Taro's are marked as not trusted, want %d", n, want)
+		}
+	}
+	distrusted(1)
+	if err := os.WriteFile(file, ca.Root.Certificate.PEM(), 0o600); err != nil {
+		c.p.t.Fatal(err)
+	}
+	c.p.open(c.path + "/adopt")
+	c.p.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{file}))
+	c.p.press("#trust")
+	c.p.follow("form[action$='/adopt/certificates'] .button")
+	c.p.see("#did")
+	distrusted(0)
+	c.p.open(c.path + "/roots")
+	c.p.press("details.sure summary")
+	c.p.follow("form[action$='/roots/remove'] .button")
+	c.p.see("p.empty")
+	distrusted(1)
 }
 
 // signInByMail signs in as the person who holds a mailbox.
