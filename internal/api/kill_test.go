@@ -105,7 +105,7 @@ func TestIdempotencyKilled(t *testing.T) {
 		t.Errorf("just after the kill: %d %s", code, body)
 	}
 	s.mu.Lock()
-	s.now = s.now.Add(time.Minute)
+	s.now = time.Now().Add(time.Minute) // its clock stood at when it began to serve
 	s.mu.Unlock()
 	for range 2 {
 		if code, body := ask("cut"); code != 409 || !strings.Contains(body, "idempotency-lost") {
