@@ -152,7 +152,7 @@ func (s *Service) AgainByPassword(ctx context.Context, client, token, password s
 // was opened in some way: it is the most that the account has, and enough; or it
 // comes to a certificate, which says nothing of who sits at the browser.
 func (s *Service) passwordDoes(f Factors, method string) bool {
-	return f.Password && method == byCertificate || s.weak && !f.any()
+	return f.Password && f.secondToCertificate(method) || s.weak && !f.any()
 }
 
 // AgainByPasskey takes the answer of a passkey of the account to what

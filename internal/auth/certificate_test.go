@@ -101,6 +101,15 @@ func TestCertificateIsNobody(t *testing.T) {
 	setup, _, token, _ := f.app(t, token)
 	token = enter()
 	f.now = f.now.Add(time.Minute)
+	if a, err := f.Factors(ctx, token); err != nil || a.PasswordDoes {
+		t.Errorf("the password is asked for where there is an app: %+v, %v", a, err)
+	}
+	if _, _, err := f.AgainByPassword(ctx, "", token, password); !errors.Is(err, ErrCredentials) || f.actor(t, token).Fresh {
+		t.Errorf("the password, where there is an app: %v", err)
+	}
+	if err := f.RemoveTOTP(ctx, token); !errors.Is(err, ErrAgain) {
+		t.Errorf("the app is taken away: %v", err)
+	}
 	if _, token, err = f.Again(ctx, "", token, number(t, setup, f.now)); err != nil || grave(token) != nil {
 		t.Errorf("after the app: %v, %v", err, grave(token))
 	}
@@ -174,5 +183,31 @@ func TestNothingButACertificate(t *testing.T) {
 	without(func(tx *store.Tx) error { return tx.SetPassword(account, "") })
 	if _, err := f.NewPasskey(ctx, enter()); err != nil {
 		t.Errorf("a first passkey: %v", err)
+	}
+}
+
+// What comes to a certificate is the most that the account has: no password, and no
+// password shown to a provider, where there is a passkey.
+
+// What comes to a certificate is the most that the account has: no password, and no
+// password shown to a provider, where there is an app or a passkey.
+func TestCertificateTakesTheMost(t *testing.T) {
+	for name, test := range map[string]struct {
+		factors Factors
+		method  string
+		want    bool
+	}{
+		"a certificate":                 {Factors{Certificates: 1}, byCertificate, true},
+		"a certificate, and an app":     {Factors{Certificates: 1, TOTP: true}, byCertificate, false},
+		"a certificate, and a passkey":  {Factors{Certificates: 1, Passkeys: make([]PasskeyInfo, 1)}, byCertificate, false},
+		"a certificate that opened not": {Factors{Certificates: 1}, byPassword, false},
+	} {
+		test.factors.Password = true
+		if got := (&Service{}).passwordDoes(test.factors, test.method); got != test.want {
+			t.Errorf("%s: a password does: %v", name, got)
+		}
+		if got := test.factors.secondToCertificate(test.method); got != test.want {
+			t.Errorf("%s: a provider's password does: %v", name, got)
+		}
 	}
 }

@@ -51,6 +51,13 @@ func (f Factors) silent() bool {
 	return f.Certificates > 0 && !f.Password && !f.TOTP && len(f.Passkeys) == 0 && f.OpenID == 0
 }
 
+// secondToCertificate tells whether what is no second factor by itself is one to the
+// certificate that opened a session in some way. Where there is an app or a passkey
+// it is not: a browser shows a certificate and fills in a password by itself.
+func (f Factors) secondToCertificate(method string) bool {
+	return method == byCertificate && !f.TOTP && len(f.Passkeys) == 0
+}
+
 // PasskeyInfo is what people see of a passkey.
 type PasskeyInfo struct {
 	ID      []byte

@@ -337,7 +337,7 @@ func (s *Service) againByOpenID(ctx context.Context, tx *store.Tx, row store.Sig
 	if err != nil {
 		return Entered{}, err
 	}
-	if !strong && session.Method != byCertificate && !s.passwordDoes(f, session.Method) || c.asked().Before(row.Created.Add(-openIDSkew)) {
+	if !strong && !f.secondToCertificate(session.Method) && !s.passwordDoes(f, session.Method) || c.asked().Before(row.Created.Add(-openIDSkew)) {
 		return Entered{}, ErrCredentials
 	}
 	fresh, token, err := s.refresh(ctx, tx, step.Session, byOpenID, strong, s.clock())
