@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -297,18 +298,22 @@ type organizationsView struct {
 // pager leads to the pages of a list before and after this one.
 type pager struct{ Previous, Next string }
 
-// next is a pager for a list whose next page begins after a mark; the way back
+// nextPage is a pager for a list whose next page begins after a mark; the way back
 // is to its beginning, because marks lead forward only.
-func nextPage(r *http.Request, mark string) (p pager) {
-	query := r.URL.Query()
+func nextPage(r *http.Request, mark string) pager {
+	return pagerAt(r.URL.Path, r.URL.Query(), mark)
+}
+
+// pagerAt is [nextPage] for a list that is not at the request's own address.
+func pagerAt(path string, query url.Values, mark string) (p pager) {
 	query.Del("done")
 	if query.Get("after") != "" {
 		query.Del("after")
-		p.Previous = r.URL.Path + "?" + query.Encode()
+		p.Previous = path + "?" + query.Encode()
 	}
 	if mark != "" {
 		query.Set("after", mark)
-		p.Next = r.URL.Path + "?" + query.Encode()
+		p.Next = path + "?" + query.Encode()
 	}
 	return p
 }

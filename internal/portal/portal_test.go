@@ -523,6 +523,50 @@ func TestReports(t *testing.T) {
 	}
 }
 
+// TestReportsPage: a form on a later page of the list of reports ends there,
+// whether it was taken or not, and the list leads on from the page to its others.
+func TestReportsPage(t *testing.T) {
+	f := newFake()
+	f.claimed = true
+	d := newDoor(t, f, nil).administers()
+	const place = "/admin/reports?after=closed.1.a%26b"
+	sent := map[string]url.Values{
+		"/admin/reports/answer": {"text": {"x"}},
+		"/admin/reports/decide": {"decision": {"keep"}},
+	}
+	for path, form := range forms(t, body(t, d.get(place))) {
+		if sent[path] == nil {
+			continue
+		}
+		for name, values := range sent[path] {
+			form[name] = values
+		}
+		f.err = nil
+		if got := d.post(path, form).Header.Get("Location"); got != place {
+			t.Errorf("POST %s on a later page leads to %q", path, got)
+		}
+		f.err = problemreport.ErrClosed
+		page := body(t, d.post(path, form))
+		for _, want := range []string{`rel="next" href="/admin/reports?after=next"`, `rel="prev" href="/admin/reports?"`} {
+			if !strings.Contains(page, want) {
+				t.Errorf("POST %s, refused: the page does not lead on by %s", path, want)
+			}
+		}
+		if got := forms(t, page)[path].Get("after"); got != "closed.1.a&b" {
+			t.Errorf("POST %s, refused: its form now stands on page %q", path, got)
+		}
+		form.Del("after")
+		page = body(t, d.post(path, form))
+		if !strings.Contains(page, `href="/admin/reports?after=next"`) || strings.Contains(page, `rel="prev"`) {
+			t.Errorf("POST %s, refused on the first page: it leads elsewhere", path)
+		}
+		delete(sent, path)
+	}
+	if len(sent) > 0 {
+		t.Errorf("no forms for %v", sent)
+	}
+}
+
 // TestMailsThatFail: whoever asked learns what became of the mail, and why.
 func TestMailsThatFail(t *testing.T) {
 	f := newFake()

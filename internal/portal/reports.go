@@ -1,8 +1,10 @@
 package portal
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/mailseal/mailseal/cert"
@@ -15,9 +17,13 @@ var reasons = []cert.Reason{
 	cert.Unspecified, cert.KeyCompromise, cert.AffiliationChanged, cert.Superseded, cert.CessationOfOperation, cert.PrivilegeWithdrawn,
 }
 
+// reportsPath is where the list of reports is.
+const reportsPath = "/admin/reports"
+
 type reportsView struct {
 	Reports []problemreport.Row
 	Reasons []cert.Reason
+	After   string // mark of the page, which its forms bring along, or ""
 	Pager   pager
 	Error   string // key of the text that says what is wrong, or ""
 }
@@ -27,14 +33,25 @@ func (p *portal) reports(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *portal) showReports(w http.ResponseWriter, r *http.Request, status int, fault string) error {
-	list, next, err := p.Reports.List(r.Context(), r.URL.Query().Get("after"), problemreport.UsualPage)
+	at := reportsPage(r)
+	list, next, err := p.Reports.List(r.Context(), at.Get("after"), problemreport.UsualPage)
 	if errors.Is(err, problemreport.ErrPlace) {
 		return errUnreadable
 	}
 	if err != nil {
 		return err
 	}
-	return p.render(w, r, status, "reports", reportsView{list, reasons, nextPage(r, next), fault})
+	return p.render(w, r, status, "reports", reportsView{list, reasons, at.Get("after"), pagerAt(reportsPath, at, next), fault})
+}
+
+// reportsPage is the query of the page of the list that is asked for, or on which
+// the form stood that was sent.
+func reportsPage(r *http.Request) url.Values {
+	at := url.Values{}
+	if after := cmp.Or(r.PostForm.Get("after"), r.URL.Query().Get("after")); after != "" {
+		at.Set("after", after)
+	}
+	return at
 }
 
 // answerReport mails a preliminary report to whoever reported.
@@ -68,8 +85,8 @@ func (p *portal) decideReport(w http.ResponseWriter, r *http.Request) error {
 func (p *portal) reportDone(w http.ResponseWriter, r *http.Request, err error) error {
 	switch {
 	case err == nil:
-		http.Redirect(w, r, "/admin/reports", http.StatusSeeOther)
-		return nil
+		to := url.URL{Path: reportsPath, RawQuery: reportsPage(r).Encode()}
+		return seeOther(w, r, to.String())
 	case errors.Is(err, problemreport.ErrText):
 		return p.showReports(w, r, http.StatusUnprocessableEntity, "reports.error.text")
 	case errors.Is(err, problemreport.ErrClosed), errors.Is(err, problemreport.ErrNotFound):
