@@ -304,6 +304,58 @@ func TestChainsAreVerifiedOutsideTheWriter(t *testing.T) {
 	c.logIsWhole(t)
 }
 
+// The chain of what cannot be taken in anyhow is not verified, and that of what can
+// is, in the same file.
+func TestRefusedUnverified(t *testing.T) {
+	c, m, _, issuing, person, _ := meddling(t)
+	c.add(t, registration.PersonInput{Addresses: []string{"hanako@example.jp"}})
+	verified := 0
+	m.on = func() { verified++ }
+	good := issuing.issue(t, newKey(t).Public(), nil, "taro@example.jp")
+	if list, err := c.ImportCertificates(t.Context(), c.admin, c.id, good, false); err != nil || list[0].Err != nil || verified == 0 {
+		t.Fatalf("%+v, %d verified, %v", list, verified, err)
+	}
+	once := verified
+	refused := map[string][]byte{
+		"certificate input.certificate.nobody": issuing.issue(t, newKey(t).Public(), nil, "nobody@example.jp"),
+		"certificate input.certificate.people": issuing.issue(t, newKey(t).Public(), nil, "taro@example.jp", "hanako@example.jp"),
+		"certificate input.certificate.time": issuing.issue(t, newKey(t).Public(), func(c *x509.Certificate) { c.NotAfter = issuing.now.Add(-time.Minute) },
+			"taro@example.jp"),
+		"certificate input.certificate.twice": good,
+	}
+	var all []byte
+	for want, file := range refused {
+		verified = 0
+		list, err := c.ImportCertificates(t.Context(), c.admin, c.id, file, false)
+		if err != nil || len(list) != 1 || inputKey(list[0].Err) != want || verified > 0 {
+			t.Errorf("%s: %+v, %d verified, %v", want, list, verified, err)
+		}
+		all = append(all, file...)
+	}
+	verified = 0
+	list, err := c.ImportCertificates(t.Context(), c.admin, c.id, slices.Concat(all, issuing.issue(t, newKey(t).Public(), nil, "taro@example.jp")), false)
+	if err != nil || len(list) != len(refused)+1 || verified != once {
+		t.Fatalf("%+v, %d verified instead of %d, %v", list, verified, once, err)
+	}
+	last := list[len(refused)]
+	if last.Err != nil || c.trustOf(t, person, last.Certificate.ID).Trust != registration.TrustOrganization {
+		t.Errorf("beside them: %+v", last)
+	}
+
+	// Whose it is counts when it is taken in: who leaves meanwhile has none of it.
+	m.on = func() {
+		m.on = nil
+		if err := c.PeopleLeave(t.Context(), c.admin, c.id, []string{person}); err != nil {
+			t.Error(err)
+		}
+	}
+	list, err = c.ImportCertificates(t.Context(), c.admin, c.id, issuing.issue(t, newKey(t).Public(), nil, "taro@example.jp"), false)
+	if err != nil || inputKey(list[0].Err) != "certificate input.certificate.nobody" {
+		t.Errorf("gone meanwhile: %+v, %v", list, err)
+	}
+	c.logIsWhole(t)
+}
+
 // A root that is taken back while a chain to it is verified counts for nothing.
 func TestRootTakenBackMeanwhile(t *testing.T) {
 	c, m, root, issuing, person, certificate := meddling(t)

@@ -353,9 +353,16 @@ func (s *Service) ImportCertificates(ctx context.Context, actor auth.Actor, orga
 	}
 	for part := range slices.Chunk(people, peopleAtOnce) {
 		var done []Imported
+		var refusals []error
 		read := make([]store.ForeignCertificate, len(part))
-		judge := func(trusted *trustees) error {
+		judge := func(trusted *trustees) (err error) {
+			if refusals, err = s.refusals(ctx, organization, part); err != nil {
+				return err
+			}
 			for i, c := range part {
+				if refusals[i] != nil {
+					continue
+				}
 				read[i] = store.ForeignCertificate{DER: c.Raw, Chain: above(c, authorities)}
 				read[i].ForeignTrust = trusted.judge(read[i])
 			}
@@ -367,7 +374,10 @@ func (s *Service) ImportCertificates(ctx context.Context, actor auth.Actor, orga
 				return err
 			}
 			for i, c := range part {
-				held, err := s.importOne(ctx, tx, actor, organization, c, read[i])
+				held, err := Held{}, refusals[i]
+				if err == nil {
+					held, err = s.importOne(ctx, tx, actor, organization, c, read[i])
+				}
 				if err != nil && !errors.Is(err, ErrInput) {
 					return err
 				}
@@ -383,31 +393,74 @@ func (s *Service) ImportCertificates(ctx context.Context, actor auth.Actor, orga
 	return list, nil
 }
 
-// importOne takes in a certificate whose chain was read and judged.
-func (s *Service) importOne(ctx context.Context, tx *store.Tx, actor auth.Actor, organization string, c *cert.Certificate, read store.ForeignCertificate) (held Held, err error) {
+// refusals says of each certificate why it cannot be taken in, where that is so
+// wherever its chain leads: a file may hold thousands that are nobody's here, and
+// to verify a chain takes long.
+func (s *Service) refusals(ctx context.Context, organization string, list []*cert.Certificate) (refusals []error, err error) {
+	err = s.o.Store.View(ctx, func(tx *store.Tx) error {
+		refusals = make([]error, len(list))
+		if _, err := s.desk(tx, organization); err != nil {
+			return err
+		}
+		for i, c := range list {
+			if refusals[i] = s.refusal(tx, organization, c); refusals[i] != nil && !errors.Is(refusals[i], ErrInput) {
+				return refusals[i]
+			}
+		}
+		return nil
+	})
+	return refusals, err
+}
+
+func (s *Service) refusal(tx *store.Tx, organization string, c *cert.Certificate) error {
+	if _, err := s.ownerOf(tx, organization, c); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(c.Raw)
+	have, err := tx.ForeignCertificateBySHA256(organization, sum[:])
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err == nil && have.Trust != "":
+		return wrong("certificate", "input.certificate.twice", have.Issuer)
+	}
+	return err
+}
+
+// ownerOf finds who of an organization has the mailboxes of a usable certificate.
+func (s *Service) ownerOf(tx *store.Tx, organization string, c *cert.Certificate) (person string, err error) {
 	if err := s.usable(c); err != nil {
-		return held, err
+		return "", err
 	}
 	names, err := mailboxesOf(c)
 	if err != nil {
-		return held, err
+		return "", err
 	}
-	var person string
 	for _, m := range names {
 		who, err := tx.MemberByMailbox(organization, m.Key())
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
 		if err != nil {
-			return held, err
+			return "", err
 		}
 		if person != "" && person != who {
-			return held, wrong("certificate", "input.certificate.people")
+			return "", wrong("certificate", "input.certificate.people")
 		}
 		person = who
 	}
 	if person == "" {
-		return held, wrong("certificate", "input.certificate.nobody")
+		return "", wrong("certificate", "input.certificate.nobody")
+	}
+	return person, nil
+}
+
+// importOne takes in a certificate whose chain was read and judged. Whose it is is
+// asked again: that may have changed meanwhile.
+func (s *Service) importOne(ctx context.Context, tx *store.Tx, actor auth.Actor, organization string, c *cert.Certificate, read store.ForeignCertificate) (held Held, err error) {
+	person, err := s.ownerOf(tx, organization, c)
+	if err != nil {
+		return held, err
 	}
 	f, err := s.foreign(c, read.Chain, actor, organization, person)
 	if err != nil {
