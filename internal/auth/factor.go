@@ -25,8 +25,9 @@ var (
 	ErrWeak = errors.New("auth: sign in with the second factor first")
 	// ErrState: it is there already, or not there.
 	ErrState = errors.New("auth: not in this state")
-	// ErrNeeded: nothing else would sign the account in.
-	ErrNeeded = errors.New("auth: without it nothing signs the account in")
+	// ErrNeeded: a certificate at most would be left, and nobody could show that they
+	// are there.
+	ErrNeeded = errors.New("auth: without it the account has nothing that somebody can show")
 )
 
 // Factors is how an account may sign in.
@@ -40,16 +41,15 @@ type Factors struct {
 	OpenID        int
 	PasswordDoes  bool // a password is enough to show who is in this session
 	ByCertificate bool // it was opened by a certificate, without anybody doing anything
+	SetsUp        bool // it may set up a first factor without showing another one
 }
 
 // any tells whether there is more than a password.
 func (f Factors) any() bool { return f.TOTP || len(f.Passkeys) > 0 || f.Certificates > 0 }
 
-// silent tells whether there is nothing but certificates: the browser shows them by
-// itself, and nobody can show that they are there.
-func (f Factors) silent() bool {
-	return f.Certificates > 0 && !f.Password && !f.TOTP && len(f.Passkeys) == 0 && f.OpenID == 0
-}
+// asks tells whether a change of how the account signs in takes a proof first. Who has
+// no factor here may have shown one to a provider, which can ask again.
+func (f Factors) asks(session Session) bool { return f.any() || session.Strong && f.OpenID > 0 }
 
 // secondToCertificate tells whether what is no second factor by itself is one to the
 // certificate that opened a session in some way. Where there is an app or a passkey
@@ -75,6 +75,7 @@ func (s *Service) Factors(ctx context.Context, token string) (f Factors, err err
 	err = s.db.View(ctx, func(tx *store.Tx) (err error) {
 		f, err = factors(tx, session.Account.ID)
 		f.PasswordDoes, f.ByCertificate = s.passwordDoes(f, session.Method), session.Method == byCertificate
+		f.SetsUp = !f.asks(session)
 		return err
 	})
 	return f, err
@@ -111,18 +112,9 @@ func factors(tx *store.Tx, id string) (f Factors, err error) {
 // own runs a change of how the account of a session signs in. Whoever has more
 // than a password must have signed in with it, and have shown it a moment ago: a
 // password that was spied out, or a browser that was left open, adds nothing and
-// takes nothing away.
+// takes nothing away. Who has nothing but a certificate can show nothing, and is
+// let in anew by an operator.
 func (s *Service) own(ctx context.Context, token string, change func(tx *store.Tx, session Session, f Factors) error) error {
-	return s.ownOrFirst(ctx, token, false, change)
-}
-
-// ownFirst is own for what somebody can show: an account that has nothing of the
-// kind gets its first so, because it could show nothing before.
-func (s *Service) ownFirst(ctx context.Context, token string, change func(tx *store.Tx, session Session, f Factors) error) error {
-	return s.ownOrFirst(ctx, token, true, change)
-}
-
-func (s *Service) ownOrFirst(ctx context.Context, token string, first bool, change func(tx *store.Tx, session Session, f Factors) error) error {
 	session, err := s.Session(ctx, token)
 	if err != nil {
 		return err
@@ -135,9 +127,7 @@ func (s *Service) ownOrFirst(ctx context.Context, token string, first bool, chan
 		if f.any() && !session.Strong {
 			return ErrWeak
 		}
-		first := first && f.silent() && session.Strong
-		// Who has no factor here may have shown one to a provider, which can ask again.
-		if !first && (f.any() || session.Strong && f.OpenID > 0) && !session.Fresh {
+		if f.asks(session) && !session.Fresh {
 			return ErrAgain
 		}
 		return change(tx, session, f)
@@ -319,7 +309,7 @@ func (s *Service) ChangePassword(ctx context.Context, client, token, old, passwo
 	if err != nil {
 		return err
 	}
-	return s.ownFirst(ctx, token, func(tx *store.Tx, session Session, _ Factors) error {
+	return s.own(ctx, token, func(tx *store.Tx, session Session, _ Factors) error {
 		if err := tx.SetPassword(a.ID, hash); err != nil {
 			return err
 		}

@@ -59,7 +59,7 @@ func (s *Service) NewPasskey(ctx context.Context, token string) (options []byte,
 	if !s.Passkeys() {
 		return nil, ErrState
 	}
-	err = s.ownFirst(ctx, token, func(tx *store.Tx, session Session, f Factors) error {
+	err = s.own(ctx, token, func(tx *store.Tx, session Session, f Factors) error {
 		if len(f.Passkeys) >= MaxPasskeys {
 			return ErrState
 		}
@@ -90,7 +90,7 @@ func userOf(a Account) webauthn.User {
 func (s *Service) AddPasskey(ctx context.Context, token, name string, answer []byte) (Session, string, error) {
 	var session Session
 	var renewed string
-	err := s.ownFirst(ctx, token, func(tx *store.Tx, old Session, _ Factors) error {
+	err := s.own(ctx, token, func(tx *store.Tx, old Session, _ Factors) error {
 		step, challenge, err := s.answered(tx, stepNewPasskey, answer)
 		if err != nil {
 			return err

@@ -45,25 +45,22 @@ type againView struct {
 	Lost     bool // something was sent that could not be kept
 	Fields   []againField
 	Factors  auth.Factors
-	Passkeys bool
-	OpenID   string // what the provider is called, or ""
-	Door     string
+	Passkeys bool   // one can be asked for
+	OpenID   string // what the provider that can be asked is called, or ""
+	Door     string // where a certificate comes first, or ""
 }
 
 type againField struct{ Name, Value string }
 
-// Ways tells whether the account has anything to show, here or at the provider or,
-// at the door for certificates, the first half of it.
-func (v againView) Ways() bool { return v.here() || v.Factors.OpenID > 0 || v.half() }
-
-// here tells whether it has anything to show on this page.
-func (v againView) here() bool {
-	return v.Factors.TOTP || v.Factors.PasswordDoes || len(v.Factors.Passkeys) > 0
+// Ways tells whether the page offers anything to show: what the account has is not
+// always what the server can ask for.
+func (v againView) Ways() bool {
+	return v.Factors.TOTP || v.Factors.PasswordDoes || v.Passkeys || v.OpenID != "" || v.Door != ""
 }
 
-// half tells whether a certificate comes before what is shown here.
-func (v againView) half() bool {
-	return v.Factors.Certificates > 0 && v.Factors.Password && !v.here()
+// half tells whether the password is enough after a certificate, and none was shown.
+func half(f auth.Factors) bool {
+	return f.Certificates > 0 && f.Password && !f.TOTP && len(f.Passkeys) == 0 && !f.PasswordDoes
 }
 
 // againAsked is the page for a request that was refused until then.
@@ -95,7 +92,7 @@ func (p *portal) showAgain(w http.ResponseWriter, r *http.Request, status int, v
 		return err
 	}
 	v.Passkeys, v.Door = p.Accounts.Passkeys() && len(v.Factors.Passkeys) > 0, ""
-	if v.half() {
+	if half(v.Factors) {
 		v.Door = p.Door
 	}
 	if v.Factors.OpenID > 0 {

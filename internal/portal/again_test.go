@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/store"
+	"github.com/mailseal/mailseal/internal/webauthn"
 	"github.com/mailseal/mailseal/internal/webauthn/softkey"
 )
 
@@ -164,8 +166,8 @@ func TestRootsAskAgain(t *testing.T) {
 	}
 }
 
-// Whoever came in by a certificate is asked for what a person shows, and told what to
-// set up where there is nothing of the kind.
+// Whoever came in by a certificate is asked for what a person shows, and sent to an
+// operator where there is nothing of the kind.
 func TestAgainAfterACertificate(t *testing.T) {
 	h := openHouse(t, false)
 	d := h.operator()
@@ -203,14 +205,80 @@ func TestAgainAfterACertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	d = enter()
-	if page = body(t, d.post("/admin/tokens", sent)); strings.Contains(page, `action="/admin/again"`) || !strings.Contains(page, "Set up a passkey or a password first") || !strings.Contains(page, `href="/admin/account"`) {
+	if page = body(t, d.post("/admin/tokens", sent)); strings.Contains(page, `action="/admin/again"`) || !strings.Contains(page, toReset) {
 		t.Errorf("who has nothing to show is asked:\n%s", page)
 	}
-	if answer := d.post("/admin/account/password", url.Values{"old": {""}, "password": {words}, "again": {words}}); answer.StatusCode != http.StatusOK {
-		t.Errorf("a first password: %s", answer.Status)
+	answer = d.post("/admin/account/password", url.Values{"old": {""}, "password": {words}, "again": {words}})
+	if page = body(t, answer); answer.StatusCode != http.StatusForbidden || !strings.Contains(page, toReset) {
+		t.Errorf("a first password: %s\n%s", answer.Status, page)
 	}
-	if page = body(t, d.post("/admin/tokens", sent)); !strings.Contains(page, "again-password") {
-		t.Errorf("then it is not asked for:\n%s", page)
+}
+
+// toReset is in the page that has nothing to ask for.
+const toReset = "Ask an operator to reset your sign-in"
+
+// elsewhere is a browser with the same session, at the same data served otherwise.
+func (h *house) elsewhere(d *door, change func(*auth.Options, *Config)) *door {
+	h.t.Helper()
+	o := auth.Options{Store: h.db, Clock: func() time.Time { return h.now }, Cost: auth.LeastCost, URL: "https://ca.example.org", Queue: &h.letters, Secrets: open{}}
+	other := newDoor(h.t, newFake(), func(c *Config) {
+		c.Now = o.Clock
+		change(&o, c)
+		service := auth.New(o)
+		c.Administrators, c.Accounts = service, service
+	})
+	other.cookies = d.cookies
+	return other
+}
+
+// What the account has and the server cannot ask for is no way: the page says what
+// else to do, and what it offers, it shows.
+func TestAgainWithoutAWay(t *testing.T) {
+	h, withPasskey, _ := later(t)
+	nothing := func(*auth.Options, *Config) {}
+	site := func(o *auth.Options, _ *Config) {
+		o.Site = webauthn.Site{ID: "ca.example.org", Origins: []string{"https://ca.example.org"}}
+	}
+	atDoor := func(_ *auth.Options, c *Config) { c.Door = "https://ca.example.org:8444" }
+	second := openHouse(t, false)
+	withPassword := second.operator()
+	sum := make([]byte, 32)
+	if err := second.service.AddCertificate(t.Context(), withPassword.has(adminCookie), sum); err != nil {
+		t.Fatal(err)
+	}
+	third := openHouse(t, false)
+	withProvider := third.operator()
+	account := third.actor(withProvider).ID
+	if err := third.service.AddCertificate(t.Context(), withProvider.has(adminCookie), sum); err != nil {
+		t.Fatal(err)
+	}
+	err := third.db.Update(t.Context(), func(tx *store.Tx) error {
+		return errors.Join(tx.SetPassword(account, ""), tx.LinkOpenIDSubject("https://id.example.org", "subject", account, third.now))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, token, err := third.service.SignInByCertificate(t.Context(), sum)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withProvider.cookies = []*http.Cookie{{Name: adminCookie, Value: token}}
+	plain := openHouse(t, false)
+	for name, test := range map[string]struct {
+		d    *door
+		want string
+	}{
+		"passkeys, on a server without":    {h.elsewhere(withPasskey, nothing), toReset},
+		"passkeys":                         {h.elsewhere(withPasskey, site), "data-passkey-onward"},
+		"a certificate first, and no door": {second.elsewhere(withPassword, nothing), toReset},
+		"a certificate first":              {second.elsewhere(withPassword, atDoor), "https://ca.example.org:8444/"},
+		"a provider that is gone":          {third.elsewhere(withProvider, nothing), toReset},
+		"a password alone":                 {plain.elsewhere(plain.operator(), nothing), "Set up an authenticator app"},
+	} {
+		page := body(t, test.d.get("/admin/again"))
+		if !strings.Contains(page, test.want) || strings.Contains(page, toReset) != (test.want == toReset) || strings.Contains(page, `action="/admin/again"`) {
+			t.Errorf("%s:\n%s", name, page)
+		}
 	}
 }
 
