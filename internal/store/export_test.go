@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -43,4 +46,53 @@ func (tx *Tx) Plan(q MemberQuery) ([]string, error) {
 		var id, parent, unused int
 		return line, s.Scan(&id, &parent, &unused, &line)
 	}, `EXPLAIN QUERY PLAN `+text, args...)
+}
+
+// Plans says how SQLite would run the writer's statements that have a text in
+// them and were run before.
+func (db *DB) Plans(ctx context.Context, of string) (plans []string, err error) {
+	conn, err := db.writer.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	var statements []string
+	err = conn.Raw(func(c any) error {
+		for s := range c.(*preparedConn).statements {
+			if strings.Contains(s, of) {
+				statements = append(statements, s)
+			}
+		}
+		return nil
+	})
+	for _, s := range statements {
+		rows, err := conn.QueryContext(ctx, `EXPLAIN QUERY PLAN `+s, make([]any, parameters(s))...)
+		if err != nil {
+			return nil, err
+		}
+		plan := ""
+		for rows.Next() {
+			var id, parent, unused int
+			var line string
+			if err := rows.Scan(&id, &parent, &unused, &line); err != nil {
+				return nil, err
+			}
+			plan += line + "\n"
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return nil, err
+		}
+		plans = append(plans, plan)
+	}
+	return plans, err
+}
+
+// parameters is the highest number behind a $.
+func parameters(statement string) (n int) {
+	for _, p := range strings.Split(statement, "$")[1:] {
+		digits := len(p) - len(strings.TrimLeft(p, "0123456789"))
+		i, _ := strconv.Atoi(p[:digits])
+		n = max(n, i)
+	}
+	return n
 }

@@ -27,10 +27,11 @@ import (
 // subtransactions of a session in shared memory and is slow beyond that.
 const maxBatch = 64
 
-// fewChanges is how many do not fill a transaction: its commit waits until whoever
-// can run now has run, because many of those are about to join. Where nobody can
-// run there is no wait. With more it does not wait, or everybody would be in it,
-// and nobody would use the processor while the disk syncs.
+// fewChanges is how many do not fill a transaction. While changes come several at
+// a time, one begins only when whoever can run now has run, because many of those
+// are about to join; a lone writer beside others who compute waits for nobody.
+// With more there is no wait, or everybody would be in it, and nobody would use
+// the processor while the disk syncs.
 const fewChanges = 8
 
 // maxTries bounds how often a change or a batch is run that the database asks
@@ -68,6 +69,7 @@ type group struct {
 	closed  bool
 	stats   Stats
 	careful int // transactions that will have savepoints; the leader's
+	crowd   int // changes of the last transaction; the leader's
 }
 
 // Stats counts what Update did since the store was opened.
@@ -204,7 +206,11 @@ func (db *DB) lead() {
 			g.mu.Unlock()
 			return
 		}
+		few := len(g.waiting)+1 < fewChanges
 		g.mu.Unlock()
+		if few && g.crowd > 1 {
+			runtime.Gosched() // holds nothing yet
+		}
 		db.serve(first)
 	}
 }
@@ -224,6 +230,7 @@ func (db *DB) serve(first *change) {
 		case errors.Is(err, errNoWayBack):
 			try, g.careful, b.savepoints = try-1, careful, true // once: there are savepoints now
 		case err == nil || try == maxTries || !runAgain(err):
+			g.crowd = len(b.members)
 			b.end(err)
 			return
 		}
@@ -261,10 +268,6 @@ func (b *batch) run(must []*change) error {
 	}
 	for len(b.members) < maxBatch {
 		c := b.db.group.next()
-		if c == nil && len(b.members) < fewChanges {
-			runtime.Gosched()
-			c = b.db.group.next()
-		}
 		if c == nil {
 			return nil
 		}

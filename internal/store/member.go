@@ -121,10 +121,12 @@ func (tx *Tx) MemberByMailbox(organizationID, key string) (personID string, err 
 		WHERE organization_id = $1 AND mailbox_key = $2`, organizationID, key)
 }
 
-// MemberByNumber reads who has an employee's number in an organization now.
+// MemberByNumber reads who has an employee's number in an organization now. That
+// the number is not empty is said for SQLite, which otherwise does not see that
+// the index of numbers has the answer.
 func (tx *Tx) MemberByNumber(organizationID, number string) (personID string, err error) {
 	return one(tx, "member of the number", scanString, `SELECT person_id FROM memberships
-		WHERE organization_id = $1 AND number = $2 AND until IS NULL`, organizationID, number)
+		WHERE organization_id = $1 AND number = $2 AND number <> '' AND until IS NULL`, organizationID, number)
 }
 
 // MembershipsOf lists the organizations that a person belongs to now.

@@ -69,10 +69,11 @@ func (tx *Tx) Standing(authorityID string, serial []byte) (Standing, error) {
 
 // ClaimOCSP takes certificates of an authority whose OCSP response is due, at
 // most limit of them, and makes them due again at a later time, in case nothing
-// comes of it. What has expired is never due again.
+// comes of it. What has expired is never due again. The authority is asked for in
+// a way that no index knows, because SQLite would read all of its certificates.
 func (tx *Tx) ClaimOCSP(authorityID string, now, again time.Time, limit int) ([]Standing, error) {
 	due, err := all(tx, "due OCSP responses", scanStanding, `SELECT `+standingColumns+` FROM certificates
-		WHERE state = 'issued' AND ocsp_due <= $2 AND authority_id = $1 ORDER BY ocsp_due LIMIT $3`, authorityID, unix(now), limit)
+		WHERE state = 'issued' AND ocsp_due <= $2 AND coalesce(authority_id, '') = $1 ORDER BY ocsp_due LIMIT $3`, authorityID, unix(now), limit)
 	if err != nil {
 		return nil, err
 	}

@@ -103,12 +103,17 @@ func (c *preparedConn) put(query string, s preparedStmt, failed error) (err erro
 }
 
 // BeginTx implements driver.ConnBeginTx. One that writes locks the file at once.
+// A BEGIN is not given up half way: the connection would go back to the pool
+// inside of a transaction that nobody knows of.
 func (c *preparedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	begin := `BEGIN IMMEDIATE`
 	if o.ReadOnly {
 		begin = `BEGIN`
 	}
-	if _, err := c.ExecContext(ctx, begin, nil); err != nil {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if _, err := c.ExecContext(context.WithoutCancel(ctx), begin, nil); err != nil {
 		return nil, err
 	}
 	return preparedTx{c}, nil

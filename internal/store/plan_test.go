@@ -1,0 +1,38 @@
+package store_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mailseal/mailseal/internal/store"
+)
+
+// What is asked for each of many people or certificates goes by an index that
+// has the answer; SQLite chose one that leads to everything of the organization,
+// or of the authority.
+func TestPlans(t *testing.T) {
+	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "a.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, test := range []struct {
+		statement, index string
+		run              func(*store.Tx) error
+	}{
+		{"number = $2", "memberships_number", func(tx *store.Tx) error { _, err := tx.MemberByNumber("o", "1"); return err }},
+		{"mailbox_key = $2", "member_mailboxes", func(tx *store.Tx) error { _, err := tx.MemberByMailbox("o", "a@example.org"); return err }},
+		{"ocsp_due <= $2", "certificates_ocsp_due", func(tx *store.Tx) error { _, err := tx.ClaimOCSP("a", now, now, 10); return err }},
+	} {
+		_ = db.Update(t.Context(), test.run) // there is nothing to find
+		plans, err := db.Plans(t.Context(), test.statement)
+		if err != nil || len(plans) != 1 {
+			t.Errorf("%s: %q, %v", test.statement, plans, err)
+			continue
+		}
+		if !strings.Contains(plans[0], test.index) || strings.Contains(plans[0], "TEMP B-TREE") || strings.Contains(plans[0], "SCAN") {
+			t.Errorf("%s:\n%s", test.statement, plans[0])
+		}
+	}
+}
