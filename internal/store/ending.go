@@ -69,12 +69,12 @@ func (tx *Tx) OrganizationsWithEnds(from, to time.Time) ([]string, error) {
 }
 
 // ValidCertificatesOf names the certificates of a person in an organization that
-// are good now.
+// are good now. The person is to lead to them, see ofMember.
 func (tx *Tx) ValidCertificatesOf(organizationID, personID string, now time.Time) ([]string, error) {
 	return all(tx, "valid certificates of a member", scanString, `SELECT id FROM certificates
-			WHERE organization_id = $1 AND person_id = $2 AND state = 'issued' AND revoked_at IS NULL AND not_after > $3
+			WHERE coalesce(organization_id, '') = $1 AND person_id = $2 AND state = 'issued' AND revoked_at IS NULL AND not_after > $3
 		UNION ALL SELECT id FROM certificates_foreign
-			WHERE organization_id = $1 AND person_id = $2 AND revoked_at IS NULL AND not_after > $3`, organizationID, personID, now.Unix())
+			WHERE coalesce(organization_id, '') = $1 AND person_id = $2 AND revoked_at IS NULL AND not_after > $3`, organizationID, personID, now.Unix())
 }
 
 // InsertReminder writes that a reminder was queued. ErrConflict: it was already.

@@ -23,6 +23,9 @@ func TestPlans(t *testing.T) {
 	}{
 		{"number = $2", "memberships_number", func(tx *store.Tx) error { _, err := tx.MemberByNumber("o", "1"); return err }},
 		{"mailbox_key = $2", "member_mailboxes", func(tx *store.Tx) error { _, err := tx.MemberByMailbox("o", "a@example.org"); return err }},
+		{"max(c.not_after)", "certificates_person", func(tx *store.Tx) error { _, err := tx.MemberMailboxes("o"); return err }},
+		{"SELECT id FROM certificates", "certificates_person", func(tx *store.Tx) error { _, err := tx.ValidCertificatesOf("o", "p", now); return err }},
+		{"DELETE FROM person_sessions", "person_sessions_person", func(tx *store.Tx) error { return tx.ReleaseMailbox("a@example.org", now) }},
 		{"ocsp_due <= $2", "certificates_ocsp_due", func(tx *store.Tx) error { _, err := tx.ClaimOCSP("a", now, now, 10); return err }},
 	} {
 		_ = db.Update(t.Context(), test.run) // there is nothing to find

@@ -253,12 +253,13 @@ func (tx *Tx) RunCounts(runID string) (map[string]int, error) {
 }
 
 // MemberMailboxes lists every mailbox that an organization says its people have,
-// by key, with the person and until when their newest certificate is good.
+// by key, with the person and until when their newest certificate is good. The
+// person is to lead to the certificate, see ofMember.
 func (tx *Tx) MemberMailboxes(organizationID string) (map[string]MemberMailbox, error) {
 	list, err := all(tx, "mailboxes of members", func(s scanner) (m MemberMailbox, err error) {
 		return m, s.Scan(&m.Key, &m.PersonID, seconds{&m.Until})
 	}, `SELECT b.mailbox_key, b.person_id, (SELECT max(c.not_after) FROM certificates c WHERE c.person_id = b.person_id
-			AND c.organization_id = b.organization_id AND c.state = 'issued' AND c.revoked_at IS NULL)
+			AND coalesce(c.organization_id, '') = b.organization_id AND c.state = 'issued' AND c.revoked_at IS NULL)
 		FROM member_mailboxes b WHERE b.organization_id = $1`, organizationID)
 	byKey := make(map[string]MemberMailbox, len(list))
 	for _, m := range list {
