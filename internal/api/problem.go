@@ -100,6 +100,7 @@ var problems = []struct {
 	{registration.ErrNotACode, false, problem{Title: "That is not a code.", Status: http.StatusBadRequest, Code: "not-a-code", Detail: "Copy the whole line from the mail: six groups of five letters and digits."}},
 	{registration.ErrWrongCode, false, problem{Title: "That is not the code of this order.", Status: http.StatusForbidden, Code: "wrong-code", Detail: "Only the last mail counts, and after five wrong codes the order is over."}},
 	{registration.ErrState, true, problem{Title: "The order does not allow this now.", Status: http.StatusConflict, Code: "state"}},
+	{registration.ErrRootsChange, false, problem{Title: "The trusted roots were changed again and again meanwhile.", Status: http.StatusConflict, Code: "roots-changed", Detail: "Send it again. Certificates of the file that were taken in before are there, and are refused as such."}},
 	{registration.ErrOtherKey, false, problem{Title: "The order belongs to another key.", Status: http.StatusConflict, Code: "other-key", Detail: "Send the request with the key that was sent first, or open a new order."}},
 	{registration.ErrRequest, true, problem{Title: "The certification request is not accepted.", Status: http.StatusBadRequest, Code: "request"}},
 }

@@ -129,6 +129,8 @@ func orgFault(err error) error {
 		return broken(err, "see --help")
 	case errors.Is(err, registration.ErrState):
 		return no(err, "mailseal org show ORG and mailseal order list ORG tell how things stand")
+	case errors.Is(err, registration.ErrRootsChange):
+		return no(err, "do it again when nobody names or removes roots")
 	case errors.Is(err, registration.ErrForbidden):
 		return broken(errors.New("there is no such thing in this organization"), "mailseal org list, mailseal person list ORG and mailseal order list ORG show what there is")
 	}

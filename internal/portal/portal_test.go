@@ -196,6 +196,7 @@ func TestProblems(t *testing.T) {
 		fmt.Errorf("read: %w", store.ErrUnavailable):        http.StatusServiceUnavailable,
 		registration.ErrRequest:                             http.StatusUnprocessableEntity,
 		registration.ErrOtherKey:                            http.StatusConflict,
+		registration.ErrRootsChange:                         http.StatusConflict,
 		fmt.Errorf("step: %w", registration.ErrState):       http.StatusConflict,
 		&registration.TooManyError{Retry: 90 * time.Second}: http.StatusTooManyRequests,
 		errors.New("disk full at /secret/path"):             http.StatusInternalServerError,

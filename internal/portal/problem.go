@@ -59,6 +59,7 @@ var problems = []struct {
 	{registration.ErrNotFound, problem{http.StatusForbidden, "problem.session", "action.apply", "/apply", 0}},
 	{registration.ErrState, problem{http.StatusConflict, "problem.state", "action.apply", "/apply", 0}},
 	{registration.ErrRequest, problem{http.StatusUnprocessableEntity, "problem.request", "action.apply", "/apply", 0}},
+	{registration.ErrRootsChange, problem{http.StatusConflict, "problem.roots", "action.start", "/", 0}},
 	{registration.ErrOtherKey, problem{http.StatusConflict, "problem.otherkey", "action.apply", "/apply", 0}},
 	{recovery.ErrOfficersChanged, problem{http.StatusConflict, "problem.officers", "action.start", "/", 0}},
 	{recovery.ErrState, problem{http.StatusConflict, "problem.state", "action.start", "/", 0}},

@@ -42,7 +42,12 @@ const (
 	maxTrustDetail = 300 // characters
 	chainsAtOnce   = 200 // whose verdicts are written in one transaction
 	chainsFor      = 24 * time.Hour
+	maxJudging     = 10 // times that chains are verified for one change
 )
+
+// ErrRootsChange: each time that the chains were verified, other roots were named by
+// the time that the change was to be made.
+var ErrRootsChange = errors.New("registration: the trusted roots were changed again and again meanwhile")
 
 // trustees are the roots that certificates by others may lead to.
 type trustees struct {
@@ -87,9 +92,9 @@ func (s *Service) trustees(roots []store.TrustAnchor) (*trustees, error) {
 
 // judging has chains verified outside of any transaction, because everybody's
 // changes wait for the one writer, and then makes a change that rests on it. Where
-// other roots are named by then, it begins again.
+// other roots are named by then, it begins again, but not for ever.
 func (s *Service) judging(ctx context.Context, organization string, judge func(*trustees) error, change func(*store.Tx) error) error {
-	for {
+	for range maxJudging {
 		var roots []store.TrustAnchor
 		err := s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
 			roots, err = named(tx, organization)
@@ -117,6 +122,7 @@ func (s *Service) judging(ctx context.Context, organization string, judge func(*
 			return err
 		}
 	}
+	return ErrRootsChange
 }
 
 // judge follows the chain of a certificate.

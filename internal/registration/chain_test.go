@@ -429,6 +429,84 @@ func TestRootTakenBackMeanwhile(t *testing.T) {
 	c.logIsWhole(t)
 }
 
+// Roots that change all the time end what verifies chains by a conflict, of which
+// nothing is left, and not by nothing at all.
+func TestRootsChangeAllTheTime(t *testing.T) {
+	c, m, root, issuing, person, _ := meddling(t)
+	c.set(t, func(s *registration.Settings) { s.Issuer = registration.IssuerExternal })
+	order, err := c.OrderFor(t.Context(), c.admin, c.id, person, registration.OrderRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := newKey(t)
+	ask := registration.Request{Kind: registration.RequestOrganization, Organization: c.id, Order: order.ID, Certification: request(t, key)}
+	if _, err := c.EnrollFor(t.Context(), c.admin, ask); !errors.Is(err, registration.ErrOutside) {
+		t.Fatal(err)
+	}
+	const patience = 200 // then they stay as they are, for the test to end
+	changes := 0
+	var sum [sha256.Size]byte // of one more root, which is another one each time
+	change := func() {
+		if changes++; changes > patience {
+			return
+		}
+		last := sum
+		sum = sha256.Sum256([]byte{byte(changes)})
+		err := c.db.Update(t.Context(), func(tx *store.Tx) error {
+			if changes > 1 {
+				err := cmp.Or(tx.DeleteTrustAnchor(c.id, last[:]),
+					audit.Append(t.Context(), tx, audit.Entry{At: c.clock(), Act: store.ActAnchorRemoved, Object: hex.EncodeToString(last[:])}))
+				if err != nil {
+					return err
+				}
+			}
+			return cmp.Or(tx.InsertTrustAnchor(store.TrustAnchor{OrganizationID: c.id, SHA256: sum[:], DER: root.c.Raw, AddedBy: "test", Added: c.clock()}),
+				audit.Append(t.Context(), tx, audit.Entry{At: c.clock(), Act: store.ActAnchor, Object: hex.EncodeToString(sum[:])}))
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	undo := func() {
+		m.on, changes = nil, 0
+		if err := c.RemoveAnchor(t.Context(), c.admin, c.id, hex.EncodeToString(sum[:])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	doors := map[string]func() error{
+		"import": func() error {
+			list, err := c.ImportCertificates(t.Context(), c.admin, c.id, issuing.issue(t, newKey(t).Public(), nil, "taro@example.jp"), false)
+			if err == nil {
+				err = list[0].Err
+			}
+			return err
+		},
+		"for an order": func() error {
+			_, err := c.CertificateIn(t.Context(), c.admin, c.id, order.ID, issuing.issue(t, key.Public(), nil, "taro@example.jp"), false)
+			return err
+		},
+	}
+	for name, door := range doors {
+		before, err := c.Person(t.Context(), c.admin, c.id, person)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.on = change
+		if err := door(); !errors.Is(err, registration.ErrRootsChange) || changes > patience {
+			t.Errorf("%s: %v after %d changes", name, err, changes)
+		}
+		undo()
+		after, err := c.Person(t.Context(), c.admin, c.id, person)
+		if err != nil || len(after.Certificates) != len(before.Certificates) {
+			t.Errorf("%s: %d certificates where %d were, %v", name, len(after.Certificates), len(before.Certificates), err)
+		}
+		if err := door(); err != nil {
+			t.Errorf("%s, when it has calmed down: %v", name, err)
+		}
+	}
+	c.logIsWhole(t)
+}
+
 // A chain that came while the one before it was verified is not written over by
 // what was found about that.
 func TestChainCompletedMeanwhile(t *testing.T) {
