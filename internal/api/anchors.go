@@ -7,12 +7,11 @@ import (
 )
 
 // anchors are the routes of roots that certificates by others may lead to. No
-// program names one ([auth.Actor.InPerson]).
+// program names one, nor takes back one of everybody's ([auth.Actor.InPerson]).
 func (h *handler) anchors() []*route {
 	const all, one = "/api/v1/anchors", "/api/v1/organizations/{organization}/anchors"
 	return []*route{
 		get(all, "listAnchors", "Roots that were named as trusted for certificates by others, for every organization", operators, h.listAnchors),
-		act("DELETE", all+"/{anchor}", "removeAnchor", "Trust a root no longer, named by its SHA-256", operators, h.removeAnchor),
 		get(one, "listOrganizationAnchors", "Roots that the organization trusts, in its own look-ups and exports", lookers, h.listAnchors),
 		act("DELETE", one+"/{anchor}", "removeOrganizationAnchor", "Trust a root of the organization no longer, named by its SHA-256", managers, h.removeAnchor),
 	}

@@ -278,7 +278,9 @@ func newOrderAcceptCommand(p *program) *cobra.Command {
 		Use: "accept ORG ORDER FILE", Short: "take in the certificate that an authority outside made", Args: orgArguments(2, 2, ", ORDER and a file"),
 		Long: `Take in the certificate that an authority outside made for an order, PEM or DER, with
 those above it if the file has them. It must be for the key of the order's request and
-for its mailboxes, all of them and no others.`,
+for its mailboxes, all of them and no others. --trust-roots works on the server's own
+data; with --server it is refused, and somebody names the root in the portal (Settings,
+Trusted roots).`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := readSmall(args[2])
 			if err != nil {
@@ -301,7 +303,7 @@ for its mailboxes, all of them and no others.`,
 		},
 	}
 	o.addFlags(cmd, false)
-	cmd.Flags().BoolVar(&trustRoots, "trust-roots", false, "the organization trusts the roots in the file from now on")
+	cmd.Flags().BoolVar(&trustRoots, "trust-roots", false, "the organization trusts the roots in the file from now on (not with --server)")
 	return cmd
 }
 

@@ -29,7 +29,11 @@ func newOrgTrustCommand(p *program) *cobra.Command {
 of ORG count in its own look-ups and exports. Without ORG they are the operator's: they
 count for every organization, and for who a key may be recovered for. Trusted beside
 them are the authorities of this installation and the public ones that Mozilla has for
-mail. Certificates that lead nowhere are listed with the reason, and given to nobody.`,
+mail. Certificates that lead nowhere are listed with the reason, and given to nobody.
+
+What is trusted is a person's to say: with --server, --add is refused, and so is --remove
+without ORG. In the portal it is at Settings, Trusted roots, for everybody at Authorities,
+Trusted roots; on the server's own data, here.`,
 		Example: `  mailseal org trust 'Example K.K.' --add partner-root.pem
   mailseal org trust`,
 		Args: cobra.MaximumNArgs(1),
@@ -70,8 +74,8 @@ mail. Certificates that lead nowhere are listed with the reason, and given to no
 		},
 	}
 	o.addFlags(cmd, false)
-	cmd.Flags().StringVar(&add, "add", "", "`FILE` with roots to trust")
-	cmd.Flags().StringVar(&remove, "remove", "", "`SHA256` of the root to trust no longer")
+	cmd.Flags().StringVar(&add, "add", "", "`FILE` with roots to trust (not with --server)")
+	cmd.Flags().StringVar(&remove, "remove", "", "`SHA256` of the root to trust no longer (with --server, of ORG alone)")
 	return cmd
 }
 

@@ -20,8 +20,9 @@ What cannot be taken is told, and keeps out nothing else; the exit status is 1 t
 
 One whose chain leads to no trusted root is taken in and watched, but given to nobody:
 the file should hold the authorities above, and where their root is neither public nor
-known here, --trust-roots says that the organization trusts it. mailseal org trust lists
-and removes such roots.`,
+known here, --trust-roots says that the organization trusts it, on the server's own data:
+with --server it is refused, and somebody names the root in the portal (Settings, Trusted
+roots). mailseal org trust lists and removes such roots.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := readSmall(args[1])
 			if err != nil {
@@ -52,6 +53,6 @@ and removes such roots.`,
 		},
 	}
 	o.addFlags(cmd, false)
-	cmd.Flags().BoolVar(&trustRoots, "trust-roots", false, "the organization trusts the roots in the file from now on")
+	cmd.Flags().BoolVar(&trustRoots, "trust-roots", false, "the organization trusts the roots in the file from now on (not with --server)")
 	return cmd
 }

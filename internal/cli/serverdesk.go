@@ -480,19 +480,16 @@ func (d *serverDesk) ImportCertificates(ctx context.Context, _ auth.Actor, organ
 	}), err
 }
 
-// errRootsThere: a program does not say what is trusted, and a token is one's.
-var errRootsThere = no(errors.New("a token names no roots as trusted: it takes a person"), "sign in to the portal: Settings, Trusted roots; an operator's are at Authorities, Trusted roots")
+// errRootsThere: a program does not say what is trusted, and for everybody not what is
+// no longer, and a token is one's.
+var errRootsThere = no(errors.New("a token names no roots as trusted, and takes back none of everybody's: it takes a person"), "sign in to the portal: Settings, Trusted roots; an operator's are at Authorities, Trusted roots")
 
 // anchorsOf is where the roots of an organization are, or everybody's.
-func anchorsOf(organization string, parts ...string) string {
+func anchorsOf(organization string) string {
 	if organization != "" {
-		return org(organization, append([]string{"anchors"}, parts...)...)
+		return org(organization, "anchors")
 	}
-	path := "anchors"
-	for _, part := range parts {
-		path += "/" + url.PathEscape(part)
-	}
-	return path
+	return "anchors"
 }
 
 func (d *serverDesk) Anchors(ctx context.Context, _ auth.Actor, organization string) (list []registration.Anchor, err error) {
@@ -519,7 +516,10 @@ func (d *serverDesk) AddAnchors(context.Context, auth.Actor, string, []byte) err
 }
 
 func (d *serverDesk) RemoveAnchor(ctx context.Context, _ auth.Actor, organization, sha256 string) error {
-	return d.ask(ctx, http.MethodDelete, anchorsOf(organization, sha256), nil, nil, nil)
+	if organization == "" {
+		return errRootsThere
+	}
+	return d.ask(ctx, http.MethodDelete, org(organization, "anchors", sha256), nil, nil, nil)
 }
 
 func (d *serverDesk) Revoke(ctx context.Context, _ auth.Actor, organization string, ids []string, reason cert.Reason) (registration.Revocations, error) {

@@ -67,6 +67,17 @@ func TestServerDesk(t *testing.T) {
 	says(remote(1, "person", "import", "people.csv", "--org", org), "--leave-out")
 	says(remote(1, "person", "import", "people.csv", "--org", org, "--dry-run", "--json"), `"people": 1`, `"line": 3`)
 	says(remote(0, "person", "import", "people.csv", "--org", org, "--leave-out", "--json"), `"total": 1`, `"mode": "invite"`, `"failed": 0`)
+	root := strings.Repeat("00", 32)
+	for _, args := range [][]string{
+		{"org", "trust", "--remove", root}, {"org", "trust", org, "--add", "alice.pem"}, {"person", "adopt", org, "alice.pem", "--trust-roots"},
+		{"order", "accept", org, "nothing", "alice.pem", "--trust-roots"},
+	} {
+		says(remote(1, args...), "it takes a person", "Trusted roots")
+		if help, _, exit := mailseal(t, home, args[0], args[1], "--help"); exit != 0 || !strings.Contains(strings.Join(strings.Fields(help), " "), "is refused") {
+			t.Errorf("%v is refused, and the help says: %d %s", args, exit, help)
+		}
+	}
+	says(remote(3, "org", "trust", org, "--remove", root), "no such thing")
 	says(remote(2, "org", "list", "--data", data), "--data has no meaning with --server")
 	says(remote(2, "org", "create", "--name", "X", "--country", "GB", "--administrator", "x@example.com"), "--administrator")
 	if stdout, stderr, exit := mailseal(t, home, "org", "list", "--server", url); exit != 2 || !strings.Contains(stderr, "--token-file") {

@@ -37,10 +37,6 @@ func TestGraveActsAskAgain(t *testing.T) {
 	}
 	approval := func(s *registration.Settings) { s.Approval = true }
 	escrow := func(s *registration.Settings) { s.Escrow = true }
-	approve := func(a auth.Actor) error {
-		_, err := c.ApproveOrders(t.Context(), a, c.id, []string{"none"})
-		return err
-	}
 	stand := func(a auth.Actor) error {
 		_, err := c.SetStanding(t.Context(), a, c.id, registration.StandingClosed)
 		return err
@@ -54,16 +50,11 @@ func TestGraveActsAskAgain(t *testing.T) {
 		return err
 	}
 	for name, err := range map[string]error{
-		"approval off": off(stale, approval), "escrow off": off(stale, escrow), "closed": stand(stale), "orders approved": approve(stale), "many revoked": revoke(stale, registration.ManyAtOnce+1),
+		"approval off": off(stale, approval), "escrow off": off(stale, escrow), "closed": stand(stale), "many revoked": revoke(stale, registration.ManyAtOnce+1),
 		"approval off, by a program": off(program, approval), "escrow off, by a program": off(program, escrow), "closed by a program": stand(program),
 	} {
 		if !errors.Is(err, auth.ErrAgain) {
 			t.Errorf("%s: %v", name, err)
-		}
-	}
-	for name, err := range map[string]error{"by who is there": approve(c.admin), "by a program, whose order it is": approve(program)} {
-		if err != nil {
-			t.Errorf("orders approved %s: %v", name, err)
 		}
 	}
 	for name, err := range map[string]error{
@@ -75,7 +66,8 @@ func TestGraveActsAskAgain(t *testing.T) {
 		}
 	}
 	c.stored(t, registration.DefaultSettings())
-	root := pemOf(newOutside(t, o.clock()).c.Raw)
+	outside := newOutside(t, o.clock()).c.Raw
+	root := pemOf(outside)
 	operator := o.account(t, "operator", auth.Grant{Role: auth.Operator})
 	server := registration.DefaultSettings()
 	server.Keys = registration.KeysServer
@@ -121,9 +113,73 @@ func TestGraveActsAskAgain(t *testing.T) {
 	if _, err := c.SetSettings(t.Context(), stale, c.id, on); err != nil {
 		t.Errorf("what weakens nothing: %v", err)
 	}
+	sum := mustParse(t, outside).SHA256()
+	operator.Fresh = false
+	for name, a := range map[string]auth.Actor{"at a screen that was left open": operator, "by a program": everybody} {
+		if err := c.RemoveAnchor(t.Context(), a, "", sum); !errors.Is(err, auth.ErrAgain) {
+			t.Errorf("everybody's root taken back %s: %v", name, err)
+		}
+	}
+	operator.Fresh = true
+	for name, err := range map[string]error{
+		"everybody's root taken back by who is there": c.RemoveAnchor(t.Context(), operator, "", sum),
+		"its own by a program":                        c.RemoveAnchor(t.Context(), program, c.id, sum),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	if err := stand(c.admin); err != nil {
 		t.Errorf("closed by who is there: %v", err)
 	}
+}
+
+// Approving asks who is there, and leaves an order as it waits until then. Where two
+// do not decide any more, a program takes on what still waits.
+func TestApprovingAsksAgain(t *testing.T) {
+	c := openCompany(t)
+	c.set(t, func(s *registration.Settings) { s.Approval = true })
+	person := c.add(t, tanaka())
+	waiting := func() registration.Order {
+		t.Helper()
+		order, err := c.OrderFor(t.Context(), c.admin, c.id, person.ID, registration.OrderRequest{})
+		if err != nil || order.WaitingFor != registration.WaitingApproval {
+			t.Fatalf("%+v, %v", order, err)
+		}
+		return order
+	}
+	stillWaits := func(when string, order registration.Order) {
+		t.Helper()
+		list, _, err := c.Orders(t.Context(), c.admin, c.id, registration.OrderQuery{State: registration.StateApplied}, registration.Page{})
+		if err != nil || len(list) != 1 || list[0].ID != order.ID || list[0].WaitingFor != registration.WaitingApproval || list[0].ApprovedBy != "" {
+			t.Errorf("%s: %+v, %v", when, list, err)
+		}
+	}
+	approve := func(a auth.Actor, order registration.Order, by string) {
+		t.Helper()
+		done, err := c.ApproveOrders(t.Context(), a, c.id, []string{order.ID})
+		if err != nil || len(done) != 1 || done[0].Err != nil || done[0].Order.State != registration.StateProven || done[0].Order.ApprovedBy != by {
+			t.Errorf("approved by %s: %+v, %v", a, done, err)
+		}
+	}
+	order := waiting()
+	stale := c.approver
+	stale.Fresh = false
+	if done, err := c.ApproveOrders(t.Context(), stale, c.id, []string{order.ID}); !errors.Is(err, auth.ErrAgain) || len(done) > 0 {
+		t.Errorf("at a screen that was left open: %+v, %v", done, err)
+	}
+	stillWaits("at a screen that was left open", order)
+	approve(c.approver, order, c.approver.String())
+
+	order = waiting()
+	program := auth.Actor{Kind: auth.KindToken, ID: "token", Account: c.approver.ID, Grants: c.approver.Grants}
+	if done, err := c.ApproveOrders(t.Context(), program, c.id, []string{order.ID}); err != nil || len(done) != 1 || !errors.Is(done[0].Err, registration.ErrForbidden) {
+		t.Errorf("by a program, where two decide: %+v, %v", done, err)
+	}
+	stillWaits("by a program, where two decide", order)
+	c.stored(t, registration.DefaultSettings())
+	program.Account, program.Grants = c.admin.ID, c.admin.Grants
+	approve(program, order, "")
 }
 
 // What is many is counted by account and not by request.

@@ -383,10 +383,16 @@ func (s *Service) trustRoots(ctx context.Context, tx *store.Tx, actor auth.Actor
 }
 
 // RemoveAnchor says that a root, named by its SHA-256 in hexadecimal, is trusted no
-// longer. From then on nothing counts that was found by it.
+// longer. From then on nothing counts that was found by it. What everybody has by an
+// operator's root is taken away in person alone; an organization takes away its own.
 func (s *Service) RemoveAnchor(ctx context.Context, actor auth.Actor, organization, sha256 string) error {
 	if !trusts(actor, organization) {
 		return ErrForbidden
+	}
+	if organization == "" {
+		if err := actor.InPerson(); err != nil {
+			return err
+		}
 	}
 	sum, err := hex.DecodeString(sha256)
 	if err != nil {
