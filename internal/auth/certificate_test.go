@@ -59,14 +59,7 @@ func TestCertificateIsNobody(t *testing.T) {
 	if err := f.AddCertificate(ctx, token, mine); err != nil {
 		t.Fatal(err)
 	}
-	enter := func() string {
-		t.Helper()
-		_, token, err := f.SignInByCertificate(ctx, mine)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return token
-	}
+	enter := func() string { t.Helper(); return f.byCertificate(t, mine) }
 	grave := func(token string) error {
 		_, err := f.Invite(ctx, f.actor(t, token), "more@example.org", "en", Grant{Validator, ""})
 		return err
@@ -152,14 +145,7 @@ func TestNothingButACertificate(t *testing.T) {
 	if err := f.RemovePasskey(ctx, renewed, factors.Passkeys[0].ID); !errors.Is(err, ErrNeeded) {
 		t.Errorf("the last that somebody can show: %v", err)
 	}
-	enter := func() string {
-		t.Helper()
-		_, token, err := f.SignInByCertificate(ctx, mine)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return token
-	}
+	enter := func() string { t.Helper(); return f.byCertificate(t, mine) }
 	if err := f.ChangePassword(ctx, "", enter(), "", password, false); !errors.Is(err, ErrAgain) {
 		t.Errorf("a password, where there is a passkey to show: %v", err)
 	}
@@ -222,4 +208,14 @@ func TestCertificateTakesTheMost(t *testing.T) {
 			t.Errorf("%s: a provider's password does: %v", name, got)
 		}
 	}
+}
+
+// byCertificate is the token of a new session that a certificate opened.
+func (f *fixture) byCertificate(t *testing.T, sha256 []byte) string {
+	t.Helper()
+	_, token, err := f.SignInByCertificate(t.Context(), sha256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
 }

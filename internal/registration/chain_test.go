@@ -3,6 +3,7 @@ package registration_test
 import (
 	"cmp"
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -252,10 +253,9 @@ func meddling(t *testing.T) (c *company, m *meddler, root, issuing *outside, per
 	return c, m, root, issuing, taro.ID, list[0].Certificate.ID
 }
 
-// Who verifies chains keeps nobody waiting: at each of them, in whatever door, the
-// store takes the change of somebody else.
-func TestChainsAreVerifiedOutsideTheWriter(t *testing.T) {
-	c, m, root, issuing, person, _ := meddling(t)
+// orderedOutside is an order whose request an authority outside has, and its key.
+func (c *company) orderedOutside(t *testing.T, person string) (registration.Order, crypto.Signer) {
+	t.Helper()
 	c.set(t, func(s *registration.Settings) { s.Issuer = registration.IssuerExternal })
 	order, err := c.OrderFor(t.Context(), c.admin, c.id, person, registration.OrderRequest{})
 	if err != nil {
@@ -266,6 +266,14 @@ func TestChainsAreVerifiedOutsideTheWriter(t *testing.T) {
 	if _, err := c.EnrollFor(t.Context(), c.admin, ask); !errors.Is(err, registration.ErrOutside) {
 		t.Fatal(err)
 	}
+	return order, key
+}
+
+// Who verifies chains keeps nobody waiting: at each of them, in whatever door, the
+// store takes the change of somebody else.
+func TestChainsAreVerifiedOutsideTheWriter(t *testing.T) {
+	c, m, root, issuing, person, _ := meddling(t)
+	order, key := c.orderedOutside(t, person)
 	verified := 0
 	m.on = func() {
 		verified++
@@ -433,16 +441,7 @@ func TestRootTakenBackMeanwhile(t *testing.T) {
 // nothing is left, and not by nothing at all.
 func TestRootsChangeAllTheTime(t *testing.T) {
 	c, m, root, issuing, person, _ := meddling(t)
-	c.set(t, func(s *registration.Settings) { s.Issuer = registration.IssuerExternal })
-	order, err := c.OrderFor(t.Context(), c.admin, c.id, person, registration.OrderRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := newKey(t)
-	ask := registration.Request{Kind: registration.RequestOrganization, Organization: c.id, Order: order.ID, Certification: request(t, key)}
-	if _, err := c.EnrollFor(t.Context(), c.admin, ask); !errors.Is(err, registration.ErrOutside) {
-		t.Fatal(err)
-	}
+	order, key := c.orderedOutside(t, person)
 	const patience = 200 // then they stay as they are, for the test to end
 	changes := 0
 	var sum [sha256.Size]byte // of one more root, which is another one each time
