@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -50,7 +51,17 @@ func (tx *Tx) Plan(q MemberQuery) ([]string, error) {
 
 // Plans says how SQLite would run the writer's statements that have a text in
 // them and were run before.
-func (db *DB) Plans(ctx context.Context, of string) (plans []string, err error) {
+func (db *DB) Plans(ctx context.Context, of string) ([]string, error) {
+	return db.explained(ctx, of, `EXPLAIN QUERY PLAN `, 4, 3)
+}
+
+// Programs says which instructions SQLite makes of them.
+func (db *DB) Programs(ctx context.Context, of string) ([]string, error) {
+	return db.explained(ctx, of, `EXPLAIN `, 8, 1)
+}
+
+// explained collects one of the columns that SQLite answers with, by statement.
+func (db *DB) explained(ctx context.Context, of, how string, columns, column int) (answers []string, err error) {
 	conn, err := db.writer.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -66,25 +77,27 @@ func (db *DB) Plans(ctx context.Context, of string) (plans []string, err error) 
 		return nil
 	})
 	for _, s := range statements {
-		rows, err := conn.QueryContext(ctx, `EXPLAIN QUERY PLAN `+s, make([]any, parameters(s))...)
+		rows, err := conn.QueryContext(ctx, how+s, make([]any, parameters(s))...)
 		if err != nil {
 			return nil, err
 		}
-		plan := ""
+		answer := ""
 		for rows.Next() {
-			var id, parent, unused int
-			var line string
-			if err := rows.Scan(&id, &parent, &unused, &line); err != nil {
+			values := make([]any, columns)
+			for i := range values {
+				values[i] = new(any)
+			}
+			if err := rows.Scan(values...); err != nil {
 				return nil, err
 			}
-			plan += line + "\n"
+			answer += fmt.Sprintln(*values[column].(*any))
 		}
 		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 			return nil, err
 		}
-		plans = append(plans, plan)
+		answers = append(answers, answer)
 	}
-	return plans, err
+	return answers, err
 }
 
 // parameters is the highest number behind a $.

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -36,6 +37,34 @@ func TestPlans(t *testing.T) {
 		}
 		if !strings.Contains(plans[0], test.index) || strings.Contains(plans[0], "TEMP B-TREE") || strings.Contains(plans[0], "SCAN") {
 			t.Errorf("%s:\n%s", test.statement, plans[0])
+		}
+	}
+}
+
+// What is written for each certificate makes no table on the way, as an IN list
+// of more than two in a CHECK of the row would.
+func TestIssuingMakesNoTables(t *testing.T) {
+	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "a.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for statement, run := range map[string]func(*store.Tx) error{
+		"INSERT INTO certificates": func(tx *store.Tx) error {
+			return errors.Join(tx.InsertProfile([]byte{1}, "", now),
+				tx.InsertAuthority(store.Authority{ID: "a", Name: "a", Kind: "issuing", KeyURI: "file:a", Certificate: []byte{1}, Created: now}),
+				tx.PrepareCertificate(store.Certificate{ID: "c", AuthorityID: "a", Serial: []byte{1}, ProfileHash: []byte{1}, KeyHash: []byte{1}, Reserved: now}))
+		},
+		"not_after = $4, issued_at = $5":  func(tx *store.Tx) error { return tx.IssueCertificate("c", nil, nil, now, now, now) },
+		"UPDATE orders SET key_hash":      func(tx *store.Tx) error { return tx.OrderKey("o", []byte{1}) },
+		"UPDATE orders SET state = 'issu": func(tx *store.Tx) error { return tx.OrderIssued("o") },
+	} {
+		failure := db.Update(t.Context(), run) // there is no such order
+		programs, err := db.Programs(t.Context(), statement)
+		if err != nil || len(programs) != 1 || !strings.Contains(programs[0], "OpenWrite") {
+			t.Errorf("%s: %q, %v, %v", statement, programs, err, failure)
+		} else if strings.Contains(programs[0], "OpenEphemeral") {
+			t.Errorf("%s makes a table", statement)
 		}
 	}
 }

@@ -31,8 +31,9 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	}
 	// secure_delete: what is erased is overwritten, and not left in free pages.
 	// The log may grow to 16 MiB before its pages go to the file: a page that many
-	// changes touch goes there once. So much of the file is kept in memory, too.
-	writer, err := openSQLitePool(dsn(path, "_pragma=secure_delete(1)&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-16000)"))
+	// changes touch goes there once. Of the file as much is kept in memory as a full
+	// transaction touches: SQLite walks all of that at a commit.
+	writer, err := openSQLitePool(dsn(path, "_pragma=secure_delete(1)&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-4000)"))
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}

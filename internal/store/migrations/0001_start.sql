@@ -1,6 +1,8 @@
 -- The same text runs on SQLite and PostgreSQL: times are BIGINT seconds since
 -- 1970 in UTC, binary values are BYTEA (SQLite stores a blob there as it is),
--- identifiers are made by the program, and nothing counts by itself.
+-- identifiers are made by the program, and nothing counts by itself. What is
+-- checked for each certificate is compared with =: of a list behind IN, SQLite
+-- makes a table anew in every statement.
 
 -- +goose Up
 
@@ -61,7 +63,7 @@ CREATE TABLE profiles (
 
 CREATE TABLE orders (
     id           TEXT   PRIMARY KEY,
-    state        TEXT   NOT NULL CHECK (state IN ('applied', 'proven', 'issued', 'refused')),
+    state        TEXT   NOT NULL CHECK (state = 'applied' OR state = 'proven' OR state = 'issued' OR state = 'refused'),
     name         TEXT   NOT NULL,
     language     TEXT   NOT NULL,
     secret_hash  BYTEA  NOT NULL,
@@ -112,7 +114,7 @@ CREATE TABLE certificates (
     id           TEXT   PRIMARY KEY,
     authority_id TEXT   NOT NULL REFERENCES authorities (id),
     serial       BYTEA  NOT NULL,
-    state        TEXT   NOT NULL CHECK (state IN ('prepared', 'issued', 'refused')),
+    state        TEXT   NOT NULL CHECK (state = 'prepared' OR state = 'issued' OR state = 'refused'),
     order_id     TEXT   REFERENCES orders (id),
     profile_hash BYTEA  NOT NULL REFERENCES profiles (hash),
     key_hash     BYTEA  NOT NULL,

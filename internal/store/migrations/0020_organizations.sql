@@ -151,7 +151,7 @@ ALTER TABLE orders ADD COLUMN key_use TEXT NOT NULL DEFAULT 'dual' CHECK (key_us
 ALTER TABLE orders ADD COLUMN requested_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE orders ADD COLUMN approved_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE orders ADD COLUMN approved_at BIGINT;
-ALTER TABLE orders ADD COLUMN waiting_for TEXT NOT NULL DEFAULT '' CHECK (waiting_for IN ('', 'mailbox', 'approval', 'person', 'issuer'));
+ALTER TABLE orders ADD COLUMN waiting_for TEXT NOT NULL DEFAULT '' CHECK (waiting_for = '' OR waiting_for = 'mailbox' OR waiting_for = 'approval' OR waiting_for = 'person' OR waiting_for = 'issuer');
 ALTER TABLE orders ADD COLUMN replaces TEXT NOT NULL DEFAULT '';
 CREATE INDEX orders_organization ON orders (organization_id, created_at, id) WHERE organization_id IS NOT NULL;
 CREATE INDEX orders_waiting ON orders (organization_id, waiting_for, created_at, id) WHERE organization_id IS NOT NULL AND state IN ('applied', 'proven');
