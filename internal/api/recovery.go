@@ -39,6 +39,7 @@ type quorumOut struct {
 
 type officerOut struct {
 	Account   string     `json:"account"`
+	Email     string     `json:"email,omitempty" doc:"Of the account."`
 	SHA256    string     `json:"sha256" doc:"Of the certificate."`
 	Confirmed *time.Time `json:"confirmed,omitempty"`
 }
@@ -48,7 +49,7 @@ func quorumOf(q *recovery.Quorum) *quorumOut {
 		return nil
 	}
 	return &quorumOut{q.ID, q.Threshold, listOf(q.Officers, "", func(o recovery.Officer) officerOut {
-		return officerOut{o.Account, o.Certificate.SHA256(), moment(o.Confirmed)}
+		return officerOut{o.Account, o.Email, o.Certificate.SHA256(), moment(o.Confirmed)}
 	}).Items, each(q.Approvals)}
 }
 

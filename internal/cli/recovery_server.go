@@ -50,6 +50,7 @@ type theirQuorum struct {
 	Threshold int    `json:"threshold"`
 	Officers  []struct {
 		Account   string `json:"account"`
+		Email     string `json:"email"`
 		SHA256    string `json:"sha256"`
 		Confirmed string `json:"confirmed"`
 	} `json:"officers"`
@@ -105,7 +106,7 @@ func (p *program) showOfficers(ctx context.Context, o *recoveryOptions, d *serve
 			if one.Confirmed != "" {
 				state = "confirmed " + one.Confirmed
 			}
-			fmt.Fprintf(p.stdout, "officer      %s  certificate %.16s  %s\n", one.Account, one.SHA256, state)
+			fmt.Fprintf(p.stdout, "officer      %s  %s  certificate %.16s  %s\n", one.Account, one.Email, one.SHA256, state)
 		}
 	}
 	fmt.Fprintf(p.stdout, "keys         %d, and %d that officers before have not handed over\n", st.Keys, st.Former)

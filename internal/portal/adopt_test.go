@@ -31,7 +31,7 @@ func TestAdopt(t *testing.T) {
 	if answer.StatusCode != http.StatusOK || f.adopted != "certificates" || f.trusting {
 		t.Errorf("%s, %q, trusts %v", answer.Status, f.adopted, f.trusting)
 	}
-	for _, want := range []string{"2 certificates were taken in", "leads to no root that is trusted here", "/people/", "Not taken in", registration.Text("en", "input.certificate.nobody")} {
+	for _, want := range []string{"Certificates taken in: 2", "leads to no root that is trusted here", "/people/", "Not taken in", registration.Text("en", "input.certificate.nobody")} {
 		if !strings.Contains(text, want) {
 			t.Errorf("what became of the file does not say %q", want)
 		}

@@ -2,6 +2,8 @@ package portal
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -40,23 +42,62 @@ func (v evidenceView) Place() string {
 
 type evidenceRow struct {
 	registration.Evidence
-	Kind, By, Document, About string
-	First                     string
+	Kind, Document string
+	Shown          []shownName
 }
 
-func evidenceRows(list []registration.Evidence) (waiting []evidenceRow, decided []registration.Evidence) {
+// shownName is a name that evidence shows, under the key of its label.
+type shownName struct{ Label, Value string }
+
+// nameLabels are the labels of the names in evidence, in the order of a page.
+var nameLabels = []struct{ member, label string }{
+	{"name", "organization.name"},
+	{"identifier", "organization.identifier"},
+	{"surname", "personform.surname"},
+	{"given_name", "personform.given"},
+	{"local_name", "personform.local"},
+	{"locality", "organization.locality"},
+	{"state", "organization.state"},
+	{"country", "organization.country"},
+}
+
+// shownNames reads the names in evidence.
+func shownNames(text string) ([]shownName, error) {
+	var members map[string]string
+	if err := json.Unmarshal([]byte(text), &members); err != nil {
+		return nil, fmt.Errorf("names in evidence: %w", err)
+	}
+	var list []shownName
+	for _, l := range nameLabels {
+		if value := members[l.member]; value != "" {
+			list = append(list, shownName{l.label, value})
+			delete(members, l.member)
+		}
+	}
+	for member := range members {
+		if members[member] != "" {
+			return nil, fmt.Errorf("names in evidence: no label for %q", member)
+		}
+	}
+	return list, nil
+}
+
+func evidenceRows(list []registration.Evidence) (waiting []evidenceRow, decided []registration.Evidence, err error) {
 	for _, e := range list {
 		if e.Decision != "" {
 			decided = append(decided, e)
 			continue
 		}
-		row := evidenceRow{e, "organization", e.SubmittedBy, e.DocumentName, e.Organization, e.FirstBy}
+		row := evidenceRow{Evidence: e, Kind: "organization", Document: e.DocumentName}
 		if e.Person != "" {
-			row.Kind, row.About = "individual", e.Person
+			row.Kind = "individual"
+		}
+		if row.Shown, err = shownNames(e.Names); err != nil {
+			return nil, nil, err
 		}
 		waiting = append(waiting, row)
 	}
-	return waiting, decided
+	return waiting, decided, nil
 }
 
 // evidence is the queue of those who decide.
@@ -71,7 +112,9 @@ func (p *portal) showEvidence(w http.ResponseWriter, r *http.Request, status int
 		return err
 	}
 	view := evidenceView{Path: "/admin/evidence", Form: f, May: v.Actor().Has(auth.Validator, ""), Pager: nextPage(r, next)}
-	view.Waiting, view.Decided = evidenceRows(list)
+	if view.Waiting, view.Decided, err = evidenceRows(list); err != nil {
+		return err
+	}
 	return p.render(w, r, status, "evidence", view)
 }
 
@@ -124,7 +167,9 @@ func (p *portal) showOwnEvidence(w http.ResponseWriter, r *http.Request, v visit
 	}
 	path := "/org/" + v.organization.ID + "/evidence"
 	view := evidenceView{Organization: v.organization.ID, Path: path, Form: f, MaySubmit: v.administers(), Single: !eyes.Evidence.On}
-	view.Waiting, view.Decided = evidenceRows(list)
+	if view.Waiting, view.Decided, err = evidenceRows(list); err != nil {
+		return err
+	}
 	return p.render(w, r, status, "evidence", view)
 }
 

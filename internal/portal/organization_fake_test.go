@@ -3,6 +3,7 @@ package portal
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"io"
 	"testing"
 	"time"
@@ -210,15 +211,22 @@ func (f *fakeOrganization) AddAnchors(_ context.Context, a auth.Actor, _ string,
 	return cmp.Or(a.InPerson(), f.err)
 }
 
-func (f *fakeOrganization) RemoveAnchor(context.Context, auth.Actor, string, string) error {
+func (f *fakeOrganization) RemoveAnchor(_ context.Context, a auth.Actor, organization, _ string) error {
 	f.calls++
+	if organization == "" {
+		return cmp.Or(a.InPerson(), f.err)
+	}
 	return f.err
 }
 
 func (f *fakeOrganization) submitted(decision string) registration.Evidence {
+	names, err := json.Marshal(map[string]string{"name": f.order.Name, "identifier": "NTRJP-7000012050002", "country": f.order.Name})
+	if err != nil {
+		panic(err)
+	}
 	return registration.Evidence{
 		ID: "e" + decision, Organization: organizationID, Method: f.order.Name, Reference: f.order.Name, Statement: f.order.Name,
-		DocumentName: f.order.Name, Names: f.order.Name, SubmittedBy: f.order.Name, FirstBy: f.order.Name, Decision: decision, Submitted: noon,
+		DocumentName: f.order.Name, Names: string(names), OrganizationName: f.order.Name, Submitter: f.order.Name, Looker: f.order.Name, Decision: decision, Submitted: noon,
 	}
 }
 

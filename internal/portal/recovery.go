@@ -98,8 +98,8 @@ type quorumRow struct {
 }
 
 type officerRow struct {
-	Account, SHA256 string
-	Confirmed       time.Time
+	Email, SHA256 string
+	Confirmed     time.Time
 }
 
 // candidate is an account that can be an officer.
@@ -149,7 +149,7 @@ func (p *portal) showRecovery(w http.ResponseWriter, r *http.Request, v visit, s
 	}
 	view := recoveryView{
 		Organization: id, Name: st.Name, Form: f, May: v.administers(), Officer: actor.Has(auth.RecoveryOfficer, id), Keys: int(st.Keys), Former: int(st.Former), Alone: st.Alone,
-		Active: quorumRowOf(st.Active, accounts), Proposed: quorumRowOf(st.Proposed, accounts),
+		Active: quorumRowOf(st.Active), Proposed: quorumRowOf(st.Proposed),
 		Notice: doneNotice(r, map[string]string{"answered": "recovery.answered", "asked": "recovery.asked", "proposed": "recovery.proposed.done"}),
 	}
 	if actor.MayRead(id) {
@@ -187,8 +187,7 @@ func (p *portal) showRecovery(w http.ResponseWriter, r *http.Request, v visit, s
 	return p.render(w, r, status, "recovery", view)
 }
 
-// accountsIn lists the accounts of the organization for those who may see them;
-// others see ids.
+// accountsIn lists the accounts of the organization for those who may see them.
 func (p *portal) accountsIn(ctx context.Context, v visit) ([]auth.AccountInfo, error) {
 	list, err := p.Accounts.Accounts(ctx, v.Actor(), v.organization.ID)
 	if errors.Is(err, auth.ErrForbidden) {
@@ -197,23 +196,13 @@ func (p *portal) accountsIn(ctx context.Context, v visit) ([]auth.AccountInfo, e
 	return list, err
 }
 
-// called is the address of an account, where it is known.
-func called(id string, accounts []auth.AccountInfo) string {
-	for _, a := range accounts {
-		if a.ID == id {
-			return a.Email
-		}
-	}
-	return id
-}
-
-func quorumRowOf(q *recovery.Quorum, accounts []auth.AccountInfo) *quorumRow {
+func quorumRowOf(q *recovery.Quorum) *quorumRow {
 	if q == nil {
 		return nil
 	}
 	row := &quorumRow{Threshold: q.Threshold}
 	for _, o := range q.Officers {
-		row.Officers = append(row.Officers, officerRow{called(o.Account, accounts), o.Certificate.SHA256(), o.Confirmed})
+		row.Officers = append(row.Officers, officerRow{o.Email, o.Certificate.SHA256(), o.Confirmed})
 	}
 	return row
 }

@@ -204,7 +204,15 @@ func nameOf(tx *store.Tx, requester string) (string, error) {
 		return p.Name, err
 	}
 	a, err := tx.Administrator(id)
-	return a.Name + " <" + a.Email + ">", err
+	return called(a), err
+}
+
+// called is an account with its address.
+func called(a store.Administrator) string {
+	if a.Name == "" {
+		return a.Email
+	}
+	return a.Name + " <" + a.Email + ">"
 }
 
 // add adds a key with the officer's share of it.

@@ -49,11 +49,7 @@ func (s *Service) Keepers(ctx context.Context, organization string) (*Keepers, e
 			if err != nil {
 				return err
 			}
-			name := a.Email
-			if a.Name != "" {
-				name = a.Name + " <" + a.Email + ">"
-			}
-			k.Officers = append(k.Officers, Recipient{o.Position, name, o.Certificate.Raw})
+			k.Officers = append(k.Officers, Recipient{o.Position, called(a), o.Certificate.Raw})
 		}
 		return nil
 	})

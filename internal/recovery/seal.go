@@ -51,6 +51,7 @@ type Quorum struct {
 type Officer struct {
 	Position    int // from 1
 	Account     string
+	Email       string // of the account; as [Service.Officers] tells it, and nothing else does
 	Certificate *cert.Certificate
 	Confirmed   time.Time // when the officer showed the private key; zero: not yet
 }

@@ -140,7 +140,7 @@ func quorum(tx *store.Tx, row store.RecoveryQuorum) (*Quorum, error) {
 		if err != nil {
 			return nil, fmt.Errorf("recovery: the certificate of officer %d of %s: %w", r.Position, row.ID, err)
 		}
-		q.Officers = append(q.Officers, Officer{r.Position, r.AccountID, c, r.Confirmed})
+		q.Officers = append(q.Officers, Officer{Position: r.Position, Account: r.AccountID, Certificate: c, Confirmed: r.Confirmed})
 	}
 	q.Approvals, err = tx.RecoveryApprovals(row.ID)
 	return q, err
@@ -178,6 +178,21 @@ type Standing struct {
 	Alone    bool    // one administrator names officers: nobody is asked to confirm it
 }
 
+// whose says whose the accounts of the officers are.
+func whose(tx *store.Tx, q *Quorum) error {
+	if q == nil {
+		return nil
+	}
+	for i, o := range q.Officers {
+		a, err := tx.Administrator(o.Account)
+		if err != nil {
+			return err
+		}
+		q.Officers[i].Email = a.Email
+	}
+	return nil
+}
+
 // Officers tells how the recovery of an organization stands.
 func (s *Service) Officers(ctx context.Context, actor auth.Actor, organization string) (st Standing, err error) {
 	if !mayLook(actor, organization) {
@@ -193,6 +208,9 @@ func (s *Service) Officers(ctx context.Context, actor auth.Actor, organization s
 			return err
 		}
 		if st.Proposed, err = quorumOf(tx, organization, Proposed); err != nil {
+			return err
+		}
+		if err := errors.Join(whose(tx, st.Active), whose(tx, st.Proposed)); err != nil {
 			return err
 		}
 		if st.Active != nil {

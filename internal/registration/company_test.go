@@ -543,6 +543,19 @@ func TestEvidence(t *testing.T) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
+	for _, number := range []string{"", theCompany.Identifier} {
+		renumbered := theCompany
+		renumbered.ID, renumbered.Identifier = c.id, number
+		if _, err := c.RenameOrganization(t.Context(), c.admin, renumbered); err != nil {
+			t.Fatal(err)
+		}
+		if number != "" {
+			continue
+		}
+		if _, err := c.SubmitEvidence(t.Context(), c.operator, c.id, registration.Submission{Method: "3.2.3.2", Reference: "register"}); inputKey(err) != "organization input.evidence.identifier" {
+			t.Errorf("without a number: %v", err)
+		}
+	}
 	e, err := c.SubmitEvidence(t.Context(), c.operator, c.id, registration.Submission{Method: "3.2.3.2", Reference: "register"})
 	if err != nil {
 		t.Fatal(err)
@@ -564,7 +577,8 @@ func TestEvidence(t *testing.T) {
 		t.Errorf("the first one decides again: %v", err)
 	}
 	queue, _, err := c.EvidenceQueue(t.Context(), c.operator2, registration.Page{})
-	if err != nil || len(queue) != 1 || queue[0].FirstBy != "account:validator" {
+	if err != nil || len(queue) != 1 || queue[0].FirstBy != "account:validator" ||
+		queue[0].OrganizationName != theCompany.Name || !strings.Contains(queue[0].Submitter, "@") || !strings.Contains(queue[0].Looker, "@") {
 		t.Errorf("queue %+v, %v", queue, err)
 	}
 	if _, _, err := c.EvidenceQueue(t.Context(), c.admin, registration.Page{}); !errors.Is(err, registration.ErrForbidden) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"strings"
 	"time"
 
@@ -33,6 +34,10 @@ type Evidence struct {
 	Decision     string // empty: nobody has decided; accepted, refused
 	Reason       string // of a refusal
 	Expires      time.Time
+
+	// For who looks at a list, and empty elsewhere: the organization's name, and
+	// the addresses of those who submitted it and looked first.
+	OrganizationName, Submitter, Looker string
 }
 
 // Submission is evidence as it is handed in.
@@ -141,6 +146,9 @@ func (sub Submission) cleaned() (Submission, error) {
 // have.
 func (s *Service) nameEvidence(tx *store.Tx, o store.Organization, sub Submission, row *store.Evidence) error {
 	if sub.Person == "" {
+		if o.Identifier == "" {
+			return wrong("organization", "input.evidence.identifier")
+		}
 		names := validation.OrganizationNames{Name: o.Name, Identifier: o.Identifier, Country: o.Country, State: o.State, Locality: o.Locality}
 		if err := validation.CheckOrganizationNames(names, sub.Method, s.now()); err != nil {
 			return wrong("organization", "input.names", err.Error())
@@ -229,12 +237,47 @@ func (s *Service) EvidenceQueue(ctx context.Context, actor auth.Actor, page Page
 			last := rows[len(rows)-1]
 			next = writePlace(last.Submitted, last.ID)
 		}
-		for _, row := range rows {
-			list = append(list, evidenceOf(row))
+		if err != nil {
+			return err
 		}
+		list, err = listed(tx, rows)
 		return err
 	})
 	return list, next, err
+}
+
+// listed is evidence with the names of whom it speaks of.
+func listed(tx *store.Tx, rows []store.Evidence) (list []Evidence, err error) {
+	for _, row := range rows {
+		e := evidenceOf(row)
+		o, err := tx.Organization(row.OrganizationID)
+		if err != nil {
+			return nil, err
+		}
+		e.OrganizationName = o.Name
+		if e.Submitter, err = addressOf(tx, row.SubmittedBy); err != nil {
+			return nil, err
+		}
+		if e.Looker, err = addressOf(tx, row.FirstBy); err != nil {
+			return nil, err
+		}
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+// addressOf is the address of whoever the audit log names, or that name where it
+// is of no account.
+func addressOf(tx *store.Tx, who string) (string, error) {
+	id, is := strings.CutPrefix(who, string(auth.KindAccount)+":")
+	if !is {
+		return who, nil
+	}
+	a, err := tx.Administrator(id)
+	if errors.Is(err, store.ErrNotFound) {
+		return who, nil
+	}
+	return a.Email, err
 }
 
 // EvidenceAbout lists the evidence of an organization, or of a person in it.
@@ -244,9 +287,10 @@ func (s *Service) EvidenceAbout(ctx context.Context, actor auth.Actor, organizat
 	}
 	err = s.o.Store.View(ctx, func(tx *store.Tx) error {
 		rows, err := tx.EvidenceOf(organization, person)
-		for _, row := range rows {
-			list = append(list, evidenceOf(row))
+		if err != nil {
+			return err
 		}
+		list, err = listed(tx, rows)
 		return err
 	})
 	return list, err

@@ -71,10 +71,13 @@ func TestEscrow(t *testing.T) {
 
 	own := testca.New(t, current()).Leaf(operatorAddress, testca.P256, current())
 	p.askFor(org, address, own)
+	officers[1].open(org + "/recovery")
+	officers[1].look("recovery-task")
 	for _, o := range officers[1:] {
 		o.answer(org)
 	}
 	p.open(org + "/recovery")
+	p.look("recovery-answered")
 	p.press("form[action$='/recovery/release'] button")
 	data, err := os.ReadFile(p.saved("recovered.json"))
 	if err != nil {
@@ -90,7 +93,29 @@ func TestEscrow(t *testing.T) {
 	}
 	person.recoverOwn(org, address, first, officers)
 	person.quiet()
+	if *screens != "" {
+		p.evidenceWaits(org)
+	}
 	p.calm()
+}
+
+// evidenceWaits shows what waits for two of those who decide about evidence.
+func (p *person) evidenceWaits(org string) {
+	p.t.Helper()
+	for i := range 2 {
+		p.appoint("/admin", fmt.Sprintf("validator%d@example.org", i+1), "validator")
+	}
+	p.open(org + "/names")
+	p.enter("identifier", "NTRJP-7000012050002")
+	p.follow("main form .button")
+	p.open(org + "/evidence")
+	p.enter("method", "3.2.3.2.1")
+	p.enter("reference", "safe 4, folder 12")
+	p.enter("statement", "The register of companies was looked up.")
+	p.follow("main form[enctype] .button")
+	p.look("evidence-submitted")
+	p.open("/admin/evidence")
+	p.look("evidence-waiting")
 }
 
 // recoverOwn is the rest of the way of somebody who lost a file: they get new

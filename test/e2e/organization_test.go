@@ -89,7 +89,7 @@ func TestOrganization(t *testing.T) {
 	q.open(org + "/orders")
 	q.press("input[name=whom][value=all]")
 	q.follow("button[value=approve]")
-	q.says(fmt.Sprintf("%d orders were approved", listed-broken))
+	q.says(fmt.Sprintf("Orders approved: %d", listed-broken))
 	t.Logf("approved after %s", time.Since(begun).Round(time.Second))
 	for range 5 { // the page follows the run by itself, for as long as a busy machine takes
 		ctx, cancel := context.WithTimeout(p.ctx, patience)
@@ -123,7 +123,7 @@ func TestOrganization(t *testing.T) {
 	p.press("#sure")
 	p.follow("section .button")
 	revoked := time.Now()
-	p.says("98 certificates were revoked")
+	p.says("Certificates revoked: 98")
 	for i, f := range files {
 		s.standing(f, i < 2, revoked.Add(time.Second))
 	}
@@ -215,7 +215,7 @@ func (p *person) importPeople(org, domain string) (run string) {
 	p.open(org + "/import")
 	p.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{file}))
 	p.follow("main form .button")
-	p.says(fmt.Sprintf("%d people can be taken in, %d lines have problems", listed-broken, broken))
+	p.says(fmt.Sprintf("People who can be taken in: %d. Lines with problems: %d", listed-broken, broken))
 	lines := eval[[]string](p, "[...document.querySelectorAll('main table')[0].querySelectorAll('tbody tr td:first-child')].map(c => c.textContent)")
 	if strings.Join(lines, " ") != strings.Join(wrong, " ") {
 		p.t.Errorf("problems in the lines %v, want %v", lines, wrong)
