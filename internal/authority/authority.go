@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,7 +103,8 @@ type Authority struct {
 	hierarchy atomic.Pointer[hierarchy]
 	missing   atomic.Pointer[error] // why the newest state is not the one in use; nil: it is
 
-	profiles sync.Map // hashes of those that are in the store
+	profiles  sync.Map      // hashes of those that are in the store
+	preparing chan struct{} // holds one for each certificate that is being made and linted
 
 	answers   answers
 	uncovered *uncovered
@@ -137,6 +139,7 @@ func Open(ctx context.Context, o Options) (*Authority, error) {
 	}
 	a := &Authority{
 		o: o, name: operator.Name, arc: oid.OID(operator.PolicyArc), base: operator.BaseURL, uncovered: newUncovered(),
+		preparing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 	}
 	if err := a.load(rows); err != nil {
 		return nil, fmt.Errorf("open authority: %w", err)

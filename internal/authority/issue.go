@@ -111,7 +111,10 @@ func (a *Authority) draw(ctx context.Context, m *Member, p *issuance.Profile, ro
 	}
 	row.Serial, row.Partition, row.State = r.Serial.Bytes(), m.issuer.Partition(r.Serial), "prepared"
 	row.ProfileHash, row.Reserved = p.Hash(), a.now()
-	prepared, refusal := issuance.Prepare(p, m.issuer, r)
+	prepared, refusal, err := a.makeReady(ctx, p, m.issuer, r)
+	if err != nil {
+		return store.Certificate{}, nil, err
+	}
 	if refusal == nil {
 		row.TBS = prepared.TBS()
 	}
@@ -143,6 +146,20 @@ func (a *Authority) draw(ctx context.Context, m *Member, p *issuance.Profile, ro
 		return store.Certificate{}, nil, err
 	}
 	return row, prepared, a.o.Stop(StepPrepared)
+}
+
+// makeReady makes the bytes, on half of the processors: were all of them busy with
+// what waits for nobody, whoever holds the store would queue behind it for a
+// processor, and everybody behind them.
+func (a *Authority) makeReady(ctx context.Context, p *issuance.Profile, i *issuance.Issuer, r issuance.Request) (prepared *issuance.Prepared, refusal, err error) {
+	select {
+	case a.preparing <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	defer func() { <-a.preparing }()
+	prepared, refusal = issuance.Prepare(p, i, r)
+	return prepared, refusal, nil
 }
 
 // bind makes sure that the order may still have a certificate, and has it for
