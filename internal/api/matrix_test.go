@@ -240,6 +240,12 @@ func (s *server) escrow(c *company, name, token, base string) {
 	for _, a := range actors {
 		answer(a, recovery.Confirm, q["id"].(string))
 	}
+	st := s.json(token, "GET", base+"/recovery/officers", nil, 200)
+	for i, o := range st["active"].(object)["officers"].([]any) {
+		if want := fmt.Sprintf("%s-officer-%d@example.org", name, i); o.(object)["email"] != want {
+			s.t.Errorf("an officer is %v, not %s", o, want)
+		}
+	}
 	lost := ca.Leaf("lost-"+name+"@example.org", testca.P256, testca.KeyUsage(x509.KeyUsageKeyAgreement), valid, testca.Emails("p0@"+name+".example"))
 	quorum, err := s.recovery.Quorum(ctx, org)
 	if err != nil {

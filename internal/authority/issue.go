@@ -148,9 +148,9 @@ func (a *Authority) draw(ctx context.Context, m *Member, p *issuance.Profile, ro
 	return row, prepared, a.o.Stop(StepPrepared)
 }
 
-// makeReady makes the bytes, on half of the processors: were all of them busy with
-// what waits for nobody, whoever holds the store would queue behind it for a
-// processor, and everybody behind them.
+// makeReady makes the bytes, on half of the processors, and on one at least. What it
+// does waits for nobody and takes longest: on all of them, whoever has the store
+// would wait behind it for a processor, and everybody else for the store.
 func (a *Authority) makeReady(ctx context.Context, p *issuance.Profile, i *issuance.Issuer, r issuance.Request) (prepared *issuance.Prepared, refusal, err error) {
 	select {
 	case a.preparing <- struct{}{}:

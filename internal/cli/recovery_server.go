@@ -106,7 +106,7 @@ func (p *program) showOfficers(ctx context.Context, o *recoveryOptions, d *serve
 			if one.Confirmed != "" {
 				state = "confirmed " + one.Confirmed
 			}
-			fmt.Fprintf(p.stdout, "officer      %s  %s  certificate %.16s  %s\n", one.Account, one.Email, one.SHA256, state)
+			fmt.Fprintf(p.stdout, "officer      %s  certificate %.16s  %s  %s\n", one.Account, one.SHA256, state, one.Email)
 		}
 	}
 	fmt.Fprintf(p.stdout, "keys         %d, and %d that officers before have not handed over\n", st.Keys, st.Former)

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
+	"slices"
 
 	"github.com/mailseal/mailseal/internal/auth"
 	"github.com/mailseal/mailseal/internal/registration"
@@ -46,8 +48,9 @@ type evidenceRow struct {
 	Shown          []shownName
 }
 
-// shownName is a name that evidence shows, under the key of its label.
-type shownName struct{ Label, Value string }
+// shownName is a name that evidence shows, under the key of its label or, where it
+// has none, as it is called in the record.
+type shownName struct{ Label, Member, Value string }
 
 // nameLabels are the labels of the names in evidence, in the order of a page.
 var nameLabels = []struct{ member, label string }{
@@ -62,42 +65,36 @@ var nameLabels = []struct{ member, label string }{
 }
 
 // shownNames reads the names in evidence.
-func shownNames(text string) ([]shownName, error) {
-	var members map[string]string
-	if err := json.Unmarshal([]byte(text), &members); err != nil {
-		return nil, fmt.Errorf("names in evidence: %w", err)
+func shownNames(text string) (list []shownName) {
+	var members map[string]any
+	if json.Unmarshal([]byte(text), &members) != nil {
+		return []shownName{{Member: "?", Value: text}} // whoever decides sees that it is broken
 	}
-	var list []shownName
 	for _, l := range nameLabels {
-		if value := members[l.member]; value != "" {
-			list = append(list, shownName{l.label, value})
+		if value, is := members[l.member]; is {
+			list = append(list, shownName{Label: l.label, Value: fmt.Sprint(value)})
 			delete(members, l.member)
 		}
 	}
-	for member := range members {
-		if members[member] != "" {
-			return nil, fmt.Errorf("names in evidence: no label for %q", member)
-		}
+	for _, member := range slices.Sorted(maps.Keys(members)) {
+		list = append(list, shownName{Member: member, Value: fmt.Sprint(members[member])})
 	}
-	return list, nil
+	return list
 }
 
-func evidenceRows(list []registration.Evidence) (waiting []evidenceRow, decided []registration.Evidence, err error) {
+func evidenceRows(list []registration.Evidence) (waiting []evidenceRow, decided []registration.Evidence) {
 	for _, e := range list {
 		if e.Decision != "" {
 			decided = append(decided, e)
 			continue
 		}
-		row := evidenceRow{Evidence: e, Kind: "organization", Document: e.DocumentName}
+		row := evidenceRow{Evidence: e, Kind: "organization", Document: e.DocumentName, Shown: shownNames(e.Names)}
 		if e.Person != "" {
 			row.Kind = "individual"
 		}
-		if row.Shown, err = shownNames(e.Names); err != nil {
-			return nil, nil, err
-		}
 		waiting = append(waiting, row)
 	}
-	return waiting, decided, nil
+	return waiting, decided
 }
 
 // evidence is the queue of those who decide.
@@ -112,9 +109,7 @@ func (p *portal) showEvidence(w http.ResponseWriter, r *http.Request, status int
 		return err
 	}
 	view := evidenceView{Path: "/admin/evidence", Form: f, May: v.Actor().Has(auth.Validator, ""), Pager: nextPage(r, next)}
-	if view.Waiting, view.Decided, err = evidenceRows(list); err != nil {
-		return err
-	}
+	view.Waiting, view.Decided = evidenceRows(list)
 	return p.render(w, r, status, "evidence", view)
 }
 
@@ -167,9 +162,7 @@ func (p *portal) showOwnEvidence(w http.ResponseWriter, r *http.Request, v visit
 	}
 	path := "/org/" + v.organization.ID + "/evidence"
 	view := evidenceView{Organization: v.organization.ID, Path: path, Form: f, MaySubmit: v.administers(), Single: !eyes.Evidence.On}
-	if view.Waiting, view.Decided, err = evidenceRows(list); err != nil {
-		return err
-	}
+	view.Waiting, view.Decided = evidenceRows(list)
 	return p.render(w, r, status, "evidence", view)
 }
 

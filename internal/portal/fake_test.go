@@ -44,6 +44,7 @@ type fake struct {
 	escrow   bool // the organization has keys kept
 	enrolled registration.Request
 	grants   []auth.Grant // of the administrator
+	unnamed  bool         // evidence does not say who submitted it and looked first
 	stale    bool         // who showed a while ago that it is them
 }
 

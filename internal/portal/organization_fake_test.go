@@ -224,10 +224,14 @@ func (f *fakeOrganization) submitted(decision string) registration.Evidence {
 	if err != nil {
 		panic(err)
 	}
-	return registration.Evidence{
+	e := registration.Evidence{
 		ID: "e" + decision, Organization: organizationID, Method: f.order.Name, Reference: f.order.Name, Statement: f.order.Name,
 		DocumentName: f.order.Name, Names: string(names), OrganizationName: f.order.Name, Submitter: f.order.Name, Looker: f.order.Name, Decision: decision, Submitted: noon,
 	}
+	if f.unnamed {
+		e.Submitter, e.Looker = "", ""
+	}
+	return e
 }
 
 func (f *fakeOrganization) SubmitEvidence(context.Context, auth.Actor, string, registration.Submission) (registration.Evidence, error) {

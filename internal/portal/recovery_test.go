@@ -3,8 +3,10 @@ package portal
 import (
 	"context"
 	"errors"
+	"html"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +27,7 @@ func (f fakeRecovery) quorum() *recovery.Quorum {
 	q := &recovery.Quorum{ID: "quorum1", Threshold: 2}
 	for i := range 3 {
 		leaf := f.ca.Leaf("officer@example.org", testca.P256)
-		q.Officers = append(q.Officers, recovery.Officer{Position: i + 1, Account: f.order.Name, Certificate: leaf.Certificate, Confirmed: noon})
+		q.Officers = append(q.Officers, recovery.Officer{Position: i + 1, Account: "account" + strconv.Itoa(i), Email: f.order.Name, Certificate: leaf.Certificate, Confirmed: noon})
 	}
 	q.Officers[2].Confirmed = time.Time{}
 	return q
@@ -152,6 +154,8 @@ func TestOfficersPage(t *testing.T) {
 	}
 	if body := shown(t, d.get(page)); !strings.Contains(body, "recovery/answer") || strings.Contains(body, "recovery/officers") || strings.Contains(body, "recovery/request") {
 		t.Error("the page is not an officer's")
+	} else if !strings.Contains(body, "<th scope=\"row\">"+html.EscapeString(f.order.Name)) || strings.Contains(body, "account0") {
+		t.Error("the page does not say who the others are")
 	}
 	if r := d.get("/org/" + organizationID + "/people"); r.StatusCode != http.StatusForbidden {
 		t.Errorf("an officer sees people: %s", r.Status)

@@ -581,6 +581,10 @@ func TestEvidence(t *testing.T) {
 		queue[0].OrganizationName != theCompany.Name || !strings.Contains(queue[0].Submitter, "@") || !strings.Contains(queue[0].Looker, "@") {
 		t.Errorf("queue %+v, %v", queue, err)
 	}
+	told, err := c.EvidenceAbout(t.Context(), c.admin, c.id, "")
+	if err != nil || len(told) != 1 || told[0].Submitter != "" || told[0].Looker != "" || told[0].OrganizationName != theCompany.Name {
+		t.Errorf("the organization is told %+v, %v", told, err)
+	}
 	if _, _, err := c.EvidenceQueue(t.Context(), c.admin, registration.Page{}); !errors.Is(err, registration.ErrForbidden) {
 		t.Errorf("an administrator sees the queue: %v", err)
 	}

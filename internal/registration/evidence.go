@@ -35,9 +35,10 @@ type Evidence struct {
 	Reason       string // of a refusal
 	Expires      time.Time
 
-	// For who looks at a list, and empty elsewhere: the organization's name, and
-	// the addresses of those who submitted it and looked first.
-	OrganizationName, Submitter, Looker string
+	// In lists of what nobody has decided about: names for the numbers above. The
+	// organization is told the addresses of its own people alone; Submitter is
+	// empty for somebody of the authority, and Looker for whoever looked.
+	OrganizationName, Address, Submitter, Looker string
 }
 
 // Submission is evidence as it is handed in.
@@ -223,7 +224,7 @@ func (s *Service) DecideEvidence(ctx context.Context, actor auth.Actor, id strin
 // EvidenceQueue lists what waits to be decided about, the oldest first. Next is the
 // next page's After; empty: this is the last one.
 func (s *Service) EvidenceQueue(ctx context.Context, actor auth.Actor, page Page) (list []Evidence, next string, err error) {
-	if !validates(actor) && !(signedIn(actor) && actor.Has(auth.Auditor, "")) {
+	if !examines(actor) {
 		return nil, "", ErrForbidden
 	}
 	after, id, err := readPlace(page.After)
@@ -240,44 +241,105 @@ func (s *Service) EvidenceQueue(ctx context.Context, actor auth.Actor, page Page
 		if err != nil {
 			return err
 		}
-		list, err = listed(tx, rows)
+		list, err = (&labels{tx: tx, all: true}).list(rows)
 		return err
 	})
 	return list, next, err
 }
 
-// listed is evidence with the names of whom it speaks of.
-func listed(tx *store.Tx, rows []store.Evidence) (list []Evidence, err error) {
-	for _, row := range rows {
-		e := evidenceOf(row)
-		o, err := tx.Organization(row.OrganizationID)
-		if err != nil {
+// examines tells who sees what two people found, beside those two.
+func examines(actor auth.Actor) bool {
+	return validates(actor) || signedIn(actor) && actor.Has(auth.Auditor, "")
+}
+
+// labels finds the names for the numbers in evidence, each once.
+type labels struct {
+	tx        *store.Tx
+	all       bool // for the authority's eyes
+	names     map[string]string
+	addresses map[string]string
+	own       map[string]bool // accounts with a role in the organization
+}
+
+func (l *labels) list(rows []store.Evidence) ([]Evidence, error) {
+	l.names, l.addresses = map[string]string{}, map[string]string{}
+	list := make([]Evidence, len(rows))
+	for i, row := range rows {
+		list[i] = evidenceOf(row)
+		if row.Decision != "" {
+			continue
+		}
+		if err := l.label(&list[i]); err != nil {
 			return nil, err
 		}
-		e.OrganizationName = o.Name
-		if e.Submitter, err = addressOf(tx, row.SubmittedBy); err != nil {
-			return nil, err
-		}
-		if e.Looker, err = addressOf(tx, row.FirstBy); err != nil {
-			return nil, err
-		}
-		list = append(list, e)
 	}
 	return list, nil
 }
 
-// addressOf is the address of whoever the audit log names, or that name where it
-// is of no account.
-func addressOf(tx *store.Tx, who string) (string, error) {
+func (l *labels) label(e *Evidence) (err error) {
+	if e.OrganizationName, err = l.name(e.Organization); err != nil {
+		return err
+	}
+	if e.Person != "" {
+		m, err := l.tx.Member(e.Organization, e.Person)
+		if err != nil {
+			return err
+		}
+		e.Address = strings.Join(m.Addresses, ", ")
+	}
+	if e.Submitter, err = l.address(e.Organization, e.SubmittedBy); err != nil || !l.all {
+		return err
+	}
+	e.Looker, err = l.address(e.Organization, e.FirstBy)
+	return err
+}
+
+// name is an organization's.
+func (l *labels) name(organization string) (string, error) {
+	if name, known := l.names[organization]; known {
+		return name, nil
+	}
+	o, err := l.tx.Organization(organization)
+	l.names[organization] = o.Name
+	return o.Name, err
+}
+
+// address is of whoever the audit log names, or that name where it is of no account.
+func (l *labels) address(organization, who string) (string, error) {
 	id, is := strings.CutPrefix(who, string(auth.KindAccount)+":")
 	if !is {
 		return who, nil
 	}
-	a, err := tx.Administrator(id)
-	if errors.Is(err, store.ErrNotFound) {
-		return who, nil
+	if !l.all {
+		if ours, err := l.ours(organization, id); err != nil || !ours {
+			return "", err
+		}
 	}
+	if address, known := l.addresses[id]; known {
+		return address, nil
+	}
+	a, err := l.tx.Administrator(id)
+	if errors.Is(err, store.ErrNotFound) {
+		a.Email, err = who, nil
+	}
+	l.addresses[id] = a.Email
 	return a.Email, err
+}
+
+// ours tells whether an account has a role in the organization, of which all rows
+// are where not everything is shown.
+func (l *labels) ours(organization, account string) (bool, error) {
+	if l.own == nil {
+		grants, err := l.tx.RolesIn(organization)
+		if err != nil {
+			return false, err
+		}
+		l.own = map[string]bool{}
+		for _, g := range grants {
+			l.own[g.AdministratorID] = true
+		}
+	}
+	return l.own[account], nil
 }
 
 // EvidenceAbout lists the evidence of an organization, or of a person in it.
@@ -290,7 +352,7 @@ func (s *Service) EvidenceAbout(ctx context.Context, actor auth.Actor, organizat
 		if err != nil {
 			return err
 		}
-		list, err = listed(tx, rows)
+		list, err = (&labels{tx: tx, all: examines(actor)}).list(rows)
 		return err
 	})
 	return list, err

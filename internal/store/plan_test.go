@@ -41,8 +41,8 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-// What is written for each certificate makes no table on the way, as an IN list
-// of more than two in a CHECK of the row would.
+// An order, a job and a certificate are written without a table made on the way, as
+// an IN list of more than two in a CHECK of the row would have it.
 func TestIssuingMakesNoTables(t *testing.T) {
 	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "a.db"))
 	if err != nil {
@@ -55,11 +55,15 @@ func TestIssuingMakesNoTables(t *testing.T) {
 				tx.InsertAuthority(store.Authority{ID: "a", Name: "a", Kind: "issuing", KeyURI: "file:a", Certificate: []byte{1}, Created: now}),
 				tx.PrepareCertificate(store.Certificate{ID: "c", AuthorityID: "a", Serial: []byte{1}, ProfileHash: []byte{1}, KeyHash: []byte{1}, Reserved: now}))
 		},
-		"not_after = $4, issued_at = $5":  func(tx *store.Tx) error { return tx.IssueCertificate("c", nil, nil, now, now, now) },
-		"UPDATE orders SET key_hash":      func(tx *store.Tx) error { return tx.OrderKey("o", []byte{1}) },
+		"not_after = $4, issued_at = $5":                    func(tx *store.Tx) error { return tx.IssueCertificate("c", nil, nil, now, now, now) },
+		"unique_key, lane, payload, state, due_at, holder,": func(tx *store.Tx) error { return tx.InsertJob(store.Job{ID: "j", Created: now, Due: now}) },
+		"INSERT INTO orders": func(tx *store.Tx) error {
+			return errors.Join(tx.InsertProfile([]byte{2}, "", now),
+				tx.InsertOrder(store.Order{ID: "o", State: "applied", SecretHash: []byte{1}, ProfileHash: []byte{2}, Created: now, Expires: now}))
+		},
 		"UPDATE orders SET state = 'issu": func(tx *store.Tx) error { return tx.OrderIssued("o") },
 	} {
-		failure := db.Update(t.Context(), run) // there is no such order
+		failure := db.Update(t.Context(), run) // nothing says who did it, or there is nothing to change
 		programs, err := db.Programs(t.Context(), statement)
 		if err != nil || len(programs) != 1 || !strings.Contains(programs[0], "OpenWrite") {
 			t.Errorf("%s: %q, %v, %v", statement, programs, err, failure)

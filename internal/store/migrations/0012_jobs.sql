@@ -8,7 +8,7 @@ CREATE TABLE jobs (
     kind         TEXT   NOT NULL,
     unique_key   TEXT   NOT NULL,
     payload      BYTEA  NOT NULL,
-    state        TEXT   NOT NULL CHECK (state IN ('open', 'done', 'dead')),
+    state        TEXT   NOT NULL CHECK (state = 'open' OR state = 'done' OR state = 'dead'),
     due_at       BIGINT NOT NULL,
     holder       TEXT   NOT NULL,
     attempts     BIGINT NOT NULL,

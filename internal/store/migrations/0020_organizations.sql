@@ -143,11 +143,11 @@ CREATE INDEX member_words_person ON member_words (organization_id, person_id);
 -- Orders of every kind. Names is a snapshot in JSON of what the certificate is
 -- to say; waiting_for tells whose turn it is.
 ALTER TABLE orders ADD COLUMN organization_id TEXT REFERENCES organizations (id);
-ALTER TABLE orders ADD COLUMN kind TEXT NOT NULL DEFAULT 'self' CHECK (kind IN ('self', 'organization', 'renewal', 'import'));
+ALTER TABLE orders ADD COLUMN kind TEXT NOT NULL DEFAULT 'self' CHECK (kind = 'self' OR kind = 'organization' OR kind = 'renewal' OR kind = 'import');
 ALTER TABLE orders ADD COLUMN profile TEXT NOT NULL DEFAULT 'basic';
 ALTER TABLE orders ADD COLUMN issuer TEXT NOT NULL DEFAULT 'local' CHECK (issuer IN ('local', 'external'));
 ALTER TABLE orders ADD COLUMN names TEXT NOT NULL DEFAULT '';
-ALTER TABLE orders ADD COLUMN key_use TEXT NOT NULL DEFAULT 'dual' CHECK (key_use IN ('dual', 'signing', 'encryption'));
+ALTER TABLE orders ADD COLUMN key_use TEXT NOT NULL DEFAULT 'dual' CHECK (key_use = 'dual' OR key_use = 'signing' OR key_use = 'encryption');
 ALTER TABLE orders ADD COLUMN requested_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE orders ADD COLUMN approved_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE orders ADD COLUMN approved_at BIGINT;

@@ -18,7 +18,7 @@ CREATE TABLE mails (
     number     BIGINT NOT NULL,  -- counts the mails of a kind about one thing
     unique_key TEXT   NOT NULL,
     address    TEXT   NOT NULL,
-    state      TEXT   NOT NULL CHECK (state IN ('waiting', 'sent', 'refused', 'bounced', 'void')),
+    state      TEXT   NOT NULL CHECK (state = 'waiting' OR state = 'sent' OR state = 'refused' OR state = 'bounced' OR state = 'void'),
     reason     TEXT   NOT NULL,
     created_at BIGINT NOT NULL,
     ended_at   BIGINT,
