@@ -108,7 +108,7 @@ func (p *portal) showEvidence(w http.ResponseWriter, r *http.Request, status int
 	if err != nil {
 		return err
 	}
-	view := evidenceView{Path: "/admin/evidence", Form: f, May: v.Actor().Has(auth.Validator, ""), Pager: nextPage(r, next)}
+	view := evidenceView{Path: "/admin/evidence", Form: f, May: v.Actor().Has(auth.Validator, ""), Pager: pagerAt("/admin/evidence", r.URL.Query(), next)}
 	view.Waiting, view.Decided = evidenceRows(list)
 	return p.render(w, r, status, "evidence", view)
 }

@@ -2,10 +2,12 @@ package portal
 
 import (
 	"html"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/validation"
 )
 
@@ -26,6 +28,12 @@ func TestEvidencePages(t *testing.T) {
 			t.Errorf("%s shows the record itself", page)
 		}
 	}
+	f.err = &registration.InputError{Field: "reason", Key: "input.required"}
+	refused := d.post("/admin/evidence/decide", map[string][]string{"id": {"e"}, "decision": {"refuse"}})
+	if body := shown(t, refused); refused.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, `href="/admin/evidence?after=`) {
+		t.Errorf("%s, and the way to the next page is not from the list", refused.Status)
+	}
+	f.err = nil
 	f.unnamed = true // somebody of the authority submitted it, and the organization is told no more
 	body := shown(t, d.get("/org/"+organizationID+"/evidence"))
 	if !strings.Contains(body, "<dt>Submitted by</dt><dd>the authority,") || strings.Contains(body, "First accepted by") {

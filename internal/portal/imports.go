@@ -66,7 +66,7 @@ func (p *portal) showImport(w http.ResponseWriter, r *http.Request, v visit, sta
 		runs = runs[:runsAtOnce]
 		next = runs[runsAtOnce-1].ID
 	}
-	return p.render(w, r, status, "import", importView{v.organization.ID, example[p.tongueOf(r).tag], f, runs, nextPage(r, next)})
+	return p.render(w, r, status, "import", importView{v.organization.ID, example[p.tongueOf(r).tag], f, runs, pagerAt("/org/"+v.organization.ID+"/import", r.URL.Query(), next)})
 }
 
 func (p *portal) importExample(w http.ResponseWriter, r *http.Request, _ visit) error {

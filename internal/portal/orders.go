@@ -77,7 +77,7 @@ func (p *portal) showOrders(w http.ResponseWriter, r *http.Request, v visit, sta
 	if err != nil {
 		return err
 	}
-	view.Orders, view.Pager = orderRows(list, names), nextPage(r, next)
+	view.Orders, view.Pager = orderRows(list, names), pagerAt("/org/"+v.organization.ID+"/orders", r.URL.Query(), next)
 	return p.render(w, r, status, "orders", view)
 }
 

@@ -178,7 +178,7 @@ func (p *portal) showRecovery(w http.ResponseWriter, r *http.Request, v visit, s
 	if len(requests) > requestsAtOnce {
 		next = view.Requests[requestsAtOnce-1].mark()
 	}
-	view.Pager = nextPage(r, next)
+	view.Pager = pagerAt("/org/"+id+"/recovery", r.URL.Query(), next)
 	if view.Officer {
 		if view.Tasks, err = p.tasks(ctx, v, view.Requests); err != nil {
 			return err
