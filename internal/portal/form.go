@@ -89,7 +89,7 @@ func doneNotice(r *http.Request, words map[string]string) *notice {
 		if err != nil {
 			value = 0
 		}
-		n.Args = append(n.Args, name, strconv.Itoa(value))
+		n.Args = append(n.Args, name, counted(value))
 	}
 	return &n
 }

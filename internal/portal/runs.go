@@ -173,13 +173,13 @@ func (p *portal) tell(w http.ResponseWriter, t *tongue, run runNow) error {
 	}
 	said := state
 	if run.Live() {
-		if said, err = t.plain("run.said", "done", t.count(run.Ended), "total", t.count(run.Total)); err != nil {
+		if said, err = t.plain("run.said", "done", counted(run.Ended), "total", counted(run.Total)); err != nil {
 			return err
 		}
 	}
 	data, err := json.Marshal(map[string]any{
 		"state": state, "class": run.State(), "said": said, "live": run.Live(), "of": run.Total, "ended": run.Ended,
-		"done": t.count(run.Done), "total": t.count(run.Total), "waiting": t.count(run.Waiting), "failed": t.count(run.Failed),
+		"done": counted(run.Done), "total": counted(run.Total), "waiting": counted(run.Waiting), "failed": counted(run.Failed),
 	})
 	if err != nil {
 		return err

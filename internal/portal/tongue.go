@@ -146,7 +146,7 @@ func (t *tongue) functions(a assets) template.FuncMap {
 		"group":    group,
 		"explain":  t.explain,
 		"has":      t.has,
-		"count":    t.count,
+		"count":    counted,
 		"input":    newInput,
 		"option":   newOption,
 		"list":     func(items ...any) []any { return items },
@@ -237,8 +237,8 @@ func (t *tongue) dateTime(at time.Time) string {
 	return t.date(at) + at.UTC().Format(" 15:04 UTC")
 }
 
-// count writes a number with its thousands apart.
-func (t *tongue) count(n int) string {
+// counted writes a number with its thousands apart.
+func counted(n int) string {
 	digits := strconv.Itoa(n)
 	var b strings.Builder
 	for i, r := range digits {
