@@ -62,6 +62,10 @@ func (p *portal) redeem(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f, id := formOf(r), r.PathValue("id")
+	if len(old) == 0 && f.Value("old-passphrase") != "" { // the file is given out once: it must not leave keys behind
+		f.wrong("old", "pickup.error.nofile")
+		return p.showPickup(w, r, http.StatusUnprocessableEntity, f)
+	}
 	waiting, err := p.Enrollment.Waiting(r.Context(), id)
 	if err != nil {
 		return err

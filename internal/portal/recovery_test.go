@@ -295,6 +295,9 @@ func TestPickUpWithOldFile(t *testing.T) {
 	if r := d.upload("/i/file1", "old", "old.p12", "keys", "code", "c", "old-passphrase", "words"); r.StatusCode != http.StatusOK || len(f.old) != 1 || string(f.old[0].File) != "keys" || string(f.old[0].Passphrase) != "words" {
 		t.Errorf("%s, %q", r.Status, f.old)
 	}
+	if r := d.upload("/i/file1", "old", "", "", "code", "c", "old-passphrase", "words"); r.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(shown(t, r), "no file that it opens") {
+		t.Errorf("a passphrase for nothing: %s", r.Status)
+	}
 	if r := d.upload("/i/file1", "old", "", "", "code", "c"); r.StatusCode != http.StatusOK || len(f.old) != 0 {
 		t.Errorf("an empty field: %s, %q", r.Status, f.old)
 	}

@@ -278,6 +278,9 @@ func pickUp(t *testing.T, s *site, address, passphrase string, root []byte, form
 	if former[0] != "" {
 		r.press("details:has(#old) summary")
 		r.do(chromedp.SetUploadFiles(chromedp.CSS("#old"), []string{former[0]}))
+		if n := eval[int](r, "document.querySelector('#old').files.length"); n != 1 {
+			t.Fatalf("%d files are chosen", n)
+		}
 		r.enter("old-passphrase", former[1])
 		r.show("ja", "pickup-former")
 	}
