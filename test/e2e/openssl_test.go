@@ -27,7 +27,8 @@ func openssl(t *testing.T, args ...string) string {
 
 // opened is a PKCS #12 file as OpenSSL took it apart.
 type opened struct {
-	info string // what `openssl pkcs12 -info` says of its algorithms
+	info string // what `openssl pkcs12 -info` says of its algorithms, between the lines of all else
+	keys string // PEM
 	leaf *x509.Certificate
 	key  any
 	file string
@@ -47,9 +48,10 @@ func openPKCS12(t *testing.T, file, passphrase string, root []byte) opened {
 	}
 	pass := "file:" + write("pass", []byte(passphrase))
 	info := openssl(t, "pkcs12", "-in", file, "-passin", pass, "-nodes", "-info")
+	keys := openssl(t, "pkcs12", "-in", file, "-passin", pass, "-nodes", "-nocerts")
 	leaf := openssl(t, "pkcs12", "-in", file, "-passin", pass, "-nokeys", "-clcerts")
 	chain := openssl(t, "pkcs12", "-in", file, "-passin", pass, "-nokeys", "-cacerts")
-	o := opened{info: info, file: file}
+	o := opened{info: info, keys: keys, file: file}
 	var err error
 	if o.leaf, err = x509.ParseCertificate(block(t, leaf, "CERTIFICATE")); err != nil {
 		t.Fatal(err)
@@ -64,7 +66,7 @@ func openPKCS12(t *testing.T, file, passphrase string, root []byte) opened {
 		openssl(t, "verify", "-x509_strict", "-purpose", purpose, "-CAfile", write("root.pem", root),
 			"-untrusted", write("chain.pem", []byte(chain)), write("leaf.pem", []byte(leaf)))
 	}
-	if o.key, err = x509.ParsePKCS8PrivateKey(block(t, info, "PRIVATE KEY")); err != nil {
+	if o.key, err = x509.ParsePKCS8PrivateKey(block(t, keys, "PRIVATE KEY")); err != nil {
 		t.Fatal(err)
 	}
 	return o
