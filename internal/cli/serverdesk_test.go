@@ -96,6 +96,15 @@ func TestServerDesk(t *testing.T) {
 	says(remote(3, "recovery", "release", org, "nothing", "-o", "bundle.json"), "no such thing")
 	says(remote(3, "recovery", "propose", org, "--officer", "admin="+filepath.Join(home, "alice.pem")), "officers: must be at least 3")
 	says(remote(0, "recovery", "keys", org, "taro@example.jp"))
+	propose := []string{"recovery", "propose", org}
+	for _, name := range []string{"alice", "bob", "carol"} {
+		storetest.SQL(t, filepath.Join(data, "mailseal.db"), `INSERT INTO administrators (id, email, email_key, name, password, created_at)
+			VALUES ('`+name+`', '`+name+`@example.jp', '`+name+`@example.jp', '', '-', 1);
+			INSERT INTO role_grants VALUES ('`+name+`', 'recovery-officer', '`+org+`', '', 1)`)
+		propose = append(propose, "--officer", name+"="+filepath.Join(home, name+".pem"))
+	}
+	remote(0, propose...)
+	says(remote(0, "recovery", "officers", org), "2 of 3 open a key", "has not confirmed  bob@example.jp\n")
 
 	// Jobs that were given up.
 	for i, id := range []string{"dead1", "dead2", "dead3"} {

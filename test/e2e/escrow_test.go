@@ -115,6 +115,9 @@ func (p *person) evidenceWaits(org string) {
 	p.follow("main form[enctype] .button")
 	p.look("evidence-submitted")
 	p.open("/admin/evidence")
+	for _, text := range []string{"Yamada Trading Co., Ltd.", "NTRJP-7000012050002", operatorAddress} {
+		p.says(text)
+	}
 	p.look("evidence-waiting")
 }
 
