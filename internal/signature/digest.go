@@ -1,12 +1,14 @@
 package signature
 
 import (
+	"crypto"
 	"crypto/sha3"
 	"hash"
 
 	"golang.org/x/crypto/cryptobyte"
 
 	"github.com/mailseal/mailseal/internal/oid"
+	"github.com/mailseal/mailseal/internal/sha256"
 )
 
 // NewHash returns the hash function of a digest algorithm, the SHAKEs with the
@@ -14,6 +16,9 @@ import (
 // when it is not known.
 func NewHash(a oid.AlgorithmIdentifier) (hash.Hash, bool) {
 	if h, ok := Hash(a); ok {
+		if h == crypto.SHA256 {
+			return sha256.New(), true
+		}
 		return h.New(), true
 	}
 	switch a.Algorithm {

@@ -13,6 +13,7 @@ internal/gcm            GCM as a stream: one algorithm, no meaning
 internal/ccm            CCM as a stream: likewise
 internal/ahead          both ends of a long copy at work at once: bytes without meaning
 internal/rc2            RFC 2268: a block cipher that only old files need
+internal/sha256         SHA-256 for processors without instructions for it: one algorithm, no meaning
 
 internal/pdf            reports as PDF: letters and lines, whatever they say
 internal/charset        character sets, for what people read: nothing that is trusted passes through
