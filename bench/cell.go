@@ -22,13 +22,14 @@ const (
 	gib = 1 << 30
 )
 
-var tasks = []string{"sign", "verify", "encrypt", "decrypt", "seal"}
+// tasks, of which "verify" ends with the verdict, and "open" has the content written.
+var tasks = []string{"sign", "verify", "open", "encrypt", "decrypt", "seal"}
 
 func (c cell) String() string {
 	return fmt.Sprintf("%s %s %s %s %s x%d", c.where, c.form, c.task, c.variant, sizeName(c.size), c.recipients)
 }
 
-func (c cell) signs() bool { return c.task == "sign" || c.task == "verify" }
+func (c cell) signs() bool { return c.task == "sign" || c.task == "verify" || c.task == "open" }
 
 func sizeName(n int64) string {
 	switch {
@@ -52,6 +53,9 @@ func cells(where string, full bool) []cell {
 	for _, size := range sizes {
 		for _, form := range []string{"cms", "mail"} {
 			for _, task := range tasks {
+				if task == "open" && (form != "mail" || where != "process") {
+					continue
+				}
 				for _, variant := range variants(task, size) {
 					for _, n := range crowds(task, size, full) {
 						all = append(all, cell{where, form, task, variant, size, n})
@@ -77,7 +81,7 @@ func variants(task string, size int64) []string {
 
 func crowds(task string, size int64, full bool) []int {
 	switch {
-	case task == "sign" || task == "verify", size == gib:
+	case task == "sign" || task == "verify" || task == "open", size == gib:
 		return []int{1}
 	case size == 4*kib || full:
 		return []int{1, 100, crowd}

@@ -182,9 +182,8 @@ func (c cell) stages() (octets, operations map[string]float64) {
 		}
 	case "verify":
 		octets["sha256"], operations[c.variant+" verify"] = 1, 1
-		if c.form == "mail" {
-			octets["write"] = 1
-		}
+	case "open":
+		octets["sha256"], octets["write"], operations[c.variant+" verify"] = 1, 1, 1
 	case "encrypt":
 		octets[cipher("encrypt")], octets["write"], operations["rsa encrypt"] = 1, armor, n
 		if c.form == "mail" {

@@ -38,6 +38,8 @@ func (b *bench) mailsealCommands(c cell, out string) []command {
 	case "cms verify":
 		return []command{line("%s verify --trust root.pem --content content input", prefix)}
 	case "mail verify":
+		return []command{line("%s verify --trust root.pem input", prefix)}
+	case "mail open":
 		return []command{line("%s verify --trust root.pem --content %s input", prefix, out)}
 	case "cms encrypt", "mail encrypt":
 		return []command{line("%s encrypt --to %s --cipher %s -o %s %s", prefix, to, cipher, out, content)}
@@ -75,10 +77,13 @@ func (b *bench) openssl(path string) (program, error) {
 		switch c.task {
 		case "sign":
 			return []command{line("%s cms -sign -md sha256 %s -in %s -signer %s.pem -inkey %[4]s.key -certfile issuing.pem -out %[5]s", path, form, content, c.variant, out)}
-		case "verify":
+		case "verify", "open":
 			detached := ""
 			if c.form == "cms" {
 				detached = "-binary -content content"
+			}
+			if c.task == "verify" {
+				out = os.DevNull
 			}
 			return []command{line("%s cms -verify %s -in input %s -CAfile root.pem -purpose smimesign -out %s", path, in, detached, out)}
 		case "encrypt":

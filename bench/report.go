@@ -25,7 +25,7 @@ machine took in the same run for reading, writing, base64, digest, cipher and ke
 floor" is how many times that mailseal's wall time was. Go's RSA private operation takes about three times OpenSSL's, which the
 4 KiB rows show. mailseal writes its output to disk (fsync) before it says that it is there, which no peer does.
 `, o.Date, o.Machine, strings.Join(o.Programs, "; "), o.Files)
-	s.WriteString("\n## Whole processes\n\nPeak is the resident memory. The CPU time of gpgsm's private-key operations is its agent's and is not counted.\n")
+	s.WriteString("\n## Whole processes\n\nPeak is the resident memory. The CPU time of gpgsm's private-key operations is its agent's and is not counted. Verifying ends with the verdict; opening writes what was signed, too.\n")
 	r.table(&s, "process", true)
 	s.WriteString("\n## In process\n\nsmallstep/pkcs7 verifies the chain each time, all of its signatures. Of raw CMS mailseal verifies the signature; of mail the chain too, whose signatures it knows (certpath.Known) after the first time.\n")
 	r.table(&s, "library", false)

@@ -76,20 +76,20 @@ func DetachCMS(content, signature io.Writer, src io.ReaderAt, size int64, beside
 
 // detachMultipart is Detach for multipart/signed.
 func detachMultipart(content, signature io.Writer, e *entity.Entity) error {
-	_, signed, sig, err := signedParts(e)
+	p, err := findSignedParts(e, (*entity.Entity).Multipart)
 	if err != nil {
 		return &MalformedError{"layer 1", err}
 	}
-	c := classify(sig)
+	c := classify(p.signature)
 	if c.ambiguous != "" || !isSignatureType(c.typ.Type) && c.form != formNamed {
 		return fmt.Errorf("%w: its second part is %q", ErrNotSigned, c.typ.Type)
 	}
-	der, err := io.ReadAll(io.LimitReader(cmsBody(sig, c.encoding), cms.MaxMetadata+1))
+	der, err := io.ReadAll(io.LimitReader(cmsBody(p.signature, c.encoding), cms.MaxMetadata+1))
 	if err != nil {
 		return &MalformedError{"layer 1: signature", err}
 	}
 	var first error
-	for _, open := range lineEnds(signed) {
+	for _, open := range lineEnds(p.content) {
 		err := DetachCMS(io.Discard, io.Discard, bytes.NewReader(der), int64(len(der)), open())
 		if err == nil {
 			return DetachCMS(content, signature, bytes.NewReader(der), int64(len(der)), open())

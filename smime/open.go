@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/mailseal/mailseal/cert"
@@ -79,7 +80,7 @@ func Open(src io.ReaderAt, size int64, o *OpenOptions) (*Message, error) {
 		op.warn("this is no mail: it does not begin with a header")
 	}
 	err = op.descend(e)
-	if failed := errors.Join(source.err, op.spoolErr); failed != nil {
+	if failed := errors.Join(source.fault(), op.spoolErr); failed != nil {
 		op.message.Close()
 		return nil, failed
 	}
@@ -90,15 +91,22 @@ func Open(src io.ReaderAt, size int64, o *OpenOptions) (*Message, error) {
 // trackedSource tells a fault of the file from a fault of the message.
 type trackedSource struct {
 	io.ReaderAt
-	err error
+	failed atomic.Pointer[error] // the first
 }
 
 func (s *trackedSource) ReadAt(p []byte, off int64) (int, error) {
 	n, err := s.ReaderAt.ReadAt(p, off)
-	if err != nil && err != io.EOF && s.err == nil {
-		s.err = fmt.Errorf("smime: read the message: %w", err)
+	if err != nil && err != io.EOF {
+		s.failed.CompareAndSwap(nil, &err)
 	}
 	return n, err
+}
+
+func (s *trackedSource) fault() error {
+	if err := s.failed.Load(); err != nil {
+		return fmt.Errorf("smime: read the message: %w", *err)
+	}
+	return nil
 }
 
 // opener is one message on its way from the outermost layer to the innermost.

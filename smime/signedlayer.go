@@ -15,13 +15,13 @@ import (
 
 // multipartSigned opens a multipart/signed (RFC 8551 §3.5.3, RFC 1847 §2.1) and returns its first part.
 func (op *opener) multipartSigned(e *entity.Entity, c classification) (*entity.Entity, error) {
-	m, content, signature, err := signedParts(e)
+	p, v, err := op.partsAndSignature(e, protocol(c.typ))
 	if err != nil {
 		op.addBroken(err)
 		return nil, nil
 	}
-	op.warnAround(e, m)
-	sc := classify(signature)
+	op.warnAround(e, p.Multipart)
+	sc := classify(p.signature)
 	if sc.ambiguous != "" || !carriesSignature(sc, protocol(c.typ)) {
 		if protocol(c.typ) == "" {
 			return nil, nil // nothing says that it is S/MIME
@@ -33,33 +33,69 @@ func (op *opener) multipartSigned(e *entity.Entity, c classification) (*entity.E
 		op.addBroken(err)
 		return nil, nil
 	}
-	signed, err := op.verifyDetached(content, signature, sc.encoding)
-	if err != nil {
-		op.addBroken(err)
-		return content, nil
+	if v == nil {
+		v = op.verifyDetached(p, sc.encoding)
 	}
-	op.addSigned(signed)
-	return content, nil
+	op.warnings = append(op.warnings, v.warnings...)
+	if v.err != nil {
+		op.addBroken(v.err)
+		return p.content, nil
+	}
+	op.addSigned(v.verified)
+	return p.content, nil
 }
 
-// signedParts finds the two parts.
-func signedParts(e *entity.Entity) (m *entity.Multipart, content, signature *entity.Entity, err error) {
-	if m, err = e.Multipart(); err != nil {
-		return nil, nil, nil, err
+// signedParts are the two parts of a multipart/signed.
+type signedParts struct {
+	*entity.Multipart
+	content, signature *entity.Entity
+}
+
+// findSignedParts takes what multipart finds.
+func findSignedParts(e *entity.Entity, multipart func(*entity.Entity) (*entity.Multipart, error)) (p signedParts, err error) {
+	if p.Multipart, err = multipart(e); err != nil {
+		return p, err
 	}
-	if len(m.Parts) != 2 {
-		return nil, nil, nil, fmt.Errorf("multipart/signed has %d parts, not two", len(m.Parts))
+	if len(p.Parts) != 2 {
+		return p, fmt.Errorf("multipart/signed has %d parts, not two", len(p.Parts))
 	}
-	if m.Reopened {
-		return nil, nil, nil, errors.New("multipart/signed goes on behind its end")
+	if p.Reopened {
+		return p, errors.New("multipart/signed goes on behind its end")
 	}
-	if content, err = e.Part(m.Parts[0]); err != nil {
-		return nil, nil, nil, fmt.Errorf("signed part: %w", err)
+	if p.content, err = e.Part(p.Parts[0]); err != nil {
+		return p, fmt.Errorf("signed part: %w", err)
 	}
-	if signature, err = e.Part(m.Parts[1]); err != nil {
-		return nil, nil, nil, fmt.Errorf("signature part: %w", err)
+	if p.signature, err = e.Part(p.Parts[1]); err != nil {
+		return p, fmt.Errorf("signature part: %w", err)
 	}
-	return m, content, signature, nil
+	return p, nil
+}
+
+// partsAndSignature finds the parts. Of a long message one core verifies the signature at the same time, over what lies between
+// the delimiters at both ends; if there are others in between, that was in vain, and what is returned for it is nil.
+func (op *opener) partsAndSignature(e *entity.Entity, protocol string) (p signedParts, v *detached, err error) {
+	if e.Body().Size() <= ahead.Alone {
+		p, err = findSignedParts(e, (*entity.Entity).Multipart)
+		return p, nil, err
+	}
+	var guess signedParts
+	ahead.Parallel(2, func(i int) {
+		if i == 0 {
+			p, err = findSignedParts(e, (*entity.Entity).Multipart)
+			return
+		}
+		var guessErr error
+		if guess, guessErr = findSignedParts(e, (*entity.Entity).MultipartAtEnds); guessErr != nil {
+			return
+		}
+		if c := classify(guess.signature); c.ambiguous == "" && carriesSignature(c, protocol) {
+			v = op.verifyDetached(guess, c.encoding)
+		}
+	})
+	if err != nil || v != nil && !slices.Equal(guess.Parts, p.Parts) {
+		v = nil
+	}
+	return p, v, err
 }
 
 // warnAround warns of what a reader without MIME would see, or see differently, around the signed part.
@@ -83,38 +119,48 @@ type verified struct {
 	signers []cms.SignerResult
 }
 
+// detached is what verifying a detached signature had for result.
+type detached struct {
+	verified
+	warnings []string
+	err      error
+}
+
 // verifyDetached checks the signature over the canonical form of the content, in which every line ends in CRLF. If that fails, some
 // program may have signed bare LFs, as OpenSSL's -binary does. They are still in this file, or a relay has made CRLF of them.
-func (op *opener) verifyDetached(content, signature *entity.Entity, enc entity.Encoding) (verified, error) {
-	canonical := entity.NewCanonicalReader(content.Raw())
-	v, err := op.verifyOnce(canonical, content.Raw().Size(), signature, enc)
-	if err != nil {
-		return v, err
+// It changes nothing of op.
+func (op *opener) verifyDetached(p signedParts, enc entity.Encoding) *detached {
+	var d detached
+	canonical := entity.NewCanonicalReader(p.content.Raw())
+	d.verified, d.err = op.verifyOnce(canonical, p, enc)
+	if d.err != nil {
+		return &d
 	}
-	if !slices.ContainsFunc(v.signers, isWrong) {
-		return op.augment(v, lineEnds(content)[0])
+	if !slices.ContainsFunc(d.signers, isWrong) {
+		d.verified, d.err = op.augment(d.verified, lineEnds(p.content)[0])
+		return &d
 	}
-	other, lines := lineEnds(content)[1], "those of this file"
+	other, lines := lineEnds(p.content)[1], "those of this file"
 	if !canonical.Changed() {
-		other, lines = lineEnds(content)[2], "bare LFs"
+		other, lines = lineEnds(p.content)[2], "bare LFs"
 	}
-	again, err := op.verifyOnce(other(), content.Raw().Size(), signature, enc)
+	again, err := op.verifyOnce(other(), p, enc)
 	if err == nil && !slices.ContainsFunc(again.signers, isWrong) {
-		op.warn("the signature covers the content with other line ends than those of mail: %s", lines)
-		return op.augment(again, other)
+		d.warnings = []string{"the signature covers the content with other line ends than those of mail: " + lines}
+		d.verified, d.err = op.augment(again, other)
 	}
-	return v, nil
+	return &d
 }
 
 func isWrong(r cms.SignerResult) bool { return errors.Is(r.Err, cms.ErrSignature) }
 
-// verifyOnce reads content, of about that size.
-func (op *opener) verifyOnce(content io.Reader, size int64, signature *entity.Entity, enc entity.Encoding) (verified, error) {
-	r, err := cms.NewReader(cmsBody(signature, enc), op.o.Limits)
+// verifyOnce reads content, the signed part with some line ends.
+func (op *opener) verifyOnce(content io.Reader, p signedParts, enc entity.Encoding) (verified, error) {
+	r, err := cms.NewReader(cmsBody(p.signature, enc), op.o.Limits)
 	if err != nil {
 		return verified{}, err
 	}
-	if size > ahead.Alone {
+	if p.content.Raw().Size() > ahead.Alone {
 		// One core reads and looks at line ends while another hashes.
 		canonical := ahead.NewReader(content)
 		defer canonical.Close()

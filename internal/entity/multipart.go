@@ -37,6 +37,25 @@ type Multipart struct {
 // Multipart finds the parts of the entity. Delimiters of an outer multipart have already bounded this one, as RFC 2046 §5.1.2
 // asks, because e ends where its own part ends.
 func (e *Entity) Multipart() (*Multipart, error) {
+	return e.multipart(func(m *multipartScan) error { return m.scan(m.body) })
+}
+
+// MultipartAtEnds is what Multipart finds if all delimiters are in the first and last 128 KiB of the body, as they are around one
+// long part. Whether they are, only Multipart can tell, which reads the body to its end.
+func (e *Entity) MultipartAtEnds() (*Multipart, error) {
+	return e.multipart(func(m *multipartScan) error {
+		middle := Span{m.body.Start + scanBuffer, m.body.End - scanBuffer}
+		if middle.Len() <= 0 {
+			return m.scan(m.body)
+		}
+		if err := m.scan(Span{m.body.Start, middle.Start}); err != nil {
+			return err
+		}
+		return m.scan(Span{middle.End, m.body.End})
+	})
+}
+
+func (e *Entity) multipart(scan func(*multipartScan) error) (*Multipart, error) {
 	ct, err := e.ContentType()
 	if err != nil {
 		return nil, err
@@ -57,9 +76,10 @@ func (e *Entity) Multipart() (*Multipart, error) {
 		return nil, err
 	}
 	m := &multipartScan{Multipart: Multipart{Boundary: boundary}, src: e.src, body: Span{e.body, e.end}, delimiter: []byte("--" + boundary)}
-	if err := m.scan(); err != nil {
+	if err := scan(m); err != nil {
 		return nil, fmt.Errorf("scan multipart: %w", err)
 	}
+	m.end()
 	return &m.Multipart, nil
 }
 
@@ -92,13 +112,13 @@ type multipartScan struct {
 
 var scanBuffers = sync.Pool{New: func() any { return new([scanBuffer]byte) }}
 
-// scan searches the body for the delimiter with bytes.Index, a large block at a time.
-func (m *multipartScan) scan() error {
+// scan searches a span of the body for the delimiter with bytes.Index, a large block at a time.
+func (m *multipartScan) scan(s Span) error {
 	pooled := scanBuffers.Get().(*[scanBuffer]byte)
 	defer scanBuffers.Put(pooled)
 	buf := pooled[:]
-	for pos := m.body.Start; m.body.End-pos >= int64(len(m.delimiter)); {
-		block := buf[:min(int64(len(buf)), m.body.End-pos)]
+	for pos := s.Start; s.End-pos >= int64(len(m.delimiter)); {
+		block := buf[:min(int64(len(buf)), s.End-pos)]
 		if _, err := readFullAt(m.src, block, pos); err != nil {
 			return err
 		}
@@ -122,7 +142,6 @@ func (m *multipartScan) scan() error {
 		// The delimiter may straddle two blocks.
 		pos += int64(max(at, len(block)-len(m.delimiter)+1))
 	}
-	m.end()
 	return nil
 }
 
