@@ -1,7 +1,6 @@
 package smime
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"slices"
@@ -44,7 +43,8 @@ func (m *Message) WriteContent(dst io.Writer) error {
 	if m.content == nil {
 		return errors.New("smime: no content: a layer of the message is closed")
 	}
-	w := bufio.NewWriterSize(dst, 64<<10)
+	w := newBuffer(dst)
+	defer giveBack(w)
 	outer := append(m.shownHeader(), entity.Field{Raw: []byte("MIME-Version: 1.0\r\n")})
 	if err := writeFields(w, outer); err != nil {
 		return err

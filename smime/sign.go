@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/mailseal/mailseal/cms"
@@ -78,7 +79,8 @@ var errNobodySigns = errors.New("smime: nobody signs: SignOptions.Signers is emp
 
 // write puts the protected entity below the outer header.
 func (d *draft) write(dst io.Writer, protected entityWriter) error {
-	w := bufio.NewWriterSize(dst, 64<<10)
+	w := newBuffer(dst)
+	defer giveBack(w)
 	if err := writeFields(w, d.outer); err != nil {
 		return err
 	}
@@ -165,6 +167,21 @@ func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOpt
 	}, nil
 }
 
+// buffers wait for the next message: to make one takes longer than to fill it with most messages.
+var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
+
+func newBuffer(dst io.Writer) *bufio.Writer {
+	w := buffers.Get().(*bufio.Writer)
+	w.Reset(dst)
+	return w
+}
+
+// giveBack takes a buffer that nobody writes to any more.
+func giveBack(w *bufio.Writer) {
+	w.Reset(nil)
+	buffers.Put(w)
+}
+
 // Both kinds of entity are written to a bufio.Writer, that of the message or that of the layer around, which keeps the first error
 // until its Flush.
 
@@ -181,7 +198,8 @@ func writePKCS7(w io.Writer, smimeType string, open func(io.Writer) (io.WriteClo
 	if err != nil {
 		return fmt.Errorf("smime: %s: %w", smimeType, err)
 	}
-	buffered := bufio.NewWriterSize(layer, 32<<10)
+	buffered := newBuffer(layer)
+	defer giveBack(buffered)
 	if err := content(buffered); err != nil {
 		return err
 	}

@@ -14,8 +14,8 @@ import (
 const (
 	base64Line  = 76
 	base64Bytes = 57
-	// base64Lines is how many lines are written at once.
-	base64Lines = 256
+	// base64Lines is how many lines are written at once: most signatures.
+	base64Lines = 64
 )
 
 type base64Writer struct {

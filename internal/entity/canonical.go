@@ -172,7 +172,9 @@ func (s Survey) Safe() bool {
 // Examine reads r to its end.
 func Examine(r io.Reader) (Survey, error) {
 	var e examiner
-	buf := make([]byte, 8<<10)
+	first := canonicalBlocks.Get().(*[canonicalBlock]byte)
+	defer canonicalBlocks.Put(first)
+	buf := first[:]
 	for {
 		if e.Size >= 64<<10 && len(buf) < 64<<10 {
 			buf = make([]byte, 64<<10)

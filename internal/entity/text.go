@@ -195,11 +195,12 @@ func unescape(comment string) string {
 	return b.String()
 }
 
-// encodeParameters writes every parameter with a value beyond ASCII as RFC 2231 §4 has it.
+// encodeParameters writes every parameter with a value beyond ASCII as RFC 2231 §4 has it, unless that makes more of them than
+// are read.
 func encodeParameters(value string) string {
 	s := &scanner{s: value}
 	s.run(func(c byte) bool { return c != ';' && c != '(' && c != '"' })
-	out := value[:s.i]
+	out, n := value[:s.i], 0
 	for !s.eof() {
 		start := s.i
 		name, ok := s.passParameter()
@@ -207,43 +208,48 @@ func encodeParameters(value string) string {
 			return out + value[start:]
 		}
 		written := value[start:s.i]
+		sections := 1
 		if !isSevenBit([]byte(written)) && name != "" && !strings.Contains(name, "*") {
 			_, v, _ := strings.Cut(written, "=")
 			if v = strings.TrimSpace(v); strings.HasPrefix(v, `"`) {
 				v, _ = (&scanner{s: v}).quoted()
 			}
-			written = encodeParameter(name, v)
+			written, sections = encodeParameter(name, v)
 		}
-		out += written
+		out, n = out+written, n+sections
+	}
+	if n > MaxParameters {
+		return value
 	}
 	return out
 }
 
-// encodeParameter divides a long value into numbered sections (RFC 2231 §4.1).
-func encodeParameter(name, value string) string {
+// encodeParameter divides a long value into numbered sections (RFC 2231 §4.1): up to eight that fit their lines, and longer ones
+// of what is longer still.
+func encodeParameter(name, value string) (written string, n int) {
 	charset := "utf-8"
 	if !utf8.ValidString(value) {
 		charset = "unknown-8bit"
 	}
 	var sections []string
-	line := charset + "''"
+	line, width := charset+"''", min(max(60, 3*len(value)/8), MaxLine-100)
 	for i := 0; i < len(value); i++ {
 		c := string(value[i])
 		if value[i] >= 0x80 || !isToken(value[i]) || strings.ContainsAny(c, "*'%") {
 			c = fmt.Sprintf("%%%02X", value[i])
 		}
-		if len(line)+len(c) > 60 {
+		if len(line)+len(c) > width {
 			sections, line = append(sections, line), ""
 		}
 		line += c
 	}
 	sections = append(sections, line)
 	if len(sections) == 1 {
-		return ";\r\n\t" + name + "*=" + line
+		return ";\r\n\t" + name + "*=" + line, 1
 	}
 	var b strings.Builder
 	for i, text := range sections {
 		fmt.Fprintf(&b, ";\r\n\t%s*%d*=%s", name, i, text)
 	}
-	return b.String()
+	return b.String(), len(sections)
 }

@@ -19,21 +19,34 @@ const group = 8 * sha256.BlockSize
 
 // New returns a hash.Hash of SHA-256.
 func New() hash.Hash {
-	if schedule == nil {
+	if preferred == standard {
 		return sha256.New()
 	}
-	d := &digest{schedule: schedule}
-	d.Reset()
-	return d
+	return newDigest(preferred)
 }
 
 // digest is a hash whose message may go on.
 type digest struct {
-	schedule func(sums *[64][8]uint32, p *[group]byte)
-	state    [8]uint32
-	length   uint64 // of the message, in bytes
-	tail     [group]byte
-	n        int // bytes of tail
+	with   instructions
+	state  [8]uint32
+	length uint64 // of the message, in bytes
+	tail   [group]byte
+	n      int // bytes of tail
+}
+
+// instructions are those that compute schedules.
+type instructions int
+
+const (
+	standard instructions = iota // those of crypto/sha256
+	avx2
+	avx512
+)
+
+func newDigest(with instructions) *digest {
+	d := &digest{with: with}
+	d.Reset()
+	return d
 }
 
 func (d *digest) Size() int      { return sha256.Size }
@@ -56,12 +69,12 @@ func (d *digest) Write(p []byte) (int, error) {
 		if d.n < group {
 			return length, nil
 		}
-		d.compress(&d.state, d.tail[:])
+		d.with.compress(&d.state, d.tail[:])
 		d.n = 0
 		p = p[n:]
 	}
 	whole := len(p) &^ (group - 1)
-	d.compress(&d.state, p[:whole])
+	d.with.compress(&d.state, p[:whole])
 	d.n = copy(d.tail[:], p[whole:])
 	return length, nil
 }
@@ -79,7 +92,7 @@ func (d *digest) Sum(b []byte) []byte {
 	end := (d.n + 1 + 8 + sha256.BlockSize - 1) &^ (sha256.BlockSize - 1)
 	binary.BigEndian.PutUint64(padded[end-8:], d.length<<3)
 	state := d.state
-	d.compress(&state, padded[:end])
+	d.with.compress(&state, padded[:end])
 	for _, word := range state {
 		b = binary.BigEndian.AppendUint32(b, word)
 	}
@@ -87,16 +100,16 @@ func (d *digest) Sum(b []byte) []byte {
 }
 
 // compress goes on from state by whole blocks.
-func (d *digest) compress(state *[8]uint32, p []byte) {
+func (i instructions) compress(state *[8]uint32, p []byte) {
 	var sums [64][8]uint32 // W[t] and the constant of round t, for each block
 	for ; len(p) >= group; p = p[group:] {
-		d.schedule(&sums, (*[group]byte)(p))
+		i.schedule(&sums, (*[group]byte)(p))
 		rounds(state, &sums, group/sha256.BlockSize)
 	}
 	if len(p) > 0 {
 		var last [group]byte
 		copy(last[:], p)
-		d.schedule(&sums, &last)
+		i.schedule(&sums, &last)
 		rounds(state, &sums, len(p)/sha256.BlockSize)
 	}
 }

@@ -8,27 +8,32 @@ import (
 
 //go:generate sh -c "cd asm && go run . -out ../block_amd64.s -stubs ../block_amd64.go -pkg sha256"
 
-// schedule is fastest on this processor; nil where crypto/sha256 is the better or the
-// required one.
-var schedule = choose()
+// preferred is fastest on this processor, but for the standard's where that is required.
+var preferred = choose()
 
-func choose() func(*[64][8]uint32, *[group]byte) {
-	if hasSHA() || fips140.Enabled() {
-		return nil
+func choose() instructions {
+	switch {
+	case hasSHA() || fips140.Enabled():
+		return standard
+	case avx512.possible():
+		return avx512
+	case avx2.possible():
+		return avx2
 	}
-	for _, s := range schedules {
-		if s.possible {
-			return s.compute
-		}
-	}
-	return nil
+	return standard
 }
 
-// schedules are those that there are, the fastest first.
-var schedules = []struct {
-	possible bool
-	compute  func(*[64][8]uint32, *[group]byte)
-}{
-	{cpu.X86.HasAVX512VL && cpu.X86.HasBMI2, scheduleAVX512},
-	{cpu.X86.HasAVX2 && cpu.X86.HasBMI2, scheduleAVX2},
+func (i instructions) possible() bool {
+	if i == avx512 {
+		return cpu.X86.HasAVX512VL && cpu.X86.HasBMI2
+	}
+	return cpu.X86.HasAVX2 && cpu.X86.HasBMI2
+}
+
+func (i instructions) schedule(sums *[64][8]uint32, p *[group]byte) {
+	if i == avx512 {
+		scheduleAVX512(sums, p)
+		return
+	}
+	scheduleAVX2(sums, p)
 }

@@ -2,12 +2,11 @@
 
 package sha256
 
-// schedule is nil: crypto/sha256 uses what other processors have.
-var schedule func(*[64][8]uint32, *[group]byte)
+// preferred is crypto/sha256's, which has what other processors have.
+const preferred = standard
 
-var schedules []struct {
-	possible bool
-	compute  func(*[64][8]uint32, *[group]byte)
-}
+func (instructions) possible() bool { return false }
+
+func (instructions) schedule(*[64][8]uint32, *[group]byte) {}
 
 func rounds(*[8]uint32, *[64][8]uint32, int) {}

@@ -88,17 +88,13 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// each returns the hashes to be tested: this package's, with every schedule that the
-// processor can compute, and what New prefers.
+// each returns the hashes to be tested: those that the processor can compute, and what
+// New prefers.
 func each() map[string]func() hash.Hash {
 	all := map[string]func() hash.Hash{"New": New}
-	for i, s := range schedules {
-		if s.possible {
-			all[fmt.Sprint("schedule ", i)] = func() hash.Hash {
-				d := &digest{schedule: s.compute}
-				d.Reset()
-				return d
-			}
+	for name, i := range map[string]instructions{"AVX2": avx2, "AVX-512": avx512} {
+		if i.possible() {
+			all[name] = func() hash.Hash { return newDigest(i) }
 		}
 	}
 	return all
