@@ -84,8 +84,15 @@ func (v vectors) load(quarter int, out []VecPhysical) {
 func scheduleAVX512(t tables) {
 	v := begin(t, "AVX512")
 	rows := y[16:]
+	store := func(t int) {
+		VPADDD_BCST(v.constant(t), rows[t], y[3])
+		VMOVDQU(y[3], v.sum(t))
+	}
 	for quarter := range 4 {
 		v.load(quarter, rows[4*quarter:])
+	}
+	for t := range 16 {
+		store(t)
 	}
 	sigma := func(x VecPhysical, r1, r2, shift uint64) VecPhysical {
 		VPRORD(Imm(r1), x, y[0])
@@ -94,27 +101,40 @@ func scheduleAVX512(t tables) {
 		VPTERNLOGD(Imm(0x96), y[0], y[1], y[2]) // exclusive or
 		return y[2]
 	}
-	for t := range 64 {
-		r := rows[t%16]
-		if t >= 16 { // until now it is row t-16
-			VPADDD(sigma(rows[(t-15)%16], 7, 18, 3), r, r)
-			VPADDD(rows[(t-7)%16], r, r)
-			VPADDD(sigma(rows[(t-2)%16], 17, 19, 10), r, r)
+	v.loop(func() {
+		for t, r := range rows { // until now it is row t-16
+			VPADDD(sigma(rows[(t+1)%16], 7, 18, 3), r, r)
+			VPADDD(rows[(t+9)%16], r, r)
+			VPADDD(sigma(rows[(t+14)%16], 17, 19, 10), r, r)
+			store(t)
 		}
-		VPADDD_BCST(v.constant(t), r, y[3])
-		VMOVDQU(y[3], v.sum(t))
-	}
+	})
 	VZEROUPPER()
 	RET()
+}
+
+// loop computes the rows behind the first sixteen, as many to a turn. It is short, as
+// the rounds are, so that the code of both stays decoded.
+func (v vectors) loop(turn func()) {
+	turns := v.p // is read
+	MOVQ(U32(64/16-1), turns)
+	Label("turn")
+	ADDQ(Imm(4*16), v.constants)
+	ADDQ(U32(row*16), v.sums)
+	turn()
+	DECQ(turns)
+	JNE(LabelRef("turn"))
 }
 
 // scheduleAVX2 has registers for the last four rows, and the others in memory.
 func scheduleAVX2(t tables) {
 	v := begin(t, "AVX2")
-	rows := AllocLocal(64 * row)
-	recent := y[8:12]
-	store := func(t int) {
-		VMOVDQU(recent[t%4], rows.Offset(row*t))
+	local := AllocLocal(64 * row)
+	rows := Mem{Base: RCX}
+	LEAQ(local, RCX)
+	recent := y[8:12] // row t in t%4
+	store := func(t, place int) {
+		VMOVDQU(recent[t%4], rows.Offset(row*place))
 		VPBROADCASTD(v.constant(t), y[7])
 		VPADDD(y[7], recent[t%4], y[7])
 		VMOVDQU(y[7], v.sum(t))
@@ -122,7 +142,7 @@ func scheduleAVX2(t tables) {
 	for quarter := range 4 {
 		v.load(quarter, recent)
 		for i := range 4 {
-			store(4*quarter + i)
+			store(4*quarter+i, 4*quarter+i)
 		}
 	}
 	sigma := func(x VecPhysical, r1, r2, shift uint64) VecPhysical {
@@ -137,14 +157,17 @@ func scheduleAVX2(t tables) {
 		VPXOR(y[3], y[0], y[0])
 		return y[0]
 	}
-	for t := 16; t < 64; t++ {
-		r := recent[t%4]
-		VMOVDQU(rows.Offset(row*(t-15)), y[5])
-		VPADDD(rows.Offset(row*(t-16)), sigma(y[5], 7, 18, 3), r)
-		VPADDD(rows.Offset(row*(t-7)), r, r)
-		VPADDD(sigma(recent[(t-2)%4], 17, 19, 10), r, r)
-		store(t)
-	}
+	v.loop(func() {
+		for t := range 16 { // row t-16 is at place t
+			r := recent[t%4]
+			VMOVDQU(rows.Offset(row*(t+1)), y[5])
+			VPADDD(rows.Offset(row*t), sigma(y[5], 7, 18, 3), r)
+			VPADDD(rows.Offset(row*(t+9)), r, r)
+			VPADDD(sigma(recent[(t+2)%4], 17, 19, 10), r, r)
+			store(t, t+16)
+		}
+		ADDQ(U32(row*16), RCX)
+	})
 	VZEROUPPER()
 	RET()
 }
