@@ -125,21 +125,29 @@ func appendSet(dst []byte, class ber.Class, number int, elements [][]byte) []byt
 func (a Attributes) elements() ([][]byte, error) {
 	elements := make([][]byte, 0, len(a))
 	for _, attr := range a {
-		var room [32]byte
-		t, err := attr.Type.Append(room[:0])
+		e, err := attr.der()
 		if err != nil {
-			return nil, fmt.Errorf("encode attribute %s: %w", attr.Type.Name(), err)
+			return nil, err
 		}
-		size := len(t)
-		values := 0
-		for _, v := range attr.Values {
-			values += len(v)
-		}
-		size += elementSize(values)
-		e := ber.AppendHeader(make([]byte, 0, elementSize(size)), ber.Universal, true, ber.TagSequence, int64(size))
-		elements = append(elements, appendSet(append(e, t...), ber.Universal, ber.TagSet, attr.Values))
+		elements = append(elements, e)
 	}
 	return elements, nil
+}
+
+// der encodes one attribute.
+func (a Attribute) der() ([]byte, error) {
+	var room [32]byte
+	t, err := a.Type.Append(room[:0])
+	if err != nil {
+		return nil, fmt.Errorf("encode attribute %s: %w", a.Type.Name(), err)
+	}
+	values := 0
+	for _, v := range a.Values {
+		values += len(v)
+	}
+	size := len(t) + elementSize(values)
+	e := ber.AppendHeader(make([]byte, 0, elementSize(size)), ber.Universal, true, ber.TagSequence, int64(size))
+	return appendSet(append(e, t...), ber.Universal, ber.TagSet, a.Values), nil
 }
 
 // sortedSet orders the encodings of a SET OF as DER wants them (X.690 §11.6).
@@ -235,15 +243,18 @@ func utcTime(content []byte) (time.Time, bool) {
 	return t, int(t.Month()) == n[1] && t.Day() == n[2] && t.Hour() == n[3] && t.Minute() == n[4] && t.Second() == n[5]
 }
 
+// timeDER encodes a time as RFC 5652 §11.3 has it: UTCTime from 1950 to 2049.
 func timeDER(t time.Time) ([]byte, error) {
 	t = t.UTC()
-	var b cryptobyte.Builder
-	if t.Year() >= 1950 && t.Year() < 2050 {
-		b.AddASN1UTCTime(t)
-	} else {
-		b.AddASN1GeneralizedTime(t)
+	tag, layout := asn1.UTCTime, "060102150405Z"
+	switch year := t.Year(); {
+	case year < 0 || year > 9999:
+		return nil, fmt.Errorf("the year %d has no four digits", year)
+	case year < 1950 || year >= 2050:
+		tag, layout = asn1.GeneralizedTime, "20060102150405Z"
 	}
-	return b.Bytes()
+	der := append(make([]byte, 0, 2+len(layout)), byte(tag), byte(len(layout)))
+	return t.AppendFormat(der, layout), nil
 }
 
 // Capability is one SMIMECapability (RFC 8551 §2.5.2): an algorithm that the

@@ -1,8 +1,10 @@
 package cms
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -46,11 +48,9 @@ func CertsOnly(dst io.Writer, certs []*cert.Certificate, crls [][]byte) error {
 
 // raws returns the certificates' encodings, each once.
 func raws(certs []*cert.Certificate) [][]byte {
-	var out [][]byte
-	seen := map[string]bool{}
+	out := make([][]byte, 0, len(certs))
 	for _, c := range certs {
-		if !seen[string(c.Raw)] {
-			seen[string(c.Raw)] = true
+		if !slices.ContainsFunc(out, func(raw []byte) bool { return bytes.Equal(raw, c.Raw) }) {
 			out = append(out, c.Raw)
 		}
 	}

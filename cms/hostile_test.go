@@ -100,10 +100,7 @@ func infoByKey(t testing.TB, s *Signer) []byte {
 	h := scheme.Hash().New()
 	h.Write([]byte("text"))
 	a.add(oid.AttrMessageDigest, func(b *cryptobyte.Builder) { b.AddASN1OctetString(h.Sum(nil)) })
-	set, err := a.list.der()
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := encodeSet(a.list)
 	sig, err := scheme.Sign(random(nil), s.Key, set)
 	if err != nil {
 		t.Fatal(err)

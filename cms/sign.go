@@ -87,7 +87,7 @@ func newSignedWriter(signers []*Signer, o *SignOptions) (*signedWriter, error) {
 	if o == nil {
 		o = &SignOptions{}
 	}
-	w := &signedWriter{signers: signers, options: *o, digests: make(map[OID]hash.Hash, len(signers))}
+	w := &signedWriter{signers: signers, options: *o}
 	if w.options.ContentType == "" {
 		w.options.ContentType = oid.Data
 	}
@@ -104,11 +104,14 @@ func newSignedWriter(signers []*Signer, o *SignOptions) (*signedWriter, error) {
 			return nil, fmt.Errorf("signer %d: %w", i+1, err)
 		}
 		w.constants = append(w.constants, c)
+		if w.digest(c.scheme.Digest.Algorithm) != nil {
+			continue
+		}
 		h, ok := signature.NewHash(c.scheme.Digest)
 		if !ok {
 			return nil, fmt.Errorf("signer %d: %w: digest %s", i+1, ErrUnsupported, c.scheme.Digest.Algorithm.Name())
 		}
-		w.digests[c.scheme.Digest.Algorithm] = h
+		w.digests = append(w.digests, contentDigest{h, c.scheme.Digest.Algorithm})
 	}
 	return w, nil
 }
@@ -117,8 +120,9 @@ type signedWriter struct {
 	signers   []*Signer
 	constants []*constants // of each signer
 	options   SignOptions
-	digests   map[OID]hash.Hash
-	framing   *framing
+	digests   []contentDigest
+	framing   *framing  // of the content, and
+	dst       io.Writer // of a message without it
 	closed    bool
 
 	revocation [][]byte // RevocationInfoChoices
@@ -126,13 +130,37 @@ type signedWriter struct {
 	lean bool
 }
 
+// contentDigest is one algorithm at work on the content.
+type contentDigest struct {
+	hash.Hash
+	algorithm OID
+}
+
+// digest returns nil for an algorithm that no signer has.
+func (w *signedWriter) digest(algorithm OID) hash.Hash {
+	for _, d := range w.digests {
+		if d.algorithm == algorithm {
+			return d.Hash
+		}
+	}
+	return nil
+}
+
 // begin prepares what stands ahead of the content.
 func (w *signedWriter) begin(dst io.Writer) (err error) {
+	if w.options.Detached {
+		w.dst = dst
+		return nil
+	}
 	w.framing, err = encapsulating(dst, oid.SignedData, w.options.ContentType, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(w.version())
-		b.AddASN1(asn1.SET, w.addDigestAlgorithms)
+		b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
+			for _, e := range sortedSet(w.digestAlgorithms()) {
+				b.AddBytes(e)
+			}
+		})
 	})
-	if err != nil || w.options.Detached {
+	if err != nil {
 		return err
 	}
 	w.framing.spool = w.options.Spool
@@ -151,16 +179,14 @@ func (w *signedWriter) version() int64 {
 	return 1
 }
 
-func (w *signedWriter) addDigestAlgorithms(b *cryptobyte.Builder) {
-	var elements [][]byte
+func (w *signedWriter) digestAlgorithms() [][]byte {
+	elements := make([][]byte, 0, 1)
 	for _, c := range w.constants {
 		if !slices.ContainsFunc(elements, func(e []byte) bool { return bytes.Equal(e, c.digestAlgorithm) }) {
 			elements = append(elements, c.digestAlgorithm)
 		}
 	}
-	for _, e := range sortedSet(elements) {
-		b.AddBytes(e)
-	}
+	return elements
 }
 
 func (w *signedWriter) Write(p []byte) (int, error) {
@@ -177,7 +203,12 @@ func (w *signedWriter) Write(p []byte) (int, error) {
 }
 
 // Flush implements Flusher.
-func (w *signedWriter) Flush() error { return w.framing.Flush() }
+func (w *signedWriter) Flush() error {
+	if w.options.Detached {
+		return nil
+	}
+	return w.framing.Flush()
+}
 
 func (w *signedWriter) Close() error {
 	if w.closed {
@@ -194,18 +225,28 @@ func (w *signedWriter) Close() error {
 	return w.framing.finish(tail)
 }
 
-// writeDetached writes the message without [0] eContent.
+// writeDetached writes the message without [0] eContent. It is as short as the
+// signature, and takes no layers.
 func (w *signedWriter) writeDetached(tail []byte) error {
-	message, signed, content := w.framing.layers[0].before, w.framing.layers[2].before, w.framing.layers[3].before
-	body := len(signed) + elementSize(len(content)) + len(tail)
-	info := len(message) + elementSize(elementSize(body))
+	var message, content [16]byte
+	contentInfo, err := oid.SignedData.Append(message[:0])
+	if err != nil {
+		return err
+	}
+	eContentType, err := w.options.ContentType.Append(content[:0])
+	if err != nil {
+		return err
+	}
+	signed := appendSet([]byte{byte(asn1.INTEGER), 1, byte(w.version())}, ber.Universal, ber.TagSet, w.digestAlgorithms())
+	body := len(signed) + elementSize(len(eContentType)) + len(tail)
+	info := len(contentInfo) + elementSize(elementSize(body))
 	der := ber.AppendHeader(make([]byte, 0, elementSize(info)), ber.Universal, true, ber.TagSequence, int64(info))
-	der = append(der, message...)
+	der = append(der, contentInfo...)
 	der = ber.AppendHeader(der, ber.ContextSpecific, true, 0, int64(elementSize(body)))
 	der = ber.AppendHeader(der, ber.Universal, true, ber.TagSequence, int64(body))
 	der = append(der, signed...)
-	der = ber.AppendHeader(der, ber.Universal, true, ber.TagSequence, int64(len(content)))
-	_, err := w.framing.dst.Write(append(append(der, content...), tail...))
+	der = ber.AppendHeader(der, ber.Universal, true, ber.TagSequence, int64(len(eContentType)))
+	_, err = w.dst.Write(append(append(der, eContentType...), tail...))
 	return err
 }
 
@@ -222,8 +263,13 @@ func (w *signedWriter) tail() ([]byte, error) {
 		}
 		infos[i] = info
 	}
-	var tail []byte
-	if certificates := w.certificates(); len(certificates) > 0 {
+	certificates := w.certificates()
+	size := 0
+	for _, e := range slices.Concat(infos, certificates, w.revocation) {
+		size += len(e)
+	}
+	tail := make([]byte, 0, size+3*int(ber.HeaderSize(int64(size))))
+	if len(certificates) > 0 {
 		tail = appendSet(tail, ber.ContextSpecific, 0, certificates)
 	}
 	if len(w.revocation) > 0 {
@@ -248,7 +294,7 @@ func (w *signedWriter) certificates() [][]byte {
 // another, and the chain without roots, as they are sent with a signature; see
 // [Amendment].
 func (s *Signer) Certificates() []*cert.Certificate {
-	out := []*cert.Certificate{s.Certificate}
+	out := append(make([]*cert.Certificate, 0, 2+len(s.Chain)), s.Certificate)
 	if s.Encryption != nil {
 		out = append(out, s.Encryption)
 	}

@@ -17,10 +17,10 @@ import (
 
 // attributes are those that RFC 8551 §2.5 wants in a signature, and those of
 // the options.
-func (w *signedWriter) attributes(c *constants) (Attributes, error) {
-	a := signedAttributes{}
+func (w *signedWriter) attributes(c *constants) ([][]byte, error) {
+	a := signedAttributes{list: make([][]byte, 0, 8)}
 	a.add(oid.AttrContentType, func(b *cryptobyte.Builder) { oid.Add(b, w.options.ContentType) })
-	a.addCommon(w.digests[c.scheme.Digest.Algorithm].Sum(nil), w.options.Time)
+	a.addCommon(w.digest(c.scheme.Digest.Algorithm).Sum(nil), w.options.Time)
 	if w.options.Capabilities != nil {
 		der, err := cert.EncodeCapabilities(w.options.Capabilities)
 		a.addValue(oid.AttrSMIMECapabilities, der, err)
@@ -28,20 +28,32 @@ func (w *signedWriter) attributes(c *constants) (Attributes, error) {
 	if c.preference != nil {
 		a.addValue(oid.AttrEncryptionKeyPreference, c.preference, nil)
 	}
-	return append(a.list, w.options.Attributes...), a.err
+	for _, further := range w.options.Attributes {
+		a.addAttribute(further)
+	}
+	return a.list, a.err
 }
 
-// signedAttributes gathers attributes and what went wrong with them.
+// signedAttributes gathers encoded attributes and what went wrong with them.
 type signedAttributes struct {
-	list Attributes
+	list [][]byte
 	err  error
 }
 
-func (a *signedAttributes) addValue(t OID, value []byte, err error) {
-	a.list = append(a.list, Attribute{Type: t, Values: [][]byte{value}})
+func (a *signedAttributes) addAttribute(attr Attribute) {
+	der, err := attr.der()
 	if err != nil {
 		a.err = errors.Join(a.err, err)
 	}
+	a.list = append(a.list, der)
+}
+
+func (a *signedAttributes) addValue(t OID, value []byte, err error) {
+	if err != nil {
+		a.err = errors.Join(a.err, err)
+		return
+	}
+	a.addAttribute(Attribute{Type: t, Values: [][]byte{value}})
 }
 
 func (a *signedAttributes) add(t OID, value func(*cryptobyte.Builder)) {
@@ -73,15 +85,15 @@ func constantAttributes(c *cert.Certificate, scheme signature.Scheme) ([][]byte,
 			scheme.Algorithm.AddTagged(b, context1.Constructed())
 		})
 	})
-	if a.err != nil {
-		return nil, a.err
-	}
-	return a.list.elements()
+	return a.list, a.err
 }
 
 // checkFurther holds the attributes of SignOptions to their rules: each type
 // once, with values, and none of those that decide what a signature means.
 func checkFurther(attrs Attributes) error {
+	if len(attrs) == 0 {
+		return nil
+	}
 	seen := map[OID]bool{}
 	for _, a := range attrs {
 		switch a.Type {

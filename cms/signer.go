@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -102,14 +103,10 @@ func (s *Signer) prepare() (*constants, error) {
 }
 
 // sign makes a SignerInfo (RFC 5652 §5.3) over the constant attributes and
-// those given. unsigned, where it is not nil, returns the unsigned attributes
-// for the signature.
-func (c *constants) sign(attrs Attributes, rand io.Reader, unsigned func(sig []byte) (Attributes, error)) ([]byte, error) {
-	elements, err := attrs.elements()
-	if err != nil {
-		return nil, err
-	}
-	set := encodeSet(append(elements, c.attributes...))
+// those given, encoded. unsigned, where it is not nil, returns the unsigned
+// attributes for the signature.
+func (c *constants) sign(attributes [][]byte, rand io.Reader, unsigned func(sig []byte) (Attributes, error)) ([]byte, error) {
+	set := encodeSet(slices.Concat(attributes, c.attributes))
 	sig, err := c.scheme.Sign(rand, c.key, set)
 	if err != nil {
 		return nil, fmt.Errorf("sign with the key of %s: %w", c.certificate.Subject, err)

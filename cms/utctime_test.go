@@ -1,9 +1,12 @@
 package cms
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/cryptobyte"
 )
 
 // TestUTCTime holds the quick reader to the standard library's.
@@ -30,5 +33,27 @@ func TestUTCTime(t *testing.T) {
 	}
 	if read < 300 {
 		t.Errorf("%d times were read", read)
+	}
+}
+
+// TestTimeDER holds what is written to cryptobyte, which takes longer.
+func TestTimeDER(t *testing.T) {
+	for _, year := range []int{0, 1949, 1950, 1999, 2000, 2049, 2050, 9999} {
+		at := time.Date(year, 2, 3, 4, 5, 6, 7, time.FixedZone("", 3600))
+		var b cryptobyte.Builder
+		if year >= 1950 && year < 2050 {
+			b.AddASN1UTCTime(at.UTC())
+		} else {
+			b.AddASN1GeneralizedTime(at.UTC())
+		}
+		got, err := timeDER(at)
+		if err != nil || !bytes.Equal(got, b.BytesOrPanic()) {
+			t.Errorf("%v: %x, %v", at, got, err)
+		}
+	}
+	for _, year := range []int{-1, 10000} {
+		if got, err := timeDER(time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC)); err == nil {
+			t.Errorf("%d: %x", year, got)
+		}
 	}
 }

@@ -266,6 +266,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 			return total - len(p), err
 		}
 		n := min(len(p), block-len(w.buf))
+		w.room(n)
 		w.buf = append(w.buf, p[:n]...)
 		p = p[n:]
 		if len(w.buf) == block {
@@ -273,6 +274,27 @@ func (w *Writer) Write(p []byte) (int, error) {
 		}
 	}
 	return total, nil
+}
+
+// room makes place for n octets: in a first block, which most messages need, or in a
+// whole one.
+func (w *Writer) room(n int) {
+	if w.buf == nil {
+		w.buf = newBlock(firstBlock)[:0]
+	}
+	if len(w.buf)+n > cap(w.buf) {
+		whole := append(make([]byte, 0, block), w.buf...)
+		w.release()
+		w.buf = whole
+	}
+}
+
+// release gives a first block back.
+func (w *Writer) release() {
+	if cap(w.buf) == firstBlock {
+		firstBlocks.Put((*[firstBlock]byte)(w.buf[:firstBlock]))
+	}
+	w.buf = nil
 }
 
 // failure is what the destination has said; where it has panicked, so does this.
@@ -335,6 +357,7 @@ func (w *Writer) Close() error {
 		if len(w.buf) > 0 && w.failure() == nil {
 			w.write(w.buf)
 		}
+		w.release()
 	}
 	return w.failure()
 }
