@@ -103,7 +103,7 @@ func (b *bench) keyFloors() error {
 // floor keeps the best of several times, divided by n.
 func (b *bench) floor(name string, n int64, f func() error) error {
 	var best result
-	for range 5 {
+	for range 8 {
 		run, err := repeat(f)
 		if err != nil {
 			return err
@@ -219,4 +219,19 @@ func (r *results) floor(c cell) time.Duration {
 		ns += r.Floors[name] * count
 	}
 	return time.Duration(ns)
+}
+
+// keyOperation is the time of the one key operation of a short message; zero for
+// other cells.
+func (r *results) keyOperation(c cell) time.Duration {
+	_, operations := c.stages()
+	if c.size > 4*kib || len(operations) != 1 {
+		return 0
+	}
+	for name, count := range operations {
+		if count == 1 {
+			return time.Duration(r.Floors[name])
+		}
+	}
+	return 0
 }
