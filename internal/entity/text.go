@@ -139,6 +139,8 @@ func encodePhrases(value string) string {
 			b.WriteString(s.s[start:s.i])
 		case c == '"' || isAtom(c):
 			b.WriteString(s.phrase(lastLine(b.String())))
+		case c == '@':
+			b.WriteString(s.domain())
 		default:
 			s.i++
 			b.WriteByte(c)
@@ -171,14 +173,18 @@ func (s *scanner) phrase(column int) string {
 	}
 	written := s.s[start:end]
 	if s.peek() == '@' {
-		// RFC 2047 §5: never inside of an addr-spec.
-		written += s.run(func(c byte) bool { return c == '@' || isAtom(c) || c == '.' })
+		written += s.domain()
 		return written
 	}
 	if isSevenBit([]byte(written)) {
 		return written
 	}
 	return encodeWords(text.String(), column)
+}
+
+// domain reads what follows a local part, where no encoded word may stand (RFC 2047 §5).
+func (s *scanner) domain() string {
+	return s.run(func(c byte) bool { return c == '@' || isAtom(c) || c == '.' })
 }
 
 // lastLine is the length of the line under way.
