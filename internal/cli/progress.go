@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -11,20 +12,27 @@ import (
 const progressSize = 128 << 20
 
 // progress tells a person how much of a large input was read. It follows the reads
-// and knows nothing of what they are for; an input that is read twice is shown as
-// far as it was read in the first pass.
+// and knows nothing of what they are for. Reads that go on where one ended count, not
+// those that look at the end first; of an input that is read twice, even at the same
+// time, the reads that are farther.
 type progress struct {
 	io.ReaderAt
-	w       io.Writer
-	now     func() time.Time
-	size    int64
+	w    io.Writer
+	now  func() time.Time
+	size int64
+
+	mu      sync.Mutex
 	reached int64
 	shown   time.Time
 }
 
 func (g *progress) ReadAt(p []byte, off int64) (int, error) {
 	n, err := g.ReaderAt.ReadAt(p, off)
-	g.reached = max(g.reached, off+int64(n))
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if off <= g.reached {
+		g.reached = max(g.reached, off+int64(n))
+	}
 	if now := g.now(); now.Sub(g.shown) >= 200*time.Millisecond {
 		g.shown = now
 		fmt.Fprintf(g.w, "\r%3d %%", g.reached*100/g.size)

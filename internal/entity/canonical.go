@@ -49,10 +49,16 @@ const canonicalBlock = 8 << 10
 
 var canonicalBlocks = sync.Pool{New: func() any { return new([canonicalBlock]byte) }}
 
+// giveBack takes a block. What was in it may be secret, and is not for the next.
+func giveBack(block *[canonicalBlock]byte) {
+	clear(block[:])
+	canonicalBlocks.Put(block)
+}
+
 // release gives the block back when all of it was given on.
 func (c *CanonicalReader) release() {
 	if len(c.buf) == canonicalBlock {
-		canonicalBlocks.Put((*[canonicalBlock]byte)(c.buf))
+		giveBack((*[canonicalBlock]byte)(c.buf))
 	}
 	c.buf = nil
 }
@@ -173,7 +179,7 @@ func (s Survey) Safe() bool {
 func Examine(r io.Reader) (Survey, error) {
 	var e examiner
 	first := canonicalBlocks.Get().(*[canonicalBlock]byte)
-	defer canonicalBlocks.Put(first)
+	defer giveBack(first)
 	buf := first[:]
 	for {
 		if e.Size >= 64<<10 && len(buf) < 64<<10 {

@@ -24,6 +24,7 @@ package entity
 import (
 	"errors"
 	"io"
+	"sync"
 )
 
 var (
@@ -40,8 +41,8 @@ type Entity struct {
 	src              io.ReaderAt
 	start, body, end int64
 
-	about     about
-	described bool
+	once  sync.Once
+	about about
 }
 
 // about is what the header says about the body.
@@ -54,11 +55,11 @@ type about struct {
 
 // describe reads the header once: it is asked for several times on the way of a message.
 func (e *Entity) describe() *about {
-	if a := &e.about; !e.described {
+	e.once.Do(func() {
+		a := &e.about
 		a.typ, a.typErr = e.Header.ContentType()
 		a.encoding, a.encodingErr = e.Header.TransferEncoding()
-		e.described = true
-	}
+	})
 	return &e.about
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -189,4 +190,55 @@ func BenchmarkMultipart(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// TestMultipartAtEnds: of a long body only the ends are read, and what they show is what Multipart finds where the middle has no
+// delimiter.
+func TestMultipartAtEnds(t *testing.T) {
+	filler := strings.Repeat("lorem ipsum\r\n", 60_000)
+	for name, body := range map[string]string{
+		"two parts":    "preamble\r\n--b\r\n\r\n" + filler + "\r\n--b\r\n\r\nsecond\r\n--b--\r\n",
+		"all at front": "--b\r\n\r\nfirst\r\n--b\r\n\r\nsecond\r\n--b--\r\n" + filler,
+		"all at back":  filler + "--b\r\n\r\nfirst\r\n--b\r\n\r\nsecond\r\n--b--",
+		"unclosed":     "--b\r\n\r\nfirst\r\n--b\r\n\r\n" + filler,
+		"short":        "--b\r\n\r\nfirst\r\n--b--\r\n",
+		"none":         filler,
+	} {
+		message := "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + body
+		src := &octetsRead{ReaderAt: strings.NewReader(message)}
+		e, err := Read(src, int64(len(message)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		src.n = 0
+		got, err := e.MultipartAtEnds()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if src.n > 2*scanBuffer+10_000 {
+			t.Errorf("%s: %d octets were read", name, src.n)
+		}
+		if want, err := e.Multipart(); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, not %+v, %v", name, got, want, err)
+		}
+	}
+	message := "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n" + filler + "\r\n--b\r\n" + filler + "\r\n--b--\r\n"
+	e, err := Read(strings.NewReader(message), int64(len(message)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := e.MultipartAtEnds(); err != nil || len(m.Parts) != 1 {
+		t.Errorf("a delimiter in the middle was found: %+v, %v", m, err)
+	}
+}
+
+type octetsRead struct {
+	io.ReaderAt
+	n int
+}
+
+func (o *octetsRead) ReadAt(p []byte, off int64) (int, error) {
+	n, err := o.ReaderAt.ReadAt(p, off)
+	o.n += n
+	return n, err
 }

@@ -201,50 +201,54 @@ func unescape(comment string) string {
 	return b.String()
 }
 
-// encodeParameters writes every parameter with a value beyond ASCII as RFC 2231 §4 has it, unless that makes more of them than
-// are read.
+// encodeParameters writes every parameter with a value beyond ASCII as RFC 2231 §4 has it, in lines that fit a screen. Where that
+// makes more parameters than are read, the lines are as long as may be sent.
 func encodeParameters(value string) string {
+	out, n := parametersWithin(value, 0)
+	if n > MaxParameters {
+		out, _ = parametersWithin(value, MaxLine)
+	}
+	return out
+}
+
+// parametersWithin returns how many parameters it wrote, too.
+func parametersWithin(value string, line int) (out string, n int) {
 	s := &scanner{s: value}
 	s.run(func(c byte) bool { return c != ';' && c != '(' && c != '"' })
-	out, n := value[:s.i], 0
+	out = value[:s.i]
 	for !s.eof() {
 		start := s.i
 		name, ok := s.passParameter()
 		if !ok {
-			return out + value[start:]
+			return out + value[start:], n
 		}
-		written := value[start:s.i]
-		sections := 1
+		written, sections := value[start:s.i], min(len(name), 1)
 		if !isSevenBit([]byte(written)) && name != "" && !strings.Contains(name, "*") {
 			_, v, _ := strings.Cut(written, "=")
 			if v = strings.TrimSpace(v); strings.HasPrefix(v, `"`) {
 				v, _ = (&scanner{s: v}).quoted()
 			}
-			written, sections = encodeParameter(name, v)
+			written, sections = encodeParameter(name, v, line-len("\t*000*=;")-len(name))
 		}
 		out, n = out+written, n+sections
 	}
-	if n > MaxParameters {
-		return value
-	}
-	return out
+	return out, n
 }
 
-// encodeParameter divides a long value into numbered sections (RFC 2231 §4.1): up to eight that fit their lines, and longer ones
-// of what is longer still.
-func encodeParameter(name, value string) (written string, n int) {
+// encodeParameter divides a long value into numbered sections (RFC 2231 §4.1) of up to that width, or 60 if that is more.
+func encodeParameter(name, value string, width int) (written string, n int) {
 	charset := "utf-8"
 	if !utf8.ValidString(value) {
 		charset = "unknown-8bit"
 	}
 	var sections []string
-	line, width := charset+"''", min(max(60, 3*len(value)/8), MaxLine-100)
+	line := charset + "''"
 	for i := 0; i < len(value); i++ {
 		c := string(value[i])
 		if value[i] >= 0x80 || !isToken(value[i]) || strings.ContainsAny(c, "*'%") {
 			c = fmt.Sprintf("%%%02X", value[i])
 		}
-		if len(line)+len(c) > width {
+		if len(line)+len(c) > max(width, 60) {
 			sections, line = append(sections, line), ""
 		}
 		line += c

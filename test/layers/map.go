@@ -100,7 +100,7 @@ var LibraryLimits = Limits{
 		"golang.org/x/crypto",
 		"golang.org/x/net/idna",
 		"golang.org/x/text", // below x/net/idna
-		"golang.org/x/sys",  // below x/crypto
+		"golang.org/x/sys",  // below x/crypto and internal/sha256: what the processor has
 		"github.com/cloudflare/circl",
 		"vendor/golang.org/x", // the standard library's own copies
 	},
