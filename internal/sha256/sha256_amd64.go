@@ -1,3 +1,5 @@
+//go:build gc && !purego
+
 package sha256
 
 import (
@@ -24,10 +26,7 @@ func choose() instructions {
 }
 
 func (i instructions) possible() bool {
-	if i == avx512 {
-		return cpu.X86.HasAVX512VL && cpu.X86.HasBMI2
-	}
-	return cpu.X86.HasAVX2 && cpu.X86.HasBMI2
+	return cpu.X86.HasAVX2 && cpu.X86.HasBMI2 && (i != avx512 || cpu.X86.HasAVX512VL)
 }
 
 func (i instructions) schedule(sums *[64][8]uint32, p *[group]byte) {

@@ -1,4 +1,4 @@
-//go:build !amd64
+//go:build !amd64 || !gc || purego
 
 package sha256
 
@@ -7,6 +7,6 @@ const preferred = standard
 
 func (instructions) possible() bool { return false }
 
-func (instructions) schedule(*[64][8]uint32, *[group]byte) {}
+func (instructions) schedule(*[64][8]uint32, *[group]byte) { panic("sha256: no instructions") }
 
-func rounds(*[8]uint32, *[64][8]uint32, int) {}
+func rounds(*[8]uint32, *[64][8]uint32, int) { panic("sha256: no instructions") }

@@ -8,7 +8,7 @@ import (
 )
 
 func main() {
-	ConstraintExpr("amd64")
+	ConstraintExpr("amd64,gc,!purego")
 	t := newTables()
 	scheduleAVX512(t)
 	scheduleAVX2(t)
