@@ -49,8 +49,18 @@ func CertsOnly(dst io.Writer, certs []*cert.Certificate, crls [][]byte) error {
 // raws returns the certificates' encodings, each once.
 func raws(certs []*cert.Certificate) [][]byte {
 	out := make([][]byte, 0, len(certs))
+	if len(certs) <= 16 { // as in most messages, for which a map takes long
+		for _, c := range certs {
+			if !slices.ContainsFunc(out, func(raw []byte) bool { return bytes.Equal(raw, c.Raw) }) {
+				out = append(out, c.Raw)
+			}
+		}
+		return out
+	}
+	seen := map[string]bool{}
 	for _, c := range certs {
-		if !slices.ContainsFunc(out, func(raw []byte) bool { return bytes.Equal(raw, c.Raw) }) {
+		if !seen[string(c.Raw)] {
+			seen[string(c.Raw)] = true
 			out = append(out, c.Raw)
 		}
 	}

@@ -121,9 +121,12 @@ type signedWriter struct {
 	constants []*constants // of each signer
 	options   SignOptions
 	digests   []contentDigest
-	framing   *framing  // of the content, and
-	dst       io.Writer // of a message without it
+	framing   *framing // of the content
 	closed    bool
+
+	// Of a message without content: where it goes, and its eContentType.
+	dst         io.Writer
+	contentType []byte
 
 	revocation [][]byte // RevocationInfoChoices
 	// lean leaves certificates out (RFC 3161 §2.4.1, certReq).
@@ -150,7 +153,8 @@ func (w *signedWriter) digest(algorithm OID) hash.Hash {
 func (w *signedWriter) begin(dst io.Writer) (err error) {
 	if w.options.Detached {
 		w.dst = dst
-		return nil
+		w.contentType, err = w.options.ContentType.Append(nil)
+		return err
 	}
 	w.framing, err = encapsulating(dst, oid.SignedData, w.options.ContentType, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(w.version())
@@ -228,25 +232,21 @@ func (w *signedWriter) Close() error {
 // writeDetached writes the message without [0] eContent. It is as short as the
 // signature, and takes no layers.
 func (w *signedWriter) writeDetached(tail []byte) error {
-	var message, content [16]byte
-	contentInfo, err := oid.SignedData.Append(message[:0])
-	if err != nil {
-		return err
-	}
-	eContentType, err := w.options.ContentType.Append(content[:0])
+	var room [16]byte
+	contentInfo, err := oid.SignedData.Append(room[:0])
 	if err != nil {
 		return err
 	}
 	signed := appendSet([]byte{byte(asn1.INTEGER), 1, byte(w.version())}, ber.Universal, ber.TagSet, w.digestAlgorithms())
-	body := len(signed) + elementSize(len(eContentType)) + len(tail)
+	body := len(signed) + elementSize(len(w.contentType)) + len(tail)
 	info := len(contentInfo) + elementSize(elementSize(body))
 	der := ber.AppendHeader(make([]byte, 0, elementSize(info)), ber.Universal, true, ber.TagSequence, int64(info))
 	der = append(der, contentInfo...)
 	der = ber.AppendHeader(der, ber.ContextSpecific, true, 0, int64(elementSize(body)))
 	der = ber.AppendHeader(der, ber.Universal, true, ber.TagSequence, int64(body))
 	der = append(der, signed...)
-	der = ber.AppendHeader(der, ber.Universal, true, ber.TagSequence, int64(len(eContentType)))
-	_, err = w.dst.Write(append(append(der, eContentType...), tail...))
+	der = ber.AppendHeader(der, ber.Universal, true, ber.TagSequence, int64(len(w.contentType)))
+	_, err = w.dst.Write(append(append(der, w.contentType...), tail...))
 	return err
 }
 

@@ -103,7 +103,10 @@ func (r *Reader) SignedData(o *SignedOptions) (*SignedReader, error) {
 }
 
 func (s *SignedReader) addDigest(a AlgorithmIdentifier) {
-	if h, ok := signature.NewHash(a); ok && s.digests[a.Algorithm] == nil {
+	if s.digests[a.Algorithm] != nil {
+		return
+	}
+	if h, ok := signature.NewHash(a); ok {
 		s.digests[a.Algorithm] = h
 	}
 }

@@ -2,6 +2,7 @@ package cms
 
 import (
 	"errors"
+	"io"
 	"testing"
 
 	"github.com/mailseal/mailseal/internal/oid"
@@ -21,6 +22,17 @@ func TestAttributesThatMustBeSigned(t *testing.T) {
 		}})
 		if _, _, err := verify(added, nil); errors.Is(err, ErrSignature) != wrong || !wrong && err != nil {
 			t.Errorf("%s added: %v", attribute.Name(), err)
+		}
+	}
+}
+
+// TestBadContentType: what is not an object identifier is refused before any content.
+func TestBadContentType(t *testing.T) {
+	ca := testca.New(t)
+	signer := signerOf(ca.Leaf("alice@example.com", testca.P256), ca)
+	for _, detached := range []bool{true, false} {
+		if _, err := Sign(io.Discard, []*Signer{signer}, &SignOptions{Detached: detached, ContentType: "data"}); err == nil {
+			t.Errorf("detached %v: taken", detached)
 		}
 	}
 }

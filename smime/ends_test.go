@@ -3,8 +3,12 @@ package smime
 import (
 	"bytes"
 	"encoding/base64"
+	"io"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/testca"
@@ -70,6 +74,82 @@ func TestCloseInTheMiddle(t *testing.T) {
 	m := open(t, message, w.options())
 	wantVerdict(t, m, Valid, CoverageWhole)
 	wantWarning(t, m, "text behind the signed part")
+}
+
+// TestBothAtOnce: the middle of a long message is searched and hashed at the same time.
+func TestBothAtOnce(t *testing.T) {
+	if runtime.GOMAXPROCS(0) < 2 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	}
+	w := newWorld(t)
+	alice := w.ca.Leaf("alice@example.com", testca.P256)
+	message := aroundSignature(t, alice, "Content-Type: text/plain\r\n\r\n"+strings.Repeat("lorem ipsum\r\n", 100_000))
+	src := &meeting{ReaderAt: strings.NewReader(message), at: int64(len(message) / 2), both: make(chan struct{})}
+	m, err := Open(src, int64(len(message)), w.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	wantVerdict(t, m, Valid, CoverageWhole)
+	if src.alone.Load() {
+		t.Error("one of them had the middle to itself")
+	}
+}
+
+// meeting has those who read a place wait there for each other.
+type meeting struct {
+	io.ReaderAt
+	at    int64
+	came  atomic.Int32
+	both  chan struct{}
+	alone atomic.Bool
+}
+
+func (m *meeting) ReadAt(p []byte, off int64) (int, error) {
+	if off <= m.at && m.at < off+int64(len(p)) {
+		if m.came.Add(1) == 2 {
+			close(m.both)
+		}
+		select {
+		case <-m.both:
+		case <-time.After(10 * time.Second):
+			m.alone.Store(true)
+		}
+	}
+	return m.ReaderAt.ReadAt(p, off)
+}
+
+// TestAbandoned: a message whose middle has a delimiter is not hashed to its end.
+func TestAbandoned(t *testing.T) {
+	if runtime.GOMAXPROCS(0) < 2 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	}
+	w := newWorld(t)
+	alice := w.ca.Leaf("alice@example.com", testca.P256)
+	filler := strings.Repeat("lorem ipsum\r\n", 1_000_000)
+	message := aroundSignature(t, alice, "Content-Type: text/plain\r\n\r\n"+filler+"--b\r\n"+filler)
+	src := &counted{ReaderAt: strings.NewReader(message)}
+	m, err := Open(src, int64(len(message)), w.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	wantVerdict(t, m, Invalid, CoveragePart)
+	// The delimiters are searched once for the parts and once for what is shown; hashing would be the third time.
+	if read := src.octets.Load(); read > int64(len(message))*8/3 {
+		t.Errorf("%d octets were read of %d", read, len(message))
+	}
+}
+
+type counted struct {
+	io.ReaderAt
+	octets atomic.Int64
+}
+
+func (c *counted) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.ReaderAt.ReadAt(p, off)
+	c.octets.Add(int64(n))
+	return n, err
 }
 
 // TestLongBareLF: the line ends that were signed are found in a long message as in a short one, with the warning.

@@ -60,7 +60,8 @@ type OpenOptions struct {
 	Limits *cms.Limits
 }
 
-// Open takes all layers off the message of the first size bytes of src and judges it.
+// Open takes all layers off the message of the first size bytes of src and judges it. It may read src, and a spool, in two
+// places at a time.
 //
 // The error is nil as soon as the message could be judged, whatever the verdict: a plain mail is [Unsigned], an altered one
 // [Invalid]. It is [ErrNoKey], [ErrDecrypt], [ErrUnsupported] or a [MalformedError] when a layer stays closed; the Message that

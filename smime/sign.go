@@ -176,9 +176,11 @@ func newBuffer(dst io.Writer) *bufio.Writer {
 	return w
 }
 
-// giveBack takes a buffer that nobody writes to any more.
+// giveBack takes a buffer that nobody writes to any more. What was in it may be secret, and is not for the next.
 func giveBack(w *bufio.Writer) {
 	w.Reset(nil)
+	room := w.AvailableBuffer()
+	clear(room[:cap(room)])
 	buffers.Put(w)
 }
 

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/ahead"
@@ -34,7 +36,7 @@ func (op *opener) multipartSigned(e *entity.Entity, c classification) (*entity.E
 		return nil, nil
 	}
 	if v == nil {
-		v = op.verifyDetached(p, sc.encoding)
+		v = op.verifyDetached(p, sc.encoding, new(atomic.Bool))
 	}
 	op.warnings = append(op.warnings, v.warnings...)
 	if v.err != nil {
@@ -71,31 +73,48 @@ func findSignedParts(e *entity.Entity, multipart func(*entity.Entity) (*entity.M
 	return p, nil
 }
 
-// partsAndSignature finds the parts. Of a long message one core verifies the signature at the same time, over what lies between
-// the delimiters at both ends; if there are others in between, that was in vain, and what is returned for it is nil.
+// partsAndSignature finds the parts. Of a long message the signature is verified at the same time, over what lies between the
+// delimiters at both ends. As soon as the search knows that there are others in between, that ends, and what is returned for it
+// is nil.
 func (op *opener) partsAndSignature(e *entity.Entity, protocol string) (p signedParts, v *detached, err error) {
-	if e.Body().Size() <= ahead.Alone {
+	guess, guessErr := signedParts{}, errors.New("not worth it")
+	if e.Body().Size() > ahead.Alone && runtime.GOMAXPROCS(0) > 1 {
+		guess, guessErr = findSignedParts(e, (*entity.Entity).MultipartAtEnds)
+	}
+	if guessErr != nil {
 		p, err = findSignedParts(e, (*entity.Entity).Multipart)
 		return p, nil, err
 	}
-	var guess signedParts
+	var wrong atomic.Bool
 	ahead.Parallel(2, func(i int) {
 		if i == 0 {
 			p, err = findSignedParts(e, (*entity.Entity).Multipart)
-			return
-		}
-		var guessErr error
-		if guess, guessErr = findSignedParts(e, (*entity.Entity).MultipartAtEnds); guessErr != nil {
+			wrong.Store(err != nil || !slices.Equal(guess.Parts, p.Parts))
 			return
 		}
 		if c := classify(guess.signature); c.ambiguous == "" && carriesSignature(c, protocol) {
-			v = op.verifyDetached(guess, c.encoding)
+			v = op.verifyDetached(guess, c.encoding, &wrong)
 		}
 	})
-	if err != nil || v != nil && !slices.Equal(guess.Parts, p.Parts) {
+	if wrong.Load() {
 		v = nil
 	}
 	return p, v, err
+}
+
+// abandonable reads until nobody wants it any more.
+type abandonable struct {
+	io.Reader
+	wrong *atomic.Bool
+}
+
+var errAbandoned = errors.New("abandoned")
+
+func (a abandonable) Read(p []byte) (int, error) {
+	if a.wrong.Load() {
+		return 0, errAbandoned
+	}
+	return a.Reader.Read(p)
 }
 
 // warnAround warns of what a reader without MIME would see, or see differently, around the signed part.
@@ -128,12 +147,12 @@ type detached struct {
 
 // verifyDetached checks the signature over the canonical form of the content, in which every line ends in CRLF. If that fails, some
 // program may have signed bare LFs, as OpenSSL's -binary does. They are still in this file, or a relay has made CRLF of them.
-// It changes nothing of op.
-func (op *opener) verifyDetached(p signedParts, enc entity.Encoding) *detached {
+// It changes nothing of op, and ends early, with any result, once wrong is set.
+func (op *opener) verifyDetached(p signedParts, enc entity.Encoding, wrong *atomic.Bool) *detached {
 	var d detached
 	canonical := entity.NewCanonicalReader(p.content.Raw())
-	d.verified, d.err = op.verifyOnce(canonical, p, enc)
-	if d.err != nil {
+	d.verified, d.err = op.verifyOnce(abandonable{canonical, wrong}, p, enc)
+	if d.err != nil || wrong.Load() {
 		return &d
 	}
 	if !slices.ContainsFunc(d.signers, isWrong) {
@@ -144,7 +163,7 @@ func (op *opener) verifyDetached(p signedParts, enc entity.Encoding) *detached {
 	if !canonical.Changed() {
 		other, lines = lineEnds(p.content)[2], "bare LFs"
 	}
-	again, err := op.verifyOnce(other(), p, enc)
+	again, err := op.verifyOnce(abandonable{other(), wrong}, p, enc)
 	if err == nil && !slices.ContainsFunc(again.signers, isWrong) {
 		d.warnings = []string{"the signature covers the content with other line ends than those of mail: " + lines}
 		d.verified, d.err = op.augment(again, other)

@@ -147,10 +147,16 @@ func newBlock(size int) []byte {
 	return make([]byte, size)
 }
 
+// giveBack takes a first block. What was in it may be secret, and is not for the next.
+func giveBack(first []byte) {
+	clear(first)
+	firstBlocks.Put((*[firstBlock]byte)(first))
+}
+
 // release gives the first block back; nothing of it may be in use.
 func (r *Reader) release() {
 	if len(r.current) == firstBlock {
-		firstBlocks.Put((*[firstBlock]byte)(r.current))
+		giveBack(r.current)
 	}
 	r.current = nil
 }
@@ -276,23 +282,22 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return total, nil
 }
 
-// room makes place for n octets: in a first block, which most messages need, or in a
-// whole one.
+// room makes place for n octets, in a first block if they fit.
 func (w *Writer) room(n int) {
 	if w.buf == nil {
 		w.buf = newBlock(firstBlock)[:0]
 	}
-	if len(w.buf)+n > cap(w.buf) {
-		whole := append(make([]byte, 0, block), w.buf...)
+	if need := len(w.buf) + n; need > cap(w.buf) {
+		larger := append(make([]byte, 0, min(max(need, 2*cap(w.buf)), block)), w.buf...)
 		w.release()
-		w.buf = whole
+		w.buf = larger
 	}
 }
 
 // release gives a first block back.
 func (w *Writer) release() {
 	if cap(w.buf) == firstBlock {
-		firstBlocks.Put((*[firstBlock]byte)(w.buf[:firstBlock]))
+		giveBack(w.buf[:firstBlock])
 	}
 	w.buf = nil
 }
