@@ -87,7 +87,7 @@ func newSignedWriter(signers []*Signer, o *SignOptions) (*signedWriter, error) {
 	if o == nil {
 		o = &SignOptions{}
 	}
-	w := &signedWriter{signers: signers, options: *o}
+	w := &signedWriter{signers: signers, options: *o, constants: make([]*constants, 0, len(signers))}
 	if w.options.ContentType == "" {
 		w.options.ContentType = oid.Data
 	}

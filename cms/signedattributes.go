@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -19,7 +20,11 @@ import (
 // the options.
 func (w *signedWriter) attributes(c *constants) ([][]byte, error) {
 	a := signedAttributes{list: make([][]byte, 0, 8)}
-	a.add(oid.AttrContentType, func(b *cryptobyte.Builder) { oid.Add(b, w.options.ContentType) })
+	if w.options.ContentType == oid.Data {
+		a.list = append(a.list, contentTypeData())
+	} else {
+		a.addContentType(w.options.ContentType)
+	}
 	a.addCommon(w.digest(c.scheme.Digest.Algorithm).Sum(nil), w.options.Time)
 	if w.options.Capabilities != nil {
 		der, err := cert.EncodeCapabilities(w.options.Capabilities)
@@ -33,6 +38,13 @@ func (w *signedWriter) attributes(c *constants) ([][]byte, error) {
 	}
 	return a.list, a.err
 }
+
+// contentTypeData is the attribute of all mail.
+var contentTypeData = sync.OnceValue(func() []byte {
+	var a signedAttributes
+	a.addContentType(oid.Data)
+	return a.list[0]
+})
 
 // signedAttributes gathers encoded attributes and what went wrong with them.
 type signedAttributes struct {
@@ -54,6 +66,10 @@ func (a *signedAttributes) addValue(t OID, value []byte, err error) {
 		return
 	}
 	a.addAttribute(Attribute{Type: t, Values: [][]byte{value}})
+}
+
+func (a *signedAttributes) addContentType(t OID) {
+	a.add(oid.AttrContentType, func(b *cryptobyte.Builder) { oid.Add(b, t) })
 }
 
 func (a *signedAttributes) add(t OID, value func(*cryptobyte.Builder)) {

@@ -168,7 +168,7 @@ func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOpt
 }
 
 // buffers wait for the next message: to make one takes longer than to fill it with most messages.
-var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
+var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 32<<10) }}
 
 func newBuffer(dst io.Writer) *bufio.Writer {
 	w := buffers.Get().(*bufio.Writer)
