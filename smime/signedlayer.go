@@ -77,11 +77,12 @@ func findSignedParts(e *entity.Entity, multipart func(*entity.Entity) (*entity.M
 // delimiters at both ends. As soon as the search knows that there are others in between, that ends, and what is returned for it
 // is nil.
 func (op *opener) partsAndSignature(e *entity.Entity, protocol string) (p signedParts, v *detached, err error) {
-	guess, guessErr := signedParts{}, errors.New("not worth it")
+	guess, found := signedParts{}, false
 	if e.Body().Size() > ahead.Alone && runtime.GOMAXPROCS(0) > 1 {
-		guess, guessErr = findSignedParts(e, (*entity.Entity).MultipartAtEnds)
+		guess, err = findSignedParts(e, (*entity.Entity).MultipartAtEnds)
+		found = err == nil
 	}
-	if guessErr != nil {
+	if !found {
 		p, err = findSignedParts(e, (*entity.Entity).Multipart)
 		return p, nil, err
 	}
