@@ -57,8 +57,8 @@ func TestScanner(t *testing.T) {
 			}
 		}
 		asking.waits()
-		if n := len(s.mails("alice@example.com")); n != 1 {
-			t.Errorf("%d mails to the address, want the one", n)
+		if mails := s.mails("alice@example.com"); len(mails) != 1 {
+			t.Errorf("%d mails to the address, want the one: %q", len(mails), mails)
 		}
 	})
 	t.Run("asking session", func(t *testing.T) {
