@@ -32,13 +32,6 @@ type file struct {
 	from *io.SectionReader // what was signed, or the mail
 }
 
-func (f *file) size() int64 {
-	if f.from != nil {
-		return f.from.Size()
-	}
-	return int64(len(f.data))
-}
-
 func (f *file) open() io.Reader {
 	if f.from != nil {
 		return io.NewSectionReader(f.from, 0, f.from.Size())

@@ -123,7 +123,7 @@ func (t *text) english() {
 		t.line("   lists and timestamps in %s. OpenSSL cannot make it from these; a program", signatureName)
 		t.line("   that knows CAdES can, and mailseal does: mailseal evidence RECORD.zip")
 	}
-	if t.report.Verdict.From != nil && len(t.report.Verdict.From) > 0 {
+	if len(t.report.Verdict.From) > 0 {
 		t.line("")
 		t.line("OpenSSL does not look whether the mail's From, %s,", strings.Join(t.report.Verdict.From, ", "))
 		t.line("is one of the addresses in the signer's certificate: %s.", t.addresses())

@@ -115,7 +115,6 @@ type orderBook struct {
 	renewal  bool
 	uses     []issuance.KeyUse
 	profiles map[issuance.KeyUse]*issuance.Profile
-	subjects map[string]validation.Subject // of organizations, which are the same for all people
 }
 
 func (s *Service) orderBook(tx *store.Tx, actor auth.Actor, organization string, r OrderRequest) (*orderBook, error) {

@@ -15,7 +15,6 @@ import (
 	"testing/cryptotest"
 	"time"
 
-	"golang.org/x/crypto/cryptobyte"
 
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/cms"
@@ -339,10 +338,4 @@ func operate(der []byte, f func(signedData)) []byte {
 	s := signedTree(der)
 	f(s)
 	return s.der()
-}
-
-func derOf(f func(*cryptobyte.Builder)) []byte {
-	var b cryptobyte.Builder
-	f(&b)
-	return b.BytesOrPanic()
 }
