@@ -223,31 +223,59 @@ func parametersWithin(value string, line int) (out string, n int) {
 			return out + value[start:], n
 		}
 		written, sections := value[start:s.i], min(len(name), 1)
-		if !isSevenBit([]byte(written)) && name != "" && !strings.Contains(name, "*") {
+		if !isSevenBit([]byte(written)) && name != "" {
 			_, v, _ := strings.Cut(written, "=")
 			if v = strings.TrimSpace(v); strings.HasPrefix(v, `"`) {
 				v, _ = (&scanner{s: v}).quoted()
 			}
-			written, sections = encodeParameter(name, v, line-len("\t*000*=;")-len(name))
+			if _, suffix, divided := strings.Cut(name, "*"); divided {
+				written = encodeSection(name, suffix, v)
+			} else {
+				written, sections = encodeParameter(name, v, line-len("\t*000*=;")-len(name))
+			}
 		}
 		out, n = out+written, n+sections
 	}
 	return out, n
 }
 
+// encodeSection writes a section that was sent in 8 bits, or a value of which a part is encoded already, with the same value.
+func encodeSection(name, suffix, value string) string {
+	if strings.HasSuffix(suffix, "*") || suffix == "" {
+		return ";\r\n\t" + name + "=" + percent(value, "*")
+	}
+	if suffix == "0" {
+		return ";\r\n\t" + name + "*=" + charsetOf(value) + "''" + percent(value, "*'%")
+	}
+	return ";\r\n\t" + name + "*=" + percent(value, "*'%")
+}
+
+func charsetOf(value string) string {
+	if utf8.ValidString(value) {
+		return "utf-8"
+	}
+	return "unknown-8bit" // RFC 1428 §3
+}
+
+// percent encodes what is no token, and the characters of special (RFC 2231 §7).
+func percent(value, special string) string {
+	var b strings.Builder
+	for i := 0; i < len(value); i++ {
+		if c := value[i]; c < 0x80 && (isToken(c) || c == '\'' || c == '%') && !strings.ContainsRune(special, rune(c)) {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
 // encodeParameter divides a long value into numbered sections (RFC 2231 §4.1) of up to that width, or 60 if that is more.
 func encodeParameter(name, value string, width int) (written string, n int) {
-	charset := "utf-8"
-	if !utf8.ValidString(value) {
-		charset = "unknown-8bit"
-	}
 	var sections []string
-	line := charset + "''"
-	for i := 0; i < len(value); i++ {
-		c := string(value[i])
-		if value[i] >= 0x80 || !isToken(value[i]) || strings.ContainsAny(c, "*'%") {
-			c = fmt.Sprintf("%%%02X", value[i])
-		}
+	line := charsetOf(value) + "''"
+	for i := range len(value) {
+		c := percent(value[i:i+1], "*'%")
 		if len(line)+len(c) > max(width, 60) {
 			sections, line = append(sections, line), ""
 		}

@@ -15,7 +15,6 @@ import (
 	"testing/cryptotest"
 	"time"
 
-
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/cms"
 	"github.com/mailseal/mailseal/internal/oid"
