@@ -29,7 +29,7 @@ func (f Field) WithoutParameters(names ...string) Field {
 	dropped := false
 	for !s.eof() {
 		start := s.i
-		name, ok := s.passParameter()
+		name, _, ok := s.passParameter()
 		if !ok {
 			return f
 		}
@@ -47,34 +47,34 @@ func (f Field) WithoutParameters(names ...string) Field {
 	return f
 }
 
-// passParameter passes over a semicolon, or a comment in front of one, and over the parameter behind it.
-func (s *scanner) passParameter() (name string, ok bool) {
+// passParameter passes over a semicolon, or a comment in front of one, and over the parameter behind it. The value is as it
+// stands there, but for quotes.
+func (s *scanner) passParameter() (name, value string, ok bool) {
 	if s.skip() != nil {
-		return "", false
+		return "", "", false
 	}
 	if s.eof() {
-		return "", true
+		return "", "", true
 	}
 	if !s.take(';') {
-		return "", false
+		return "", "", false
 	}
 	if s.skip() != nil {
-		return "", false
+		return "", "", false
 	}
 	name = s.run(isToken)
 	if s.skip() != nil {
-		return "", false
+		return "", "", false
 	}
 	if !s.take('=') {
-		return name, s.eof() || s.peek() == ';'
+		return name, "", s.eof() || s.peek() == ';'
 	}
 	if s.skip() != nil {
-		return "", false
+		return "", "", false
 	}
 	if s.peek() == '"' {
-		_, err := s.quoted()
-		return name, err == nil
+		value, err := s.quoted()
+		return name, value, err == nil
 	}
-	s.run(isUnquoted)
-	return name, true
+	return name, s.run(isUnquoted), true
 }

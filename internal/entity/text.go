@@ -218,16 +218,13 @@ func parametersWithin(value string, line int) (out string, n int) {
 	out = value[:s.i]
 	for !s.eof() {
 		start := s.i
-		name, ok := s.passParameter()
+		name, v, ok := s.passParameter()
 		if !ok {
 			return out + value[start:], n
 		}
 		written, sections := value[start:s.i], min(len(name), 1)
 		if !isSevenBit([]byte(written)) && name != "" {
-			_, v, _ := strings.Cut(written, "=")
-			if v = strings.TrimSpace(v); strings.HasPrefix(v, `"`) {
-				v, _ = (&scanner{s: v}).quoted()
-			}
+			v = string(unfold([]byte(v)))
 			if _, suffix, divided := strings.Cut(name, "*"); divided {
 				written = encodeSection(name, suffix, v)
 			} else {
