@@ -29,7 +29,10 @@ func (c cell) String() string {
 	return fmt.Sprintf("%s %s %s %s %s x%d", c.where, c.form, c.task, c.variant, sizeName(c.size), c.recipients)
 }
 
-func (c cell) signs() bool { return c.task == "sign" || c.task == "verify" || c.task == "open" }
+func (c cell) signs() bool { return signs(c.task) }
+
+// signs tells of a task that it is about a signature alone.
+func signs(task string) bool { return task == "sign" || task == "verify" || task == "open" }
 
 func sizeName(n int64) string {
 	switch {
@@ -81,7 +84,7 @@ func variants(task string, size int64) []string {
 
 func crowds(task string, size int64, full bool) []int {
 	switch {
-	case task == "sign" || task == "verify" || task == "open", size == gib:
+	case signs(task), size == gib:
 		return []int{1}
 	case size == 4*kib || full:
 		return []int{1, 100, crowd}

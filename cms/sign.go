@@ -1,7 +1,6 @@
 package cms
 
 import (
-	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -111,7 +110,7 @@ func newSignedWriter(signers []*Signer, o *SignOptions) (*signedWriter, error) {
 		if !ok {
 			return nil, fmt.Errorf("signer %d: %w: digest %s", i+1, ErrUnsupported, c.scheme.Digest.Algorithm.Name())
 		}
-		w.digests = append(w.digests, contentDigest{h, c.scheme.Digest.Algorithm})
+		w.digests = append(w.digests, contentDigest{h, c.scheme.Digest.Algorithm, c.digestAlgorithm})
 	}
 	return w, nil
 }
@@ -137,6 +136,7 @@ type signedWriter struct {
 type contentDigest struct {
 	hash.Hash
 	algorithm OID
+	der       []byte // its AlgorithmIdentifier
 }
 
 // digest returns nil for an algorithm that no signer has.
@@ -184,11 +184,9 @@ func (w *signedWriter) version() int64 {
 }
 
 func (w *signedWriter) digestAlgorithms() [][]byte {
-	elements := make([][]byte, 0, 1)
-	for _, c := range w.constants {
-		if !slices.ContainsFunc(elements, func(e []byte) bool { return bytes.Equal(e, c.digestAlgorithm) }) {
-			elements = append(elements, c.digestAlgorithm)
-		}
+	elements := make([][]byte, len(w.digests))
+	for i, d := range w.digests {
+		elements[i] = d.der
 	}
 	return elements
 }
