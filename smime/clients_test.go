@@ -189,7 +189,7 @@ func TestTripleWrapMade(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(b.String(), "multipart/signed") || strings.Contains(b.String(), "noon") {
+		if !strings.Contains(b.String(), "multipart/signed") || strings.Contains(b.String(), "at noon") {
 			t.Error(b.String())
 		}
 		return open(t, b.String(), w.options(bob))

@@ -52,7 +52,7 @@ func TestSealRoundTrip(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if strings.Contains(b.String(), "noon") || !strings.Contains(b.String(), "Subject: Hello\r\n") {
+				if strings.Contains(b.String(), "at noon") || !strings.Contains(b.String(), "Subject: Hello\r\n") {
 					t.Errorf("%s: sealed %s", name, b.String())
 				}
 				for _, who := range []*testca.Leaf{alice, bob, carol} {

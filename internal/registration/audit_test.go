@@ -1,7 +1,7 @@
 package registration_test
 
 import (
-	"strings"
+	"regexp"
 	"testing"
 
 	"github.com/mailseal/mailseal/cert"
@@ -9,6 +9,10 @@ import (
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 )
+
+// somebody matches an address, and a name as a whole word: the random identifier
+// of an order may have "bob" in it.
+var somebody = regexp.MustCompile(`(?i)@|\b(alice|bob|carol|dave)\b`)
 
 // Everything that happened has one entry in the audit log, and none names
 // anybody.
@@ -47,10 +51,8 @@ func TestAuditLog(t *testing.T) {
 	err = o.db.View(t.Context(), func(tx *store.Tx) error {
 		return tx.AuditEntries(func(e store.AuditEntry, err error) error {
 			acts[e.Act]++
-			for _, person := range []string{"@", "alice", "Alice", "bob", "carol", "dave"} {
-				if strings.Contains(e.Actor+e.Object+e.Details, person) {
-					t.Errorf("an entry names somebody: %+v", e)
-				}
+			if somebody.MatchString(e.Actor + " " + e.Object + " " + e.Details) {
+				t.Errorf("an entry names somebody: %+v", e)
 			}
 			return err
 		})
