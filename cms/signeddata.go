@@ -253,17 +253,62 @@ func (s *SignedReader) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	if err != nil {
-		if !s.detached {
-			err = malformed("eContent", err)
-		}
-		s.err = err
+		s.fail(err)
 	}
-	return n, err
+	return n, s.err
 }
 
-// WriteTo implements io.WriterTo: one block is hashed while the one ahead of it
-// is written.
-func (s *SignedReader) WriteTo(w io.Writer) (int64, error) { return ahead.Copy(w, s) }
+// fail keeps why the content cannot be read further.
+func (s *SignedReader) fail(err error) {
+	if !s.detached {
+		err = malformed("eContent", err)
+	}
+	s.err = err
+}
+
+// WriteTo implements io.WriterTo: one block is hashed and written while the next
+// is read.
+func (s *SignedReader) WriteTo(w io.Writer) (int64, error) {
+	if s.err != nil || s.content == nil {
+		return 0, s.end()
+	}
+	content := ahead.NewReader(s.content)
+	defer content.Close()
+	both := hashedCopy{s: s, w: w}
+	n, err := content.WriteTo(&both)
+	s.content = nil
+	switch {
+	case both.err != nil:
+		s.err = both.err // what was read ahead is lost
+	case err != nil:
+		s.fail(err)
+	}
+	return n, s.end()
+}
+
+// end is how a copy of the content ends, which io.EOF is no error for.
+func (s *SignedReader) end() error {
+	if s.err == nil {
+		s.err = s.finish()
+	}
+	if errors.Is(s.err, io.EOF) {
+		return nil
+	}
+	return s.err
+}
+
+// hashedCopy hashes what it writes.
+type hashedCopy struct {
+	s   *SignedReader
+	w   io.Writer
+	err error
+}
+
+func (h *hashedCopy) Write(p []byte) (n int, err error) {
+	h.s.hash(p)
+	n, h.err = h.w.Write(p)
+	return n, h.err
+}
 
 func (s *SignedReader) hash(p []byte) {
 	for _, h := range s.digests {

@@ -131,20 +131,28 @@ func writeSafe(w io.Writer, e *entity.Entity, fields []entity.Field, main *mainB
 	}
 	switch {
 	case isSealed(typ):
-		return writeWhole(w, fields, entity.NewCanonicalReader(e.Body()))
+		return writeWhole(w, fields, canonical(e, s))
 	case typ.IsMultipart() && (main != nil || !s.Safe() || enc == entity.Binary):
 		return writeMultipart(w, e, fields, main, depth)
 	case main != nil && main.legacy != "" && canShowLegacy(h, typ, main.legacy):
 		return writeLegacy(w, e, fields, typ, enc, main.legacy)
 	case s.Safe() && enc != entity.Binary:
-		return writeWhole(w, fields, entity.NewCanonicalReader(e.Body()))
+		return writeWhole(w, fields, canonical(e, s))
 	case typ.Type == "message/rfc822" && enc.Identity():
 		return writeForwarded(w, e, fields, depth)
 	case strings.HasPrefix(typ.Type, "message/") && typ.Type != "message/global" && enc.Identity():
 		// RFC 2046 §5.2 and its successors: 7bit only. What is not is broken beyond our repair. RFC 6532 §3.7 allows message/global more.
-		return writeWhole(w, fields, entity.NewCanonicalReader(e.Body()))
+		return writeWhole(w, fields, canonical(e, s))
 	}
 	return writeLeaf(w, e, fields, leafOf(typ, enc, s))
+}
+
+// canonical is the body of e with CRLF line ends, of which s says whether it has others.
+func canonical(e *entity.Entity, s entity.Survey) io.Reader {
+	if s.BareLF {
+		return entity.NewCanonicalReader(e.Body())
+	}
+	return e.Body()
 }
 
 // eachField changes the fields that say what the body is.

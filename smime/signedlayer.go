@@ -180,12 +180,6 @@ func (op *opener) verifyOnce(content io.Reader, p signedParts, enc entity.Encodi
 	if err != nil {
 		return verified{}, err
 	}
-	if p.content.Raw().Size() > ahead.Alone {
-		// One core reads and looks at line ends while another hashes.
-		canonical := ahead.NewReader(content)
-		defer canonical.Close()
-		content = canonical
-	}
 	// Content inside a detached signature is refused by cms: one program would show it, another the part beside it (CVE-2018-18509).
 	s, err := r.SignedData(op.signedOptions(content))
 	if err != nil {
@@ -204,7 +198,7 @@ func (op *opener) signedOptions(content io.Reader) *cms.SignedOptions {
 
 // readSigned reads a SignedData to its end. Signatures that are wrong are no error here; they are among the signers.
 func (op *opener) readSigned(s *cms.SignedReader, dst io.Writer) (verified, error) {
-	_, err := ahead.Copy(dst, s)
+	_, err := s.WriteTo(dst)
 	if err != nil && s.Signers() == nil {
 		return verified{}, err
 	}

@@ -89,7 +89,9 @@ func (p *program) streamCMS(ctx context.Context, file string, o *cmsOutput, open
 	var src io.Reader = interruptibleReader{ctx, p.stdin}
 	name, length := "standard input", int64(-1)
 	var in *input
-	if file != "" && file != "-" {
+	if file == "" || file == "-" {
+		widen(p.stdin)
+	} else {
 		var err error
 		if in, err = p.openInput(ctx, file); err != nil {
 			return err
@@ -112,6 +114,7 @@ func (p *program) streamCMS(ctx context.Context, file string, o *cmsOutput, open
 	if p.isTerminal(p.stdout) {
 		return usage(errors.New("the output is not plain text and standard output is a terminal"), "write it to a file with -o FILE")
 	}
+	widen(p.stdout)
 	if err := flow(p.stdout, src, length, open); err != nil {
 		return fmt.Errorf("%s: the message that was begun is worthless: %w", name, err)
 	}

@@ -188,7 +188,10 @@ func Examine(r io.Reader) (Survey, error) {
 		n, err := r.Read(buf)
 		e.write(buf[:n])
 		if err == io.EOF {
-			e.endLine(false)
+			if e.length > 0 {
+				e.line(e.length, e.head, e.last, false)
+			}
+			e.BareCR = e.crs > e.crlfs
 			return e.Survey, nil
 		}
 		if err != nil {
@@ -200,74 +203,90 @@ func Examine(r io.Reader) (Survey, error) {
 // examiner keeps what it must know of the line under way.
 type examiner struct {
 	Survey
-	length int
-	head   [5]byte
-	last   [2]byte // the last two bytes of the line
+	crs, crlfs int64
+	length     int
+	head       [5]byte
+	last       [2]byte // the last two bytes of the line
 }
 
 func (e *examiner) write(b []byte) {
 	e.Size += int64(len(b))
-	for len(b) > 0 {
+	e.crs += int64(bytes.Count(b, carriageReturn))
+	e.octets(b)
+	for {
 		i := bytes.IndexByte(b, '\n')
-		if i < 0 {
-			e.text(b)
+		switch {
+		case i < 0:
+			e.begin(b)
 			return
+		case e.length == 0 && i >= len(e.head): // nearly every line
+			e.line(i, [5]byte(b[:5]), [2]byte(b[i-2:i]), true)
+		default:
+			e.begin(b[:i])
+			e.line(e.length, e.head, e.last, true)
+			e.length, e.last = 0, [2]byte{}
 		}
-		e.text(b[:i])
-		e.endLine(true)
 		b = b[i+1:]
 	}
 }
 
-// text takes a piece of a line without its LF.
-func (e *examiner) text(b []byte) {
-	if len(b) == 0 {
-		return
-	}
-	if e.length > 0 && e.last[1] == '\r' {
-		e.BareCR = true
-	}
-	if e.length < len(e.head) {
-		copy(e.head[e.length:], b)
-	}
-	for _, c := range skipPlain(b) {
-		if c >= 0x80 {
-			e.HighBit++
-		} else if c == 0 {
-			e.Nul = true
+var carriageReturn = []byte{'\r'}
+
+// octets looks for those that are not plain.
+func (e *examiner) octets(b []byte) {
+	for len(b) > 0 {
+		b = skipPlain(b)
+		n := min(len(b), 8)
+		for _, c := range b[:n] {
+			if c >= 0x80 {
+				e.HighBit++
+			} else if c == 0 {
+				e.Nul = true
+			}
 		}
-	}
-	if bytes.IndexByte(b[:len(b)-1], '\r') >= 0 {
-		e.BareCR = true
-	}
-	e.length += len(b)
-	if len(b) >= 2 {
-		e.last = [2]byte(b[len(b)-2:])
-	} else {
-		e.last = [2]byte{e.last[1], b[0]}
+		b = b[n:]
 	}
 }
 
-// skipPlain returns b from the first group of eight on that has a zero or a byte above 127.
+// skipPlain returns b from a group of eight on that has a zero or a byte above 127, or what is left behind the last group.
 func skipPlain(b []byte) []byte {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	// A byte of v-ones has its high bit set if the byte was zero, or borrowed because a lower one was.
+	for ; len(b) >= 32; b = b[32:] {
+		v, w := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+		x, y := binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
+		if (v|(v-ones)|w|(w-ones)|x|(x-ones)|y|(y-ones))&highs != 0 {
+			break
+		}
+	}
 	for ; len(b) >= 8; b = b[8:] {
-		// A byte of v-ones has its high bit set if the byte was zero, or borrowed because a lower one was.
 		if v := binary.LittleEndian.Uint64(b); (v|(v-ones))&highs != 0 {
-			return b
+			break
 		}
 	}
 	return b
 }
 
-func (e *examiner) endLine(lf bool) {
-	length, end := e.length, e.last[1]
-	if length > 0 && end == '\r' {
-		if lf {
-			length, end = length-1, e.last[0]
-		} else {
-			e.BareCR = true
-		}
+// begin keeps a piece of a line without its LF.
+func (e *examiner) begin(b []byte) {
+	if e.length < len(e.head) {
+		copy(e.head[e.length:], b)
+	}
+	switch e.length += len(b); len(b) {
+	case 0:
+	case 1:
+		e.last = [2]byte{e.last[1], b[0]}
+	default:
+		e.last = [2]byte(b[len(b)-2:])
+	}
+}
+
+// line takes a line of length bytes, the first and last ones given, which an LF ends or nothing.
+func (e *examiner) line(length int, head [5]byte, last [2]byte, lf bool) {
+	end := last[1]
+	if lf && length > 0 && end == '\r' {
+		e.crlfs++
+		length, end = length-1, last[0]
 	} else if lf {
 		e.BareLF = true
 	}
@@ -277,8 +296,7 @@ func (e *examiner) endLine(lf bool) {
 	if length > MaxLine {
 		e.LongLine = true
 	}
-	if length >= 5 && string(e.head[:]) == "From " {
+	if length >= 5 && string(head[:]) == "From " {
 		e.FromLine = true
 	}
-	e.length, e.last = 0, [2]byte{}
 }

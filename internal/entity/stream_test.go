@@ -122,6 +122,49 @@ func TestExamine(t *testing.T) {
 	}
 }
 
+// FuzzExamine holds Examine, which looks at many bytes at once, to one look at each.
+func FuzzExamine(f *testing.F) {
+	f.Add([]byte("From a \r\nb\t\n\rc\r\r\n\x00\xff\r\n\r"), 3)
+	f.Add([]byte(strings.Repeat("x", 40)+"\x80"+strings.Repeat("y", MaxLine)+"\nFrom here\n"), 7)
+	f.Fuzz(func(t *testing.T, in []byte, piece int) {
+		var want Survey
+		want.Size = int64(len(in))
+		for i, c := range in {
+			switch {
+			case c == 0:
+				want.Nul = true
+			case c >= 0x80:
+				want.HighBit++
+			case c == '\r' && (i+1 == len(in) || in[i+1] != '\n'):
+				want.BareCR = true
+			case c == '\n' && (i == 0 || in[i-1] != '\r'):
+				want.BareLF = true
+			}
+		}
+		lines := bytes.Split(in, []byte("\n"))
+		for i, line := range lines {
+			if i+1 < len(lines) {
+				line = bytes.TrimSuffix(line, []byte("\r"))
+			}
+			want.LongLine = want.LongLine || len(line) > MaxLine
+			want.TrailingSpace = want.TrailingSpace || bytes.HasSuffix(line, []byte(" ")) || bytes.HasSuffix(line, []byte("\t"))
+			want.FromLine = want.FromLine || bytes.HasPrefix(line, []byte("From "))
+		}
+		src := &pieces{bytes.NewReader(in), 1 + int(uint8(piece))}
+		if got, err := Examine(src); err != nil || got != want {
+			t.Errorf("%q: %+v, want %+v, %v", in, got, want, err)
+		}
+	})
+}
+
+// pieces reads few bytes at a time.
+type pieces struct {
+	io.Reader
+	size int
+}
+
+func (p *pieces) Read(b []byte) (int, error) { return p.Reader.Read(b[:min(len(b), p.size)]) }
+
 func TestBase64RoundTrip(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for _, n := range []int{0, 1, 2, 3, 56, 57, 58, 113, 114, 115, 1000, base64Bytes * base64Lines, base64Bytes*base64Lines + 1, 200_000} {
