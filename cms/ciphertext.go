@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"crypto/aes"
 	"crypto/cipher"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/mailseal/mailseal/internal/ber"
+	"github.com/mailseal/mailseal/internal/cbc"
 	"github.com/mailseal/mailseal/internal/ccm"
 	"github.com/mailseal/mailseal/internal/gcm"
 )
@@ -34,6 +36,10 @@ func (c *contentCipher) writer(f *framing, key, aad []byte, length int64) (io.Wr
 	if c.mode == modeChaCha {
 		aead, err := chacha20poly1305.New(key)
 		return &heldWriter{framing: f, aead: aead, nonce: c.nonce, aad: aad}, err
+	}
+	if c.mode == modeCBC && c.blockSize == aes.BlockSize { // the others have 8 octets
+		mode, err := cbc.NewEncrypter(key, c.nonce)
+		return &cbcWriter{framing: f, mode: mode}, err
 	}
 	block, err := c.block(key)
 	if err != nil {

@@ -1,7 +1,6 @@
 package smime
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -192,17 +191,12 @@ func writeWhole(w io.Writer, fields []entity.Field, body io.Reader) error {
 
 // writeFields writes header fields as they are, with CRLF at every line's end.
 func writeFields(w io.Writer, fields []entity.Field) error {
-	var b bytes.Buffer
 	for _, f := range fields {
-		if _, err := b.ReadFrom(entity.NewCanonicalReader(bytes.NewReader(f.Raw))); err != nil {
+		if _, err := w.Write(f.Canonical()); err != nil {
 			return err
 		}
-		if !bytes.HasSuffix(b.Bytes(), []byte("\r\n")) {
-			b.WriteString("\r\n")
-		}
 	}
-	_, err := w.Write(b.Bytes())
-	return err
+	return nil
 }
 
 // writeMultipart writes every part safely.

@@ -84,7 +84,7 @@ func (d *draft) write(dst io.Writer, protected entityWriter) error {
 	if err := writeFields(w, d.outer); err != nil {
 		return err
 	}
-	fmt.Fprint(w, "MIME-Version: 1.0\r\n")
+	_, _ = w.WriteString("MIME-Version: 1.0\r\n")
 	if err := protected(w); err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ const (
 	Alone = 8 * firstBlock
 	// block is what changes hands; depth blocks may be full at a time. They fit
 	// the cache that the cores share.
-	block = 128 << 10
+	block = 256 << 10
 	depth = 3
 )
 
@@ -51,7 +51,6 @@ func caught(value any) *Panic {
 // Reader reads ahead.
 type Reader struct {
 	src  io.Reader
-	flow bool   // what one read brings is passed on before the next
 	rest []byte // of the block at hand
 	read int    // octets, as long as there is no goroutine
 	err  error  // behind rest
@@ -115,7 +114,7 @@ func (r *Reader) next() error {
 }
 
 func (r *Reader) fill() {
-	if r.read < Alone && !r.flow {
+	if r.read < Alone {
 		if size := max(firstBlock, r.read); len(r.current) < size { // doubles what was read
 			r.release()
 			r.current = newBlock(size)
@@ -187,13 +186,7 @@ func (r *Reader) start() {
 func (r *Reader) block(buf []byte) (f filled) {
 	f.buf = buf
 	defer func() { f.panicked = caught(recover()) }()
-	if !r.flow {
-		f.n, f.err = fillBlock(r.src, buf)
-		return f
-	}
-	for f.n == 0 && f.err == nil {
-		f.n, f.err = r.src.Read(buf)
-	}
+	f.n, f.err = fillBlock(r.src, buf)
 	return f
 }
 
@@ -231,14 +224,6 @@ var errClosed = errors.New("ahead: closed")
 // Copy copies src to dst until io.EOF, as io.Copy does.
 func Copy(dst io.Writer, src io.Reader) (int64, error) {
 	r := NewReader(src)
-	defer r.Close()
-	return r.WriteTo(dst)
-}
-
-// Flow copies as Copy does, and passes on what each read of src brings before it waits
-// for more: for a source that may pause.
-func Flow(dst io.Writer, src io.Reader) (int64, error) {
-	r := &Reader{src: src, flow: true}
 	defer r.Close()
 	return r.WriteTo(dst)
 }

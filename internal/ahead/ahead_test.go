@@ -153,9 +153,6 @@ func TestPanicsReachTheCaller(t *testing.T) {
 		if !panics(func() { _, _ = Copy(io.Discard, &panicsAfter{n}) }) {
 			t.Errorf("source, %d octets: no panic", n)
 		}
-		if !panics(func() { _, _ = Flow(io.Discard, &panicsAfter{n}) }) {
-			t.Errorf("source that flows, %d octets: no panic", n)
-		}
 		if !panics(func() { // the panic lies ahead of what was read
 			r := NewReader(&panicsAfter{Alone + n})
 			defer r.Close()
@@ -210,44 +207,6 @@ func TestParallel(t *testing.T) {
 		}) {
 			t.Errorf("%d: no panic", n)
 		}
-	}
-}
-
-// TestFlow: what a read brings comes out before the next, and all of it does.
-func TestFlow(t *testing.T) {
-	for _, n := range sizes() {
-		want := content(n)
-		var got bytes.Buffer
-		written, err := Flow(&got, iotest.HalfReader(bytes.NewReader(want)))
-		if err != nil || written != int64(n) || !bytes.Equal(got.Bytes(), want) {
-			t.Errorf("%d octets: %d written, %v", n, written, err)
-		}
-	}
-	in, feed := io.Pipe()
-	drain, out := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		_, err := Flow(out, in)
-		done <- errors.Join(err, out.Close())
-	}()
-	for i := range 3 * depth {
-		if _, err := feed.Write([]byte{byte(i)}); err != nil {
-			t.Fatal(err)
-		}
-		one := make([]byte, 1)
-		if _, err := io.ReadFull(drain, one); err != nil || one[0] != byte(i) {
-			t.Fatalf("octet %d: %v, %v", i, one, err)
-		}
-	}
-	feed.Close()
-	if _, err := io.ReadAll(drain); err != nil {
-		t.Error(err)
-	}
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	if _, err := Flow(io.Discard, &brokenAfter{3}); !errors.Is(err, errBroken) {
-		t.Error(err)
 	}
 }
 

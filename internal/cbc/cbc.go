@@ -3,8 +3,8 @@
 // NewEncrypter returns crypto/cipher's; so it does with the build tag purego.
 //
 // Each block waits for the one before. What crypto/cipher does for a block besides its
-// rounds takes nearly as long as they do; here it is done while they run. Decryption has
-// no package: its blocks do not wait.
+// rounds takes a third to a half of their time again; here it is done while they run.
+// Decryption is left to crypto/cipher: its blocks do not wait.
 package cbc
 
 import (

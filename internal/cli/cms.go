@@ -123,12 +123,13 @@ func (p *program) streamCMS(ctx context.Context, file string, o *cmsOutput, open
 
 // flow is fill for content that may pause: what is there comes out.
 func flow(dst io.Writer, src io.Reader, length int64, open func(dst io.Writer, length int64) (io.WriteCloser, error)) error {
-	f := &flowing{out: bufio.NewWriterSize(dst, flowSize)}
+	f := &flowing{out: bufio.NewWriterSize(dst, flowBuffer)}
 	var err error
 	if f.message, err = open(f.out, length); err != nil {
 		return err
 	}
-	if _, err := ahead.Flow(f, src); err != nil {
+	// Nothing is read ahead: who reads the other end of the pipe keeps the other core busy.
+	if _, err := io.CopyBuffer(f, src, make([]byte, flowBuffer)); err != nil {
 		return err
 	}
 	if err := f.message.Close(); err != nil {
@@ -137,8 +138,12 @@ func flow(dst io.Writer, src io.Reader, length int64, open func(dst io.Writer, l
 	return f.out.Flush()
 }
 
-// flowSize is from when on a read is taken for one of many.
-const flowSize = 64 << 10
+// flowSize is from when on a read is taken for one of many, flowBuffer what is read and
+// written at a time.
+const (
+	flowSize   = 64 << 10
+	flowBuffer = 256 << 10
+)
 
 // flowing passes on what little there is before more of it is waited for.
 type flowing struct {

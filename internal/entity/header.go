@@ -55,6 +55,19 @@ func (f Field) Value() string {
 	return string(bytes.Trim(v, " \t"))
 }
 
+// Canonical is the whole field with CRLF at every line's end, also at the last.
+func (f Field) Canonical() []byte {
+	if bytes.HasSuffix(f.Raw, []byte("\r\n")) && canonicalLength(f.Raw, 0) == len(f.Raw) {
+		return f.Raw
+	}
+	var b bytes.Buffer
+	_, _ = b.ReadFrom(NewCanonicalReader(bytes.NewReader(f.Raw))) // neither can fail
+	if !bytes.HasSuffix(b.Bytes(), []byte("\r\n")) {
+		b.WriteString("\r\n")
+	}
+	return b.Bytes()
+}
+
 // unfold takes every line break out.
 func unfold(v []byte) []byte {
 	out := make([]byte, 0, len(v))

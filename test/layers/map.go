@@ -12,6 +12,7 @@ internal/mailbox        one strict address type: compared the same way everywher
 internal/gcm            GCM as a stream: one algorithm, no meaning
 internal/ccm            CCM as a stream: likewise
 internal/ahead          both ends of a long copy at work at once: bytes without meaning
+internal/cbc            AES-CBC encryption at the pace of the processor's instructions: likewise
 internal/rc2            RFC 2268: a block cipher that only old files need
 internal/sha256         SHA-256 for processors without instructions for it: one algorithm, no meaning
 
@@ -100,7 +101,7 @@ var LibraryLimits = Limits{
 		"golang.org/x/crypto",
 		"golang.org/x/net/idna",
 		"golang.org/x/text", // below x/net/idna
-		"golang.org/x/sys",  // below x/crypto and internal/sha256: what the processor has
+		"golang.org/x/sys",  // below x/crypto, internal/cbc and internal/sha256: what the processor has
 		"github.com/cloudflare/circl",
 		"vendor/golang.org/x", // the standard library's own copies
 	},
