@@ -23,11 +23,17 @@ type base64Writer struct {
 	in   []byte // below one line
 	out  []byte
 	line [base64Bytes]byte
+	text *base64Text // holds out; nil before the first octet and once given back
 }
+
+// base64Text is what is written at once.
+type base64Text [base64Lines * (base64Line + 2)]byte
+
+var base64Texts = sync.Pool{New: func() any { return new(base64Text) }}
 
 // NewBase64Writer writes base64 in lines of 76 characters that end in CRLF. Close ends the last line; it does not close dst.
 func NewBase64Writer(dst io.Writer) io.WriteCloser {
-	w := &base64Writer{dst: dst, out: make([]byte, 0, base64Lines*(base64Line+2))}
+	w := &base64Writer{dst: dst}
 	w.in = w.line[:0]
 	return w
 }
@@ -65,6 +71,7 @@ var base64Pairs = func() (t [1 << 12]uint16) {
 
 // wholeLine encodes six bytes at a time, and three at the end.
 func (w *base64Writer) wholeLine(line *[base64Bytes]byte) error {
+	w.room()
 	at := len(w.out)
 	w.out = w.out[:at+base64Line+2]
 	out := (*[base64Line + 2]byte)(w.out[at:])
@@ -81,9 +88,17 @@ func (w *base64Writer) wholeLine(line *[base64Bytes]byte) error {
 }
 
 func (w *base64Writer) encode(line []byte) error {
+	w.room()
 	w.out = base64.StdEncoding.AppendEncode(w.out, line)
 	w.out = append(w.out, '\r', '\n')
 	return w.flushFull()
+}
+
+func (w *base64Writer) room() {
+	if w.text == nil {
+		w.text = base64Texts.Get().(*base64Text)
+		w.out = w.text[:0]
+	}
 }
 
 func (w *base64Writer) flushFull() error {
@@ -106,7 +121,13 @@ func (w *base64Writer) Close() error {
 		}
 		w.in = w.line[:0]
 	}
-	return w.flush()
+	err := w.flush()
+	if w.text != nil { // what was in it may be secret, and is not for the next
+		clear(w.text[:])
+		base64Texts.Put(w.text)
+		w.text, w.out = nil, nil
+	}
+	return err
 }
 
 type base64Reader struct {
@@ -196,6 +217,7 @@ func (r *base64Reader) grow() {
 // release gives the first blocks back when all of them was given on.
 func (r *base64Reader) release() {
 	if r.first != nil {
+		*r.first = base64Blocks{} // what was in them may be secret, and is not for the next
 		base64Pool.Put(r.first)
 		r.first, r.outBuf = nil, nil
 	}

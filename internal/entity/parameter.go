@@ -18,7 +18,7 @@ func (f Field) WithParameter(name, value string) Field {
 // keeps its bytes. A field that cannot be parsed is returned as it is.
 func (f Field) WithoutParameters(names ...string) Field {
 	head, value, found := strings.Cut(string(f.Raw), ":")
-	if !found {
+	if !found || !strings.Contains(value, ";") {
 		return f
 	}
 	var b strings.Builder

@@ -1,6 +1,7 @@
 package entity
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"strings"
@@ -54,11 +55,10 @@ func isSevenBit(b []byte) bool {
 }
 
 func (f Field) withoutTrailingSpace() Field {
-	raw := string(f.Raw)
-	if !strings.Contains(raw, " \n") && !strings.Contains(raw, " \r\n") && !strings.Contains(raw, "\t\n") && !strings.Contains(raw, "\t\r\n") {
+	if !trailingSpace(f.Raw) {
 		return f
 	}
-	lines := strings.SplitAfter(raw, "\n")
+	lines := strings.SplitAfter(string(f.Raw), "\n")
 	for i, line := range lines {
 		text := strings.TrimRight(line, "\r\n")
 		if trimmed := strings.TrimRight(text, " \t"); trimmed != "" {
@@ -67,6 +67,18 @@ func (f Field) withoutTrailingSpace() Field {
 	}
 	f.Raw = []byte(strings.Join(lines, ""))
 	return f
+}
+
+// trailingSpace tells whether white space stands in front of a line end.
+func trailingSpace(b []byte) bool {
+	for i := bytes.IndexByte(b, '\n'); i >= 0; i = bytes.IndexByte(b, '\n') {
+		line := bytes.TrimSuffix(b[:i], carriageReturn)
+		if bytes.HasSuffix(line, []byte(" ")) || bytes.HasSuffix(line, []byte("\t")) {
+			return true
+		}
+		b = b[i+1:]
+	}
+	return false
 }
 
 // folded breaks lines that are too long to be sent, in front of white space (RFC 5322 §2.2.3).

@@ -143,16 +143,19 @@ func (o OID) appendContent(out []byte) ([]byte, error) {
 		return nil, errors.New("object identifier \"" + string(o) + "\" does not begin with 0, 1 or 2")
 	}
 	for i := 0; more; i++ {
-		var arc string
-		arc, rest, more = strings.Cut(rest, ".")
 		// All but UUIDs are small, and a message has dozens.
-		if v, ok := smallArc(arc); ok && (top == 2 || i > 0 || v <= 39) {
+		if v, n, ok := smallArc(rest); ok && (top == 2 || i > 0 || v <= 39) {
 			if i == 0 {
 				v += top * 40
 			}
 			out = appendSmall(out, v)
+			if more = n < len(rest); more {
+				rest = rest[n+1:]
+			}
 			continue
 		}
+		var arc string
+		arc, rest, more = strings.Cut(rest, ".")
 		v, ok := new(big.Int).SetString(arc, 10)
 		if !ok || v.Sign() < 0 || arc != v.String() {
 			return nil, errors.New("object identifier \"" + string(o) + "\" has the malformed arc \"" + arc + "\"")
@@ -193,18 +196,18 @@ func appendSmall(out []byte, u uint64) []byte {
 	return append(out, byte(u&0x7f))
 }
 
-// smallArc reads an arc of up to 18 digits, written without leading zeros.
-func smallArc(arc string) (v uint64, ok bool) {
-	if arc == "" || len(arc) > 18 || len(arc) > 1 && arc[0] == '0' {
-		return 0, false
-	}
-	for _, c := range []byte(arc) {
-		if c < '0' || c > '9' {
-			return 0, false
+// smallArc reads the arc of up to 18 digits, written without leading zeros, that text
+// begins with, and returns its length.
+func smallArc(text string) (v uint64, n int, ok bool) {
+	for n < len(text) && text[n] != '.' {
+		c := text[n] - '0'
+		if c > 9 || n == 18 {
+			return 0, 0, false
 		}
-		v = v*10 + uint64(c-'0')
+		v = v*10 + uint64(c)
+		n++
 	}
-	return v, true
+	return v, n, n == 1 || n > 1 && text[0] != '0'
 }
 
 // Name returns the usual short name of o ("sha256", "emailProtection"), or the
