@@ -58,17 +58,90 @@ func writeParts(t testing.TB, w io.Writer, content []byte) {
 	}
 }
 
+// verify reads a message to its end, where it can in both ways, which must agree.
 func verify(message []byte, o *SignedOptions) ([]byte, *SignedReader, error) {
-	r, err := NewReader(bytes.NewReader(message), nil)
-	if err != nil {
-		return nil, nil, err
+	open := func() (*SignedReader, error) {
+		r, err := NewReader(bytes.NewReader(message), nil)
+		if err != nil {
+			return nil, err
+		}
+		return r.SignedData(o)
 	}
-	s, err := r.SignedData(o)
+	s, err := open()
 	if err != nil {
 		return nil, nil, err
 	}
 	content, err := io.ReadAll(s)
+	if o != nil && o.Content != nil {
+		again, ok := o.Content.(io.Seeker)
+		if !ok {
+			return content, s, err
+		}
+		if _, err := again.Seek(0, io.SeekStart); err != nil {
+			return nil, nil, err
+		}
+	}
+	copied, copyErr := open()
+	if copyErr != nil {
+		return nil, nil, copyErr
+	}
+	var b bytes.Buffer
+	n, copyErr := copied.WriteTo(&b)
+	if fmt.Sprint(err) != fmt.Sprint(copyErr) || !bytes.Equal(b.Bytes(), content) || n != int64(len(content)) || len(copied.Signers()) != len(s.Signers()) {
+		return nil, nil, fmt.Errorf("read to %w, but copied to %w", err, copyErr)
+	}
 	return content, s, err
+}
+
+// failing takes room octets and then fails.
+type failing struct {
+	room int
+	err  error
+}
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.room -= len(p); f.room < 0 {
+		return 0, f.err
+	}
+	return len(p), nil
+}
+
+// TestWriterFails: what could not be written was not verified, and nothing says so
+// later, not even a writer that fails with io.EOF.
+func TestWriterFails(t *testing.T) {
+	ca := testca.New(t)
+	leaf := ca.Leaf("alice@example.com", testca.P256)
+	for _, size := range []int{1, 300_000, 3_000_000} {
+		content := text(size)
+		for _, detached := range []bool{false, true} {
+			message := signed(t, content, []*Signer{signerOf(leaf, ca)}, &SignOptions{Detached: detached})
+			for _, failure := range []error{io.EOF, io.ErrShortWrite} {
+				for _, room := range []int{0, size - 1} {
+					r, err := NewReader(bytes.NewReader(message), nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					o := &SignedOptions{}
+					if detached {
+						o.Content = bytes.NewReader(content)
+					}
+					s, err := r.SignedData(o)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if _, err := io.Copy(&failing{room, failure}, s); !errors.Is(err, failure) {
+						t.Errorf("%d octets, room for %d: %v", size, room, err)
+					}
+					if _, err := s.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) || s.Signers() != nil {
+						t.Errorf("%d octets, room for %d: read on with %v, %v", size, room, err, s.Signers())
+					}
+					if _, err := s.WriteTo(io.Discard); err == nil {
+						t.Errorf("%d octets, room for %d: copied the rest", size, room)
+					}
+				}
+			}
+		}
+	}
 }
 
 func text(n int) []byte {

@@ -279,7 +279,9 @@ func (s *SignedReader) WriteTo(w io.Writer) (int64, error) {
 	s.content = nil
 	switch {
 	case both.err != nil:
-		s.err = both.err // what was read ahead is lost
+		// What was read ahead is lost. The writer's io.EOF would be this reader's word that all is right.
+		s.err = fmt.Errorf("cms: the content could not be written: %v", both.err)
+		return n, both.err
 	case err != nil:
 		s.fail(err)
 	}

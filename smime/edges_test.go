@@ -216,7 +216,7 @@ func TestCutOff(t *testing.T) {
 	}
 	for n := 60; n < len(der); n += 97 {
 		m := judgeAnything(t, armour(head+"\r\n\r\n", der[:n]), w.options())
-		if m.Verdict.Verdict != Invalid || len(m.Verdict.Signers) != 1 || m.Content() != nil && strings.Contains(content(t, m), "noon") {
+		if m.Verdict.Verdict != Invalid || len(m.Verdict.Signers) != 1 || m.Content() != nil && strings.Contains(content(t, m), "at noon") {
 			t.Errorf("%d of %d octets: %s", n, len(der), show(m.Verdict))
 		}
 	}

@@ -146,7 +146,7 @@ func writeSafe(w io.Writer, e *entity.Entity, fields []entity.Field, main *mainB
 	return writeLeaf(w, e, fields, leafOf(typ, enc, s))
 }
 
-// canonical is the body of e with CRLF line ends, of which s says whether it has others.
+// canonical is the body of e with CRLF line ends, of which s says whether it has others: the message is not to change meanwhile.
 func canonical(e *entity.Entity, s entity.Survey) io.Reader {
 	if s.BareLF {
 		return entity.NewCanonicalReader(e.Body())

@@ -22,8 +22,8 @@ const (
 	firstBlock = 8 << 10 // most messages end within
 	// Alone is how much is copied before a goroutine is worth its start: 64 KiB.
 	Alone = 8 * firstBlock
-	// block is what changes hands; depth blocks may be full at a time. They fit
-	// the cache that the cores share.
+	// block is what changes hands; depth blocks may be full at a time. Larger ones do not
+	// fit the cache of a core, smaller ones wake the other up more often.
 	block = 256 << 10
 	depth = 3
 )
@@ -95,6 +95,9 @@ func (r *Reader) WriteTo(w io.Writer) (written int64, err error) {
 		}
 		n, err := w.Write(r.rest)
 		written += int64(n)
+		if err == nil && n < len(r.rest) {
+			err = io.ErrShortWrite
+		}
 		if err != nil {
 			return written, err
 		}
@@ -163,7 +166,7 @@ func (r *Reader) release() {
 func (r *Reader) start() {
 	r.full, r.empty, r.stop = make(chan filled, depth), make(chan []byte, depth), make(chan struct{})
 	for range depth {
-		r.empty <- make([]byte, block)
+		r.empty <- nil // made when it is needed
 	}
 	go func() {
 		defer close(r.full)
@@ -172,6 +175,9 @@ func (r *Reader) start() {
 			case <-r.stop:
 				return
 			case buf := <-r.empty:
+				if buf == nil {
+					buf = make([]byte, block)
+				}
 				f := r.block(buf)
 				r.full <- f // as many places as blocks
 				if f.err != nil || f.panicked != nil {
@@ -302,12 +308,14 @@ func (w *Writer) handOver() {
 	if w.work == nil {
 		w.work, w.free, w.done = make(chan []byte, depth), make(chan []byte, depth), make(chan struct{})
 		for range depth - 1 {
-			w.free <- make([]byte, 0, block)
+			w.free <- nil // made when it is needed
 		}
 		go w.run()
 	}
 	w.work <- w.buf
-	w.buf = (<-w.free)[:0]
+	if w.buf = (<-w.free)[:0]; w.buf == nil {
+		w.buf = make([]byte, 0, block)
+	}
 }
 
 func (w *Writer) run() {

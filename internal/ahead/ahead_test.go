@@ -210,6 +210,19 @@ func TestParallel(t *testing.T) {
 	}
 }
 
+// short takes all but the last octet, and says nothing.
+type short struct{}
+
+func (short) Write(p []byte) (int, error) { return max(0, len(p)-1), nil }
+
+func TestShortWrite(t *testing.T) {
+	for _, n := range []int{1, Alone + 1, 3 * block} {
+		if _, err := Copy(short{}, bytes.NewReader(content(n))); !errors.Is(err, io.ErrShortWrite) {
+			t.Errorf("%d octets: %v", n, err)
+		}
+	}
+}
+
 // TestNothingIsLeftRunning gives up at every stage.
 func TestNothingIsLeftRunning(t *testing.T) {
 	before := runtime.NumGoroutine()

@@ -89,9 +89,7 @@ func (p *program) streamCMS(ctx context.Context, file string, o *cmsOutput, open
 	var src io.Reader = interruptibleReader{ctx, p.stdin}
 	name, length := "standard input", int64(-1)
 	var in *input
-	if file == "" || file == "-" {
-		widen(p.stdin)
-	} else {
+	if file != "" && file != "-" {
 		var err error
 		if in, err = p.openInput(ctx, file); err != nil {
 			return err
@@ -114,7 +112,6 @@ func (p *program) streamCMS(ctx context.Context, file string, o *cmsOutput, open
 	if p.isTerminal(p.stdout) {
 		return usage(errors.New("the output is not plain text and standard output is a terminal"), "write it to a file with -o FILE")
 	}
-	widen(p.stdout)
 	if err := flow(p.stdout, src, length, open); err != nil {
 		return fmt.Errorf("%s: the message that was begun is worthless: %w", name, err)
 	}
@@ -123,12 +120,12 @@ func (p *program) streamCMS(ctx context.Context, file string, o *cmsOutput, open
 
 // flow is fill for content that may pause: what is there comes out.
 func flow(dst io.Writer, src io.Reader, length int64, open func(dst io.Writer, length int64) (io.WriteCloser, error)) error {
-	f := &flowing{out: bufio.NewWriterSize(dst, flowBuffer)}
+	f := &flowing{dst: dst, out: bufio.NewWriterSize(dst, flowBuffer)}
 	var err error
 	if f.message, err = open(f.out, length); err != nil {
 		return err
 	}
-	// Nothing is read ahead: who reads the other end of the pipe keeps the other core busy.
+	// Nothing is read ahead: most often there is a pipe at dst, and who reads it keeps the other core busy.
 	if _, err := io.CopyBuffer(f, src, make([]byte, flowBuffer)); err != nil {
 		return err
 	}
@@ -138,23 +135,27 @@ func flow(dst io.Writer, src io.Reader, length int64, open func(dst io.Writer, l
 	return f.out.Flush()
 }
 
-// flowSize is from when on a read is taken for one of many, flowBuffer what is read and
-// written at a time.
 const (
-	flowSize   = 64 << 10
-	flowBuffer = 256 << 10
+	flowBuffer = 256 << 10 // is read and written at a time
+	flowLong   = 64 << 10  // a read that long is one of many
 )
 
-// flowing passes on what little there is before more of it is waited for.
+// flowing passes on what there is before more of it is waited for.
 type flowing struct {
 	message io.WriteCloser
-	out     *bufio.Writer
+	dst     io.Writer
+	out     *bufio.Writer // to dst
+	wide    bool
 }
 
 func (f *flowing) Write(b []byte) (int, error) {
 	n, err := f.message.Write(b)
-	if err != nil || len(b) >= flowSize {
+	if err != nil {
 		return n, err
+	}
+	if !f.wide && len(b) >= flowLong {
+		widen(f.dst)
+		f.wide = true
 	}
 	if m, ok := f.message.(cms.Flusher); ok {
 		if err := m.Flush(); err != nil {

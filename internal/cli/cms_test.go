@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -145,17 +146,27 @@ func TestIndefiniteDoesNotWait(t *testing.T) {
 		}()
 		var message bytes.Buffer
 		head := make([]byte, 64<<10)
-		for i := range 3 {
+		for i := range 4 {
 			piece := fmt.Sprintf("line %d, of three blocks of a cipher's or so", i)
+			if i == 3 {
+				piece = strings.Repeat(piece, 2500) // more than a pipe holds otherwise
+			}
 			if _, err := io.WriteString(contentIn, piece); err != nil {
 				t.Fatal(err)
 			}
-			n, err := messageOut.Read(head) // blocks where nothing comes
-			if err != nil {
-				t.Fatal(err)
+			// Blocks where it does not come; of what is compressed the head must do.
+			least := message.Len() + 1
+			if clear {
+				least += len(piece) - 1
 			}
-			message.Write(head[:n])
-			if clear && !bytes.Contains(message.Bytes(), []byte(piece)) {
+			for message.Len() < least {
+				n, err := messageOut.Read(head)
+				if err != nil {
+					t.Fatal(err)
+				}
+				message.Write(head[:n])
+			}
+			if clear && i < 3 && !bytes.Contains(message.Bytes(), []byte(piece)) {
 				t.Errorf("%s: line %d is not there", line, i)
 			}
 		}
@@ -180,17 +191,25 @@ func (f *faulty) Read(p []byte) (int, error) {
 }
 
 // TestFaultOnAGoroutine: a bug on a goroutine of a long copy ends the program as one
-// anywhere else does: said, with its own exit status, and without a result.
+// anywhere else does: said, with its own exit status, and without a result. A flow has
+// none.
 func TestFaultOnAGoroutine(t *testing.T) {
 	dir := fixtureFolder(t)
-	var out, errs bytes.Buffer
-	exit := cli.Run(context.Background(), []string{"cms", "sign", "--as", filepath.Join(dir, "alice.p12"), "--indefinite"}, &faulty{4 << 20}, &out, &errs, cli.Environment{
-		LookupEnv: func(key string) (string, bool) { return passphrase, key == "MAILSEAL_PASSPHRASE" },
-		ConfigDir: os.UserConfigDir,
-		Now:       func() time.Time { return testca.Now },
-	})
-	if exit != 3 || !strings.Contains(errs.String(), "internal fault: a bug") || !strings.Contains(errs.String(), "faulty") {
-		t.Errorf("exit status %d: %s", exit, errs.String())
+	made := filepath.Join(t.TempDir(), "made.p7m")
+	for fault, more := range map[string][]string{"internal fault: a bug, on a goroutine": {"-o", made}, "internal fault: a bug": nil} {
+		args := append([]string{"cms", "sign", "--as", filepath.Join(dir, "alice.p12"), "--indefinite"}, more...)
+		var errs bytes.Buffer
+		exit := cli.Run(context.Background(), args, &faulty{4 << 20}, io.Discard, &errs, cli.Environment{
+			LookupEnv: func(key string) (string, bool) { return passphrase, key == "MAILSEAL_PASSPHRASE" },
+			ConfigDir: os.UserConfigDir,
+			Now:       func() time.Time { return testca.Now },
+		})
+		if exit != 3 || !strings.Contains(errs.String(), fault) || !strings.Contains(errs.String(), "faulty") {
+			t.Errorf("exit status %d: %s", exit, errs.String())
+		}
+	}
+	if _, err := os.Stat(made); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what was not finished is there: %v", err)
 	}
 }
 

@@ -59,7 +59,6 @@ func (in *input) notEmpty() error {
 }
 
 func spoolInput(ctx context.Context, r io.Reader, name, path string) (*input, error) {
-	widen(r)
 	s, err := spoolAll(interruptibleReader{ctx, r})
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)

@@ -97,7 +97,6 @@ func (o *output) commit() error {
 		return usage(errors.New("the output is not plain text and standard output is a terminal"),
 			"write it to a file with -o FILE")
 	}
-	widen(o.p.stdout)
 	_, err := io.Copy(o.p.stdout, o.spool.reader())
 	return err
 }

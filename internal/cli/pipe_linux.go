@@ -6,8 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pipeSize is what any user may ask for: 1 MiB. A pipe has 64 KiB otherwise, and the
-// programs at its ends wait for one another more than they work.
+// pipeSize is what any user may ask for, until their pipes have 64 MiB together
+// (pipe(7)): it is for long content alone. A pipe has 64 KiB otherwise, and the programs
+// at its ends wait for one another more than they work.
 const pipeSize = 1 << 20
 
 // widen makes a pipe hold more. Anything else, and a pipe that may not grow, stays

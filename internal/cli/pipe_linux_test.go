@@ -15,8 +15,13 @@ func TestWiden(t *testing.T) {
 	}
 	defer func() { _ = errors.Join(r.Close(), w.Close()) }()
 	widen(w)
-	if size, err := unix.FcntlInt(r.Fd(), unix.F_GETPIPE_SZ, 0); err != nil || size != pipeSize {
-		t.Errorf("the pipe holds %d octets, %v", size, err)
+	size, err := unix.FcntlInt(r.Fd(), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Whoever has many pipes open is refused, root never.
+	if size != pipeSize && (size >= pipeSize || os.Geteuid() == 0) {
+		t.Errorf("the pipe holds %d octets", size)
 	}
 	// Neither is a pipe.
 	f, err := os.CreateTemp(t.TempDir(), "")

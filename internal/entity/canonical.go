@@ -195,7 +195,7 @@ func Examine(r io.Reader) (Survey, error) {
 			return e.Survey, nil
 		}
 		if err != nil {
-			return e.Survey, err
+			return Survey{}, err
 		}
 	}
 }

@@ -1,7 +1,7 @@
 package registration_test
 
 import (
-	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/mailseal/mailseal/cert"
@@ -9,10 +9,6 @@ import (
 	"github.com/mailseal/mailseal/internal/registration"
 	"github.com/mailseal/mailseal/internal/store"
 )
-
-// somebody matches an address, and a name as a whole word: the random identifier
-// of an order may have "bob" in it.
-var somebody = regexp.MustCompile(`(?i)@|\b(alice|bob|carol|dave)\b`)
 
 // Everything that happened has one entry in the audit log, and none names
 // anybody.
@@ -26,8 +22,8 @@ func TestAuditLog(t *testing.T) {
 	if err := o.authority.Revoke(t.Context(), issued.Certificate.Serial, cert.KeyCompromise); err != nil {
 		t.Fatal(err)
 	}
-	o.proven(t, "bob@example.org")
-	o.apply(t, "carol@example.org")
+	second, _ := o.proven(t, "bob@example.org")
+	third, _ := o.apply(t, "carol@example.org")
 	refused, secret := o.apply(t, "dave@example.org")
 	for range 100 {
 		order, err := o.Order(t.Context(), refused.ID, secret)
@@ -48,11 +44,16 @@ func TestAuditLog(t *testing.T) {
 		t.Errorf("%d issued, %d revoked, %v", r.Issued, r.Revoked, r.Findings)
 	}
 	acts := map[string]int{}
+	// Their identifiers are random, and may have "bob" in them.
+	orders := strings.NewReplacer(first.ID, "", second.ID, "", third.ID, "", refused.ID, "")
 	err = o.db.View(t.Context(), func(tx *store.Tx) error {
 		return tx.AuditEntries(func(e store.AuditEntry, err error) error {
 			acts[e.Act]++
-			if somebody.MatchString(e.Actor + " " + e.Object + " " + e.Details) {
-				t.Errorf("an entry names somebody: %+v", e)
+			text := orders.Replace(e.Actor + e.Object + e.Details)
+			for _, person := range []string{"@", "alice", "Alice", "bob", "carol", "dave"} {
+				if strings.Contains(text, person) {
+					t.Errorf("an entry names somebody: %+v", e)
+				}
 			}
 			return err
 		})
