@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -128,7 +129,7 @@ func TestAbandoned(t *testing.T) {
 	alice := w.ca.Leaf("alice@example.com", testca.P256)
 	filler := strings.Repeat("lorem ipsum\r\n", 1_000_000)
 	message := aroundSignature(t, alice, "Content-Type: text/plain\r\n\r\n"+filler+"--b\r\n"+filler)
-	src := &counted{ReaderAt: strings.NewReader(message)}
+	src := &counted{ReaderAt: strings.NewReader(message), size: int64(len(message)), searched: make(chan struct{})}
 	m, err := Open(src, int64(len(message)), w.options())
 	if err != nil {
 		t.Fatal(err)
@@ -141,12 +142,34 @@ func TestAbandoned(t *testing.T) {
 	}
 }
 
+// counted counts what is read. It lets the search come first, and whoever hashes have
+// time to learn of it.
 type counted struct {
 	io.ReaderAt
-	octets atomic.Int64
+	size     int64
+	octets   atomic.Int64
+	middle   atomic.Bool
+	searched chan struct{}
+	once     sync.Once
 }
 
 func (c *counted) ReadAt(p []byte, off int64) (int, error) {
+	var callers [64]uintptr
+	frames, hashes := runtime.CallersFrames(callers[:runtime.Callers(1, callers[:])]), false
+	for more := true; more; {
+		var f runtime.Frame
+		f, more = frames.Next()
+		hashes = hashes || strings.Contains(f.Function, "ahead.(*Reader).start")
+	}
+	switch {
+	case hashes && off > c.size/4:
+		<-c.searched
+		time.Sleep(5 * time.Millisecond)
+	case !hashes && off <= c.size/2 && c.size/2 < off+int64(len(p)):
+		c.middle.Store(true) // which who looks at the ends does not read
+	case !hashes && off+int64(len(p)) >= c.size && c.middle.Load():
+		c.once.Do(func() { close(c.searched) })
+	}
 	n, err := c.ReaderAt.ReadAt(p, off)
 	c.octets.Add(int64(n))
 	return n, err
