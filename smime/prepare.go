@@ -40,7 +40,7 @@ func newDraft(src io.ReaderAt, size int64) (*draft, error) {
 	}
 	d := &draft{body: e}
 	if !e.Header.Has("Content-Type") {
-		s, err := entity.Examine(e.Body())
+		s, err := entity.ExamineSection(e.Body())
 		if err != nil {
 			return nil, err
 		}
@@ -121,7 +121,7 @@ func writeSafe(w io.Writer, e *entity.Entity, fields []entity.Field, main *mainB
 	if err != nil {
 		return &MalformedError{"message", err}
 	}
-	s, err := entity.Examine(e.Body())
+	s, err := entity.ExamineSection(e.Body())
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"sync"
+
+	"github.com/mailseal/mailseal/internal/ahead"
 )
 
 // CanonicalReader gives text in canonical form: every line ends in CRLF (RFC 8551 §3.1.1). A CR that is no part of a CRLF stays
@@ -197,6 +199,45 @@ func Examine(r io.Reader) (Survey, error) {
 		if err != nil {
 			return Survey{}, err
 		}
+	}
+}
+
+// ExamineSection is Examine of a section. Of a long one, two cores take a half each.
+func ExamineSection(r *io.SectionReader) (Survey, error) {
+	middle, err := lineBehind(r, r.Size()/2)
+	if err != nil || middle == 0 {
+		return Examine(r)
+	}
+	halves := []*io.SectionReader{io.NewSectionReader(r, 0, middle), io.NewSectionReader(r, middle, r.Size()-middle)}
+	var surveys [2]Survey
+	var failures [2]error
+	ahead.Parallel(2, func(i int) { surveys[i], failures[i] = Examine(halves[i]) })
+	if err := errors.Join(failures[:]...); err != nil {
+		return Survey{}, err
+	}
+	return surveys[0].with(surveys[1]), nil
+}
+
+// lineBehind is where a line begins behind at, or 0 for a section that is not long or has none near.
+func lineBehind(r *io.SectionReader, at int64) (int64, error) {
+	if r.Size() < 16*ahead.Alone {
+		return 0, nil
+	}
+	var near [4 << 10]byte
+	if _, err := r.ReadAt(near[:], at); err != nil {
+		return 0, err
+	}
+	if i := bytes.IndexByte(near[:], '\n'); i >= 0 {
+		return at + int64(i) + 1, nil
+	}
+	return 0, nil
+}
+
+// with is the survey of the text that t is of, behind that of s, which ends with a line.
+func (s Survey) with(t Survey) Survey {
+	return Survey{
+		Size: s.Size + t.Size, HighBit: s.HighBit + t.HighBit, Nul: s.Nul || t.Nul, BareCR: s.BareCR || t.BareCR, BareLF: s.BareLF || t.BareLF,
+		LongLine: s.LongLine || t.LongLine, TrailingSpace: s.TrailingSpace || t.TrailingSpace, FromLine: s.FromLine || t.FromLine,
 	}
 }
 

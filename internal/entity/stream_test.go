@@ -122,6 +122,28 @@ func TestExamine(t *testing.T) {
 	}
 }
 
+// TestExamineSection: the halves of a long text tell what the whole of it tells.
+func TestExamineSection(t *testing.T) {
+	plain := strings.Repeat("lorem ipsum dolor\r\n", 200_000)
+	for _, odd := range []string{"", "a\n", "a\rb\r\n", "\x00\r\n", "\xe3\x81\x82\r\n", "a \r\n", "From a\r\n", strings.Repeat("x", 1500) + "\r\n", strings.Repeat("x", 10_000) + "\r\n"} {
+		for _, at := range []int{0, 19 * 50_000, len(plain)/2 - 19*2, len(plain) / 2, len(plain)/2 + 19, len(plain)} {
+			at -= at % 19
+			text := plain[:at] + odd + plain[at:]
+			want, err := Examine(strings.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := ExamineSection(io.NewSectionReader(strings.NewReader(text), 0, int64(len(text)))); err != nil || got != want {
+				t.Errorf("%.10q at %d: %+v, want %+v, %v", odd, at, got, want, err)
+			}
+		}
+	}
+	broken := io.NewSectionReader(strings.NewReader(plain[:len(plain)/4*3]), 0, int64(len(plain)))
+	if got, err := ExamineSection(broken); err == nil && got.Size != int64(len(plain)/4*3) {
+		t.Errorf("%+v", got)
+	}
+}
+
 // FuzzExamine holds Examine, which looks at many bytes at once, to one look at each.
 func FuzzExamine(f *testing.F) {
 	f.Add([]byte("From a \r\nb\t\n\rc\r\r\n\x00\xff\r\n\r"), 3)
