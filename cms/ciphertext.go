@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"fmt"
 	"io"
+	"slices"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
@@ -81,11 +82,16 @@ func (w *cbcWriter) Write(p []byte) (int, error) {
 	total := len(p)
 	for len(p) > 0 {
 		n := min(len(p), pieceSize)
-		w.buf = append(append(w.buf[:0], w.rest...), p[:n]...)
+		piece := p[:n]
 		p = p[n:]
-		whole := len(w.buf) - len(w.buf)%w.mode.BlockSize()
-		w.rest = append(w.rest[:0], w.buf[whole:]...)
-		w.mode.CryptBlocks(w.buf[:whole], w.buf[:whole])
+		if len(w.rest) > 0 {
+			w.buf = append(append(w.buf[:0], w.rest...), piece...)
+			piece = w.buf
+		}
+		whole := len(piece) - len(piece)%w.mode.BlockSize()
+		w.rest = append(w.rest[:0], piece[whole:]...)
+		w.buf = slices.Grow(w.buf[:0], whole)
+		w.mode.CryptBlocks(w.buf[:whole], piece[:whole])
 		if _, err := w.framing.Write(w.buf[:whole]); err != nil {
 			return 0, err
 		}
