@@ -139,11 +139,12 @@ func (m *Message) Close() error {
 // headerDate is the Date of the message; zero if there is none that can be read.
 func headerDate(h entity.Header) time.Time {
 	v, err := h.Only("Date")
-	if err != nil {
+	if err != nil || v == "" {
 		return time.Time{}
 	}
+	v = stripComment(v)
 	for _, layout := range []string{time.RFC1123Z, "2 Jan 2006 15:04:05 -0700", "Mon, 2 Jan 2006 15:04:05 -0700", time.RFC1123, "Mon, 2 Jan 2006 15:04:05 MST", "Mon, 2 Jan 2006 15:04 -0700"} {
-		if t, err := time.Parse(layout, stripComment(v)); err == nil {
+		if t, err := time.Parse(layout, v); err == nil {
 			return t
 		}
 	}
