@@ -3,7 +3,6 @@ package recovery_test
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/mailseal/mailseal/internal/audit"
 	"github.com/mailseal/mailseal/internal/auth"
@@ -32,7 +31,7 @@ func (o *office) choices(names ...string) (list []recovery.Choice) {
 func TestTwoNameOfficers(t *testing.T) {
 	o := open(t)
 	ctx := t.Context()
-	accounts := auth.New(auth.Options{Store: o.db, Clock: func() time.Time { return o.now }})
+	accounts := auth.New(auth.Options{Store: o.db, Clock: o.time})
 	accounts.Entrust(o.Service)
 	propose := func() (*recovery.Quorum, error) {
 		return o.SetOfficers(ctx, o.actor(t, "dan"), org, 2, o.choices("ana", "ben", "chie"))

@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,11 +47,21 @@ type office struct {
 	db     *store.DB
 	source string
 	ca     *testca.CA
-	now    time.Time
+	now    time.Time                 // for the test
+	clock  atomic.Pointer[time.Time] // the same, for all that runs beside it
 	told   chan validation.Mail
 	serial byte
 	keys   map[string]*testca.Leaf // of accounts and people
 }
+
+// pass lets time pass.
+func (o *office) pass(d time.Duration) {
+	now := o.now.Add(d)
+	o.now = now
+	o.clock.Store(&now)
+}
+
+func (o *office) time() time.Time { return *o.clock.Load() }
 
 // Send implements validation.Mailer.
 func (o *office) Send(_ context.Context, m validation.Mail) error { o.told <- m; return nil }
@@ -67,6 +78,7 @@ func (o *office) update(t *testing.T, f func(*store.Tx) error) {
 func open(t *testing.T) *office {
 	t.Helper()
 	o := &office{source: storetest.Source(t), ca: testca.New(t), now: testca.Now, told: make(chan validation.Mail, 16), keys: map[string]*testca.Leaf{}}
+	o.pass(0)
 	db, err := store.Open(t.Context(), o.source)
 	if err != nil {
 		t.Fatal(err)
@@ -78,8 +90,8 @@ func open(t *testing.T) *office {
 		t.Fatal(err)
 	}
 	o.Service = recovery.New(recovery.Options{
-		Store: db, Clock: func() time.Time { return o.now },
-		Mails: mailqueue.New(mailqueue.Options{Store: db, Outbox: jobs, Mailer: o, Clock: func() time.Time { return o.now }}),
+		Store: db, Clock: o.time,
+		Mails: mailqueue.New(mailqueue.Options{Store: db, Outbox: jobs, Mailer: o, Clock: o.time}),
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -888,7 +900,7 @@ func TestOnePerson(t *testing.T) {
 	}
 
 	// Over time.
-	o.now = o.now.Add(recovery.RequestLife)
+	o.pass(recovery.RequestLife)
 	w.noKey("who asked, too late", administrator, r.ID)
 	w.noKey("who asked, of a request that nobody answered", administrator, other.ID)
 	w.refused("an officer too late", o.answer(t, "ben", recovery.Release, other.ID))
@@ -897,7 +909,7 @@ func TestOnePerson(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.now = o.now.Add(recovery.ChallengeLife)
+	o.pass(recovery.ChallengeLife)
 	w.refused("an answer to an old challenge", o.Answer(t.Context(), o.actor(t, "ana"), org, stale))
 	voided, err := o.opened(t, "ana", recovery.Release, r.ID)
 	if err != nil {
