@@ -183,9 +183,9 @@ func (c cell) maker() *cell {
 func (b *bench) rounds(c cell) int {
 	switch {
 	case c.size >= gib:
-		return 2
+		return 3
 	case c.size >= 64*mib:
-		return max(2, b.most/3)
+		return max(3, b.most*2/3)
 	case c.size >= mib || c.recipients > 1:
 		return max(2, b.most/2)
 	}
