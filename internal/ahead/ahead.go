@@ -22,10 +22,10 @@ const (
 	firstBlock = 8 << 10 // most messages end within
 	// Alone is how much is copied before a goroutine is worth its start: 64 KiB.
 	Alone = 8 * firstBlock
-	// block is what changes hands; depth blocks may be full at a time. Larger ones do not
-	// fit the cache of a core, smaller ones wake the other up more often.
-	block = 256 << 10
-	depth = 3
+	// block is what changes hands; depth blocks may be full at a time. Together they fit
+	// the cache of a core, and so many that one who is late does not stop the other.
+	block = 128 << 10
+	depth = 8
 )
 
 // Panic is what a caller panics with where a goroutine of its own has panicked.
