@@ -19,7 +19,7 @@ Written by `+"`make bench`"+`; edit bench/ instead. %s on %s.
 Peers: %s; smallstep/pkcs7 v0.2.3 in process.
 
 Each figure is the best of several rounds in which every program has its turn on the same files, which lie %s; before each turn as
-much memory as the output needs was in use once, so that none has to ask a virtual machine's host for it. "CPU" is user
+much memory as the output and what is held back need was in use once, so that none has to ask a virtual machine's host for it. "CPU" is user
 and system time, "wall" the time that a person waits; mailseal lets both cores work where that helps. A ratio is the other's time
 divided by mailseal's, wall first and CPU behind it: above 1, mailseal is faster. The floor is the sum of what one core of the same
 machine took in the same run for reading, writing, base64, digest, cipher and key operations alone, with Go's own primitives; "of
