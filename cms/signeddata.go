@@ -267,7 +267,8 @@ func (s *SignedReader) fail(err error) {
 }
 
 // WriteTo implements io.WriterTo: one block is hashed and written while the next
-// is read.
+// is read, on a goroutine that has ended when WriteTo returns. What could not be
+// written is not verified: every later call fails.
 func (s *SignedReader) WriteTo(w io.Writer) (int64, error) {
 	if s.err != nil || s.content == nil {
 		return 0, s.end()
