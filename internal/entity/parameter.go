@@ -1,6 +1,7 @@
 package entity
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 )
@@ -17,15 +18,19 @@ func (f Field) WithParameter(name, value string) Field {
 // WithoutParameters returns the field without the parameters of these names, in whatever form of RFC 2231 they are written. All else
 // keeps its bytes. A field that cannot be parsed is returned as it is.
 func (f Field) WithoutParameters(names ...string) Field {
+	if bytes.IndexByte(f.Raw, ';') < 0 {
+		return f
+	}
 	head, value, found := strings.Cut(string(f.Raw), ":")
-	if !found || !strings.Contains(value, ";") {
+	if !found {
+		return f
+	}
+	s := &scanner{s: value}
+	if _, err := parseTypeName(s, f.Is("Content-Type")); err != nil {
 		return f
 	}
 	var b strings.Builder
-	b.WriteString(head + ":")
-	s := &scanner{s: value}
-	s.run(func(c byte) bool { return c != ';' && c != '(' && c != '"' })
-	b.WriteString(value[:s.i])
+	b.WriteString(head + ":" + value[:s.i])
 	dropped := false
 	for !s.eof() {
 		start := s.i

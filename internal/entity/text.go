@@ -22,7 +22,7 @@ func (f Field) SevenBit() Field {
 	value = strings.TrimRight(value, " \t\r\n")
 	switch {
 	case f.Is("Content-Type"), f.Is("Content-Disposition"):
-		value = encodeParameters(value)
+		value = encodeParameters(value, f.Is("Content-Type"))
 	case isStructured(f.Name):
 		value = encodePhrases(value)
 	default:
@@ -214,20 +214,28 @@ func unescape(comment string) string {
 }
 
 // encodeParameters writes every parameter with a value beyond ASCII as RFC 2231 §4 has it, in lines that fit a screen. Where that
-// makes more parameters than are read, the lines are as long as may be sent.
-func encodeParameters(value string) string {
-	out, n := parametersWithin(value, 0)
-	if n > MaxParameters {
-		out, _ = parametersWithin(value, MaxLine)
+// makes more parameters than are read, the lines are as long as may be sent. Comments beyond ASCII, which nobody is shown, go.
+func encodeParameters(value string, slash bool) string {
+	s := &scanner{s: value}
+	typ, err := parseTypeName(s, slash)
+	if err != nil {
+		return value // nobody can read it
 	}
-	return out
+	if begin := value[:s.i]; isSevenBit([]byte(begin)) {
+		typ = begin
+	} else {
+		typ = " " + typ
+	}
+	out, n := parametersWithin(s.rest(), 0)
+	if n > MaxParameters {
+		out, _ = parametersWithin(s.rest(), MaxLine)
+	}
+	return typ + out
 }
 
 // parametersWithin returns how many parameters it wrote, too.
 func parametersWithin(value string, line int) (out string, n int) {
 	s := &scanner{s: value}
-	s.run(func(c byte) bool { return c != ';' && c != '(' && c != '"' })
-	out = value[:s.i]
 	for !s.eof() {
 		start := s.i
 		name, v, ok := s.passParameter()
@@ -235,12 +243,14 @@ func parametersWithin(value string, line int) (out string, n int) {
 			return out + value[start:], n
 		}
 		written, sections := value[start:s.i], min(len(name), 1)
-		if !isSevenBit([]byte(written)) && name != "" {
+		if !isSevenBit([]byte(written)) {
 			v = string(unfold([]byte(v)))
 			if _, suffix, divided := strings.Cut(name, "*"); divided {
 				written = encodeSection(name, suffix, v)
-			} else {
+			} else if name != "" {
 				written, sections = encodeParameter(name, v, line-len("\t*000*=;")-len(name))
+			} else {
+				written = "" // a comment, perhaps with the semicolon in front of it
 			}
 		}
 		out, n = out+written, n+sections
