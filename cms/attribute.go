@@ -150,6 +150,19 @@ func (a Attribute) der() ([]byte, error) {
 	return appendSet(append(e, t...), ber.Universal, ber.TagSet, a.Values), nil
 }
 
+// attributeOf encodes an attribute with one value.
+func attributeOf(t OID, value []byte) ([]byte, error) {
+	var room [32]byte
+	name, err := t.Append(room[:0])
+	if err != nil {
+		return nil, fmt.Errorf("encode attribute %s: %w", t.Name(), err)
+	}
+	size := len(name) + elementSize(len(value))
+	e := ber.AppendHeader(make([]byte, 0, elementSize(size)), ber.Universal, true, ber.TagSequence, int64(size))
+	e = ber.AppendHeader(append(e, name...), ber.Universal, true, ber.TagSet, int64(len(value)))
+	return append(e, value...), nil
+}
+
 // sortedSet orders the encodings of a SET OF as DER wants them (X.690 §11.6).
 func sortedSet(elements [][]byte) [][]byte {
 	if slices.IsSortedFunc(elements, bytes.Compare) {

@@ -153,7 +153,7 @@ func (w *signedWriter) digest(algorithm OID) hash.Hash {
 func (w *signedWriter) begin(dst io.Writer) (err error) {
 	if w.options.Detached {
 		w.dst = dst
-		w.contentType, err = w.options.ContentType.Append(nil)
+		w.contentType, err = w.options.ContentType.Append(make([]byte, 0, 16))
 		return err
 	}
 	w.framing, err = encapsulating(dst, oid.SignedData, w.options.ContentType, func(b *cryptobyte.Builder) {

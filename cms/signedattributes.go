@@ -27,14 +27,13 @@ func (w *signedWriter) attributes(c *constants) ([][]byte, error) {
 	}
 	a.addCommon(w.digest(c.scheme.Digest.Algorithm).Sum(nil), w.options.Time)
 	if w.options.Capabilities != nil {
-		der, err := cert.EncodeCapabilities(w.options.Capabilities)
-		a.addValue(oid.AttrSMIMECapabilities, der, err)
+		a.addEncoded(c.capabilities(w.options.Capabilities))
 	}
 	if c.preference != nil {
-		a.addValue(oid.AttrEncryptionKeyPreference, c.preference, nil)
+		a.list = append(a.list, c.preference)
 	}
 	for _, further := range w.options.Attributes {
-		a.addAttribute(further)
+		a.addEncoded(further.der())
 	}
 	return a.list, a.err
 }
@@ -52,10 +51,10 @@ type signedAttributes struct {
 	err  error
 }
 
-func (a *signedAttributes) addAttribute(attr Attribute) {
-	der, err := attr.der()
+func (a *signedAttributes) addEncoded(der []byte, err error) {
 	if err != nil {
 		a.err = errors.Join(a.err, err)
+		return
 	}
 	a.list = append(a.list, der)
 }
@@ -65,7 +64,7 @@ func (a *signedAttributes) addValue(t OID, value []byte, err error) {
 		a.err = errors.Join(a.err, err)
 		return
 	}
-	a.addAttribute(Attribute{Type: t, Values: [][]byte{value}})
+	a.addEncoded(attributeOf(t, value))
 }
 
 func (a *signedAttributes) addContentType(t OID) {
@@ -82,7 +81,8 @@ func (a *signedAttributes) add(t OID, value func(*cryptobyte.Builder)) {
 // addCommon adds what every signature of ours has beside the constant
 // attributes, countersignatures too.
 func (a *signedAttributes) addCommon(digest []byte, at time.Time) {
-	value := ber.AppendHeader(make([]byte, 0, elementSize(len(digest))), ber.Universal, false, ber.TagOctetString, int64(len(digest)))
+	var room [2 + 64]byte // of the longest digest
+	value := ber.AppendHeader(room[:0], ber.Universal, false, ber.TagOctetString, int64(len(digest)))
 	a.addValue(oid.AttrMessageDigest, append(value, digest...), nil)
 	if !at.IsZero() {
 		der, err := timeDER(at)

@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"bytes"
 	"crypto"
 	"errors"
 	"fmt"
@@ -61,8 +62,42 @@ type constants struct {
 	digestAlgorithm []byte
 	// attributes are signingCertificateV2 and cmsAlgorithmProtection, encoded.
 	attributes [][]byte
-	// preference is the value of encryptionKeyPreference; nil for none.
+	// preference is encryptionKeyPreference, encoded; nil for none.
 	preference []byte
+	// offered are the capabilities of the last signature: most have the same.
+	offered atomic.Pointer[offered]
+}
+
+// offered is an attribute smimeCapabilities, and what it was made of.
+type offered struct {
+	list      []Capability
+	attribute []byte
+}
+
+// capabilities encodes the attribute smimeCapabilities.
+func (c *constants) capabilities(list []Capability) ([]byte, error) {
+	if o := c.offered.Load(); o != nil && slices.EqualFunc(o.list, list, encodeAlike) {
+		return o.attribute, nil
+	}
+	value, err := cert.EncodeCapabilities(list)
+	if err != nil {
+		return nil, err
+	}
+	attribute, err := attributeOf(oid.AttrSMIMECapabilities, value)
+	if err != nil {
+		return nil, err
+	}
+	o := &offered{slices.Clone(list), attribute}
+	for i, a := range list {
+		o.list[i].Parameters = bytes.Clone(a.Parameters)
+	}
+	c.offered.Store(o)
+	return attribute, nil
+}
+
+// encodeAlike is stricter than Same, for which NULL is no parameters.
+func encodeAlike(a, b Capability) bool {
+	return a.Algorithm == b.Algorithm && bytes.Equal(a.Parameters, b.Parameters)
 }
 
 // prepare returns the signer's constants, made anew when the signer was changed.
@@ -79,7 +114,11 @@ func (s *Signer) prepare() (*constants, error) {
 		return nil, err
 	}
 	if e := s.encryptionCertificate(); e != nil {
-		if c.preference, err = encryptionKeyPreference(e); err != nil {
+		value, err := encryptionKeyPreference(e)
+		if err != nil {
+			return nil, err
+		}
+		if c.preference, err = attributeOf(oid.AttrEncryptionKeyPreference, value); err != nil {
 			return nil, err
 		}
 	}

@@ -115,7 +115,7 @@ func (o *SignOptions) capabilities() []cms.Capability {
 	if o.Capabilities != nil {
 		return o.Capabilities
 	}
-	return o.Profile.Capabilities()
+	return o.Profile.orDefault().capabilities
 }
 
 // opaqueEntity is RFC 8551 §3.5.2.
@@ -137,8 +137,8 @@ func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOpt
 		return nil, err
 	}
 	return func(w io.Writer) error {
-		fmt.Fprintf(w, "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n"+
-			"\tmicalg=%s; boundary=\"%s\"\r\n\r\nThis is an S/MIME signed message\r\n\r\n--%s\r\n", quoteIfNeeded(micalg), boundary, boundary)
+		_, _ = io.WriteString(w, "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n"+
+			"\tmicalg="+quoteIfNeeded(micalg)+"; boundary=\""+boundary+"\"\r\n\r\nThis is an S/MIME signed message\r\n\r\n--"+boundary+"\r\n")
 		var signature bytes.Buffer
 		hash, err := cms.Sign(&signature, signers, o)
 		if err != nil {
@@ -152,9 +152,9 @@ func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOpt
 		if err := hash.Close(); err != nil {
 			return fmt.Errorf("smime: sign: %w", err)
 		}
-		fmt.Fprintf(w, "\r\n--%s\r\nContent-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n"+
+		_, _ = io.WriteString(w, "\r\n--"+boundary+"\r\nContent-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n"+
 			"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7s\"\r\n"+
-			"Content-Description: S/MIME Cryptographic Signature\r\n\r\n", boundary)
+			"Content-Description: S/MIME Cryptographic Signature\r\n\r\n")
 		b := entity.NewBase64Writer(w)
 		if _, err := signature.WriteTo(b); err != nil {
 			return err
@@ -162,25 +162,45 @@ func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOpt
 		if err := b.Close(); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(w, "\r\n--%s--\r\n", boundary)
+		_, err = io.WriteString(w, "\r\n--"+boundary+"--\r\n")
 		return err
 	}, nil
 }
 
-// buffers wait for the next message: to make one takes longer than to fill it with most messages.
-var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 32<<10) }}
+// buffer gathers what is written in small pieces.
+type buffer struct {
+	*bufio.Writer // to reached
+	reached       reached
+}
 
-func newBuffer(dst io.Writer) *bufio.Writer {
-	w := buffers.Get().(*bufio.Writer)
-	w.Reset(dst)
+// reached passes on what a buffer writes and knows how much of the room was in use.
+type reached struct {
+	dst  io.Writer
+	room int
+}
+
+func (r *reached) Write(p []byte) (int, error) {
+	r.room = max(r.room, len(p))
+	return r.dst.Write(p)
+}
+
+// buffers wait for the next message: to make one takes longer than to fill it with most messages.
+var buffers = sync.Pool{New: func() any { return &buffer{Writer: bufio.NewWriterSize(nil, 32<<10)} }}
+
+func newBuffer(dst io.Writer) *buffer {
+	w := buffers.Get().(*buffer)
+	w.reached = reached{dst: dst}
+	w.Reset(&w.reached)
 	return w
 }
 
 // giveBack takes a buffer that nobody writes to any more. What was in it may be secret, and is not for the next.
-func giveBack(w *bufio.Writer) {
+func giveBack(w *buffer) {
+	used := max(w.reached.room, w.Buffered())
 	w.Reset(nil)
+	w.reached = reached{}
 	room := w.AvailableBuffer()
-	clear(room[:cap(room)])
+	clear(room[:min(used, cap(room))])
 	buffers.Put(w)
 }
 
