@@ -1,6 +1,9 @@
 package certpath
 
 import (
+	"iter"
+	"slices"
+
 	"github.com/mailseal/mailseal/cert"
 	"github.com/mailseal/mailseal/internal/mailbox"
 	"github.com/mailseal/mailseal/internal/oid"
@@ -12,7 +15,7 @@ import (
 // that looks like an address names nobody. Addresses that are not exactly one
 // mailbox name nobody either, and hide no others.
 func Names(c *cert.Certificate, m mailbox.Mailbox) bool {
-	for _, named := range Mailboxes(c) {
+	for named := range mailboxes(c) {
 		if named.Equal(m) {
 			return true
 		}
@@ -22,36 +25,39 @@ func Names(c *cert.Certificate, m mailbox.Mailbox) bool {
 
 // Mailboxes returns every mailbox that the certificate names, by the rules of
 // [Names].
-func Mailboxes(c *cert.Certificate) []mailbox.Mailbox {
-	var list []mailbox.Mailbox
+func Mailboxes(c *cert.Certificate) []mailbox.Mailbox { return slices.Collect(mailboxes(c)) }
+
+func mailboxes(c *cert.Certificate) iter.Seq[mailbox.Mailbox] {
 	// rfc822Name and emailAddress are IA5String, and SmtpUTF8Mailbox is for local parts beyond ASCII and no others: an ASCII address
 	// in it would pass by software that holds rfc822Name alone to name constraints (RFC 9598 §3, §6).
-	add := func(s string, ascii bool) {
+	parse := func(s string, ascii bool) (m mailbox.Mailbox, ok bool) {
 		if ascii && !isASCII(s) {
-			return
+			return m, false
 		}
-		if m, err := mailbox.ParseUnquoted(s); err == nil && (ascii || !m.ASCII()) {
-			list = append(list, m)
-		}
+		m, err := mailbox.ParseUnquoted(s)
+		return m, err == nil && (ascii || !m.ASCII())
 	}
-	san := false
-	for _, n := range c.AltNames {
-		switch {
-		case n.Kind == cert.RFC822Name:
+	return func(yield func(mailbox.Mailbox) bool) {
+		san := false
+		for _, n := range c.AltNames {
+			ascii := n.Kind == cert.RFC822Name
+			if !ascii && !n.IsSmtpUTF8Mailbox() {
+				continue
+			}
 			san = true
-			add(n.Text, true)
-		case n.IsSmtpUTF8Mailbox():
-			san = true
-			add(n.Text, false)
+			if m, ok := parse(n.Text, ascii); ok && !yield(m) {
+				return
+			}
+		}
+		if _, present := c.Extension(oid.ExtSubjectAltName); san || present && c.AltNames == nil {
+			return // a list of names that could not be read hands nothing to the subject
+		}
+		for _, e := range c.Subject.Get(oid.EmailAddress) {
+			if m, ok := parse(e, true); ok && !yield(m) {
+				return
+			}
 		}
 	}
-	if _, present := c.Extension(oid.ExtSubjectAltName); san || present && c.AltNames == nil {
-		return list // a list of names that could not be read hands nothing to the subject
-	}
-	for _, e := range c.Subject.Get(oid.EmailAddress) {
-		add(e, true)
-	}
-	return list
 }
 
 func isASCII(s string) bool {

@@ -119,7 +119,8 @@ func (si *SignerInfo) readSigned(content []byte) (ok bool) {
 	if !si.HasSignedAttrs {
 		return true
 	}
-	si.signedAttrs = append(ber.AppendHeader(nil, ber.Universal, true, ber.TagSet, int64(len(content))), content...)
+	set := ber.AppendHeader(make([]byte, 0, elementSize(len(content))), ber.Universal, true, ber.TagSet, int64(len(content)))
+	si.signedAttrs = append(set, content...)
 	si.SignedAttrs, ok = parseAttributes(content)
 	return ok && len(si.SignedAttrs) > 0
 }

@@ -204,6 +204,11 @@ func FuzzReader(f *testing.F) {
 		f.Add(unhex(f, s))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
+		if n := plain(in, 0); n > 0 {
+			if end, same, err := scan(in, 0, 0); err != nil || !same || end != n {
+				t.Fatalf("%x ends at %d; the slow way %d, %v, %v", in, n, end, same, err)
+			}
+		}
 		whole, err := DER(in)
 		stream, serr := streamed(bytes.NewReader(in))
 		if (err == nil) != (serr == nil) || !bytes.Equal(whole, stream) {

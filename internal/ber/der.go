@@ -7,6 +7,9 @@ package ber
 // context-specific tags, whose type only a schema tells ([Octets] joins those).
 // Input that is in this form already is returned itself, not a copy.
 func DER(element []byte) ([]byte, error) {
+	if n := plain(element, 0); n > 0 && n == len(element) {
+		return element, nil
+	}
 	n, same, err := scan(element, 0, 0)
 	if err != nil {
 		return nil, err
@@ -122,6 +125,47 @@ func short(b []byte) int {
 		return n
 	}
 	return 0
+}
+
+// plain is the size of the element that b begins with when all of it is as DER has
+// it and no header in it takes more than four octets, as of most that are met; 0 for
+// all else, which the slow way has a closer look at.
+func plain(b []byte, depth int) int {
+	const constructed, highTag, class, sequence, set = 0x20, 0x1f, 0xc0, 0x30, 0x31
+	if depth > MaxDepth {
+		return 0
+	}
+	if n := short(b); n > 0 {
+		return n
+	}
+	if len(b) < 4 || b[0] == TagEndOfContents || b[0]&highTag == highTag {
+		return 0
+	}
+	if b[0]&class == 0 && b[0]&constructed != 0 && b[0] != sequence && b[0] != set {
+		return 0 // perhaps a string in pieces
+	}
+	at, size := 2, int(b[1])
+	switch {
+	case b[1] < 0x80:
+	case b[1] == 0x81 && b[2] >= 0x80:
+		at, size = 3, int(b[2])
+	case b[1] == 0x82 && b[2] != 0:
+		at, size = 4, int(b[2])<<8|int(b[3])
+	default:
+		return 0
+	}
+	end := at + size
+	if end > len(b) {
+		return 0
+	}
+	for b[0]&constructed != 0 && at < end {
+		n := plain(b[at:end], depth+1)
+		if n == 0 {
+			return 0
+		}
+		at += n
+	}
+	return end
 }
 
 // joined reports whether the element is a universal string in pieces. Pieces

@@ -46,3 +46,35 @@ func TestShortIsNotTooDeep(t *testing.T) {
 		}
 	}
 }
+
+// TestPlain: nested elements as DER has them are passed over in one go, and only
+// those, as deep as the slow way goes.
+func TestPlain(t *testing.T) {
+	nested := func(depth int, b []byte) []byte {
+		for range depth {
+			b = append(AppendHeader(nil, ContextSpecific, true, 0, int64(len(b))), b...)
+		}
+		return b
+	}
+	octets := func(n int) []byte {
+		return append(AppendHeader(nil, Universal, false, TagOctetString, int64(n)), make([]byte, n)...)
+	}
+	for _, c := range []struct {
+		b     []byte
+		plain bool
+	}{
+		{octets(0x7f), true}, {octets(0x80), true}, {octets(0xff), true}, {octets(0x100), true}, {octets(0xffff), true}, {octets(0x10000), false},
+		{nested(MaxDepth, octets(3)), true}, {nested(MaxDepth+1, octets(3)), false},
+		{nested(2, octets(300)), true}, {append([]byte{0x30, 0x81, 0x7f}, octets(0x7d)...), false}, {append([]byte{0x30, 0x82, 0x00, 0xff}, octets(0xfc)...), false},
+		{[]byte{0x30, 0x03, 0x04, 0x02, 0x01}, false}, {[]byte{0x24, 0x03, 0x04, 0x01, 0x01}, false}, {[]byte{0x30, 0x80, 0x00, 0x00}, false},
+		{[]byte{0x30, 0x02, 0x00, 0x00}, false}, {[]byte{0x30, 0x00, 0x05, 0x00}, false}, {[]byte{0x3f, 0x20, 0x00, 0x00}, false}, {[]byte{0x30, 0x02, 0x05}, false},
+	} {
+		got := plain(c.b, 0)
+		if (got == len(c.b)) != c.plain {
+			t.Errorf("% x: %d", c.b[:min(len(c.b), 8)], got)
+		}
+		if end, same, err := scan(c.b, 0, 0); got > 0 && (err != nil || !same || end != got) {
+			t.Errorf("% x: %d; the slow way %d, %v, %v", c.b[:min(len(c.b), 8)], got, end, same, err)
+		}
+	}
+}

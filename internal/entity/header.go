@@ -188,11 +188,14 @@ func headerEnd(b []byte) int {
 	if bytes.HasPrefix(b, []byte("\r\n")) {
 		return 2
 	}
-	lf, crlf := bytes.Index(b, []byte("\n\n")), bytes.Index(b, []byte("\n\r\n"))
-	switch {
-	case lf >= 0 && (crlf < 0 || lf < crlf):
+	crlf := bytes.Index(b, []byte("\n\r\n"))
+	if crlf >= 0 {
+		b = b[:crlf+1] // of a body without LF LF, all would be looked through
+	}
+	if lf := bytes.Index(b, []byte("\n\n")); lf >= 0 {
 		return lf + 2
-	case crlf >= 0:
+	}
+	if crlf >= 0 {
 		return crlf + 3
 	}
 	return -1
