@@ -67,7 +67,8 @@ func random(r io.Reader) io.Reader {
 
 // Sign returns a writer for the content of a SignedData (RFC 5652 §5) by all
 // of the signers. Close signs and finishes the message; without it, or after
-// an error, what dst has got is no message. Each signature carries the
+// an error, what dst has got is no message. A detached signature is written by
+// Close alone. Each signature carries the
 // attributes contentType, messageDigest, encryptionKeyPreference (where the
 // certificate may encrypt), signingCertificateV2 (RFC 5035) and
 // cmsAlgorithmProtection (RFC 6211), and those of the options.
@@ -238,13 +239,16 @@ func (w *signedWriter) writeDetached(tail []byte) error {
 	signed := appendSet([]byte{byte(asn1.INTEGER), 1, byte(w.version())}, ber.Universal, ber.TagSet, w.digestAlgorithms())
 	body := len(signed) + elementSize(len(w.contentType)) + len(tail)
 	info := len(contentInfo) + elementSize(elementSize(body))
-	der := ber.AppendHeader(make([]byte, 0, elementSize(info)), ber.Universal, true, ber.TagSequence, int64(info))
-	der = append(der, contentInfo...)
-	der = ber.AppendHeader(der, ber.ContextSpecific, true, 0, int64(elementSize(body)))
-	der = ber.AppendHeader(der, ber.Universal, true, ber.TagSequence, int64(body))
-	der = append(der, signed...)
-	der = ber.AppendHeader(der, ber.Universal, true, ber.TagSequence, int64(len(w.contentType)))
-	_, err = w.dst.Write(append(append(der, w.contentType...), tail...))
+	head := ber.AppendHeader(make([]byte, 0, elementSize(info)-len(tail)), ber.Universal, true, ber.TagSequence, int64(info))
+	head = append(head, contentInfo...)
+	head = ber.AppendHeader(head, ber.ContextSpecific, true, 0, int64(elementSize(body)))
+	head = ber.AppendHeader(head, ber.Universal, true, ber.TagSequence, int64(body))
+	head = append(head, signed...)
+	head = ber.AppendHeader(head, ber.Universal, true, ber.TagSequence, int64(len(w.contentType)))
+	if _, err := w.dst.Write(append(head, w.contentType...)); err != nil {
+		return err
+	}
+	_, err = w.dst.Write(tail)
 	return err
 }
 

@@ -238,7 +238,11 @@ func (c *checker) verify(r *SignerResult) error {
 // content returns the content's digest by a; nil when the algorithm is not
 // known, false when the content was not hashed with it.
 func (c *checker) content(a AlgorithmIdentifier) (digest []byte, ok bool) {
-	if _, known := signature.NewHash(a); !known {
+	_, known := signature.Hash(a)
+	if !known {
+		_, known = signature.NewHash(a) // one that crypto.Hash has not
+	}
+	if !known {
 		return nil, true
 	}
 	digest, ok = c.digests[a.Algorithm]

@@ -45,11 +45,11 @@ func (m *Message) WriteContent(dst io.Writer) error {
 	}
 	w := newBuffer(dst)
 	defer giveBack(w)
-	outer := append(m.shownHeader(), entity.Field{Raw: []byte("MIME-Version: 1.0\r\n")})
-	if err := writeFields(w, outer); err != nil {
+	if err := writeFields(w, m.shownHeader()); err != nil {
 		return err
 	}
-	var inner []entity.Field
+	_, _ = w.WriteString("MIME-Version: 1.0\r\n")
+	inner := make([]entity.Field, 0, len(m.content.Header.Fields))
 	for _, f := range m.content.Header.Fields {
 		if f.IsContent() {
 			// RFC 9788 §4.1: hp has no meaning outside of the layer that it was in.
@@ -69,7 +69,7 @@ func (m *Message) WriteContent(dst io.Writer) error {
 // shownHeader is the header outside, with the protected Subject in the place of the one there, and without what would lead answers
 // elsewhere than the sender wrote: whoever answers answers the sender (RFC 9788 §4, which shows no field that is not protected).
 func (m *Message) shownHeader() []entity.Field {
-	var fields []entity.Field
+	fields := make([]entity.Field, 0, len(m.outer.Fields)+1)
 	subject := entity.Header{Fields: m.protected.fields}.All("Subject")
 	if len(subject) > 1 {
 		subject = nil // as in the verdict, none is shown

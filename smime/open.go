@@ -98,7 +98,8 @@ type trackedSource struct {
 func (s *trackedSource) ReadAt(p []byte, off int64) (int, error) {
 	n, err := s.ReaderAt.ReadAt(p, off)
 	if err != nil && err != io.EOF {
-		s.failed.CompareAndSwap(nil, &err)
+		fault := err // so that only a fault takes memory
+		s.failed.CompareAndSwap(nil, &fault)
 	}
 	return n, err
 }

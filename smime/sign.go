@@ -2,7 +2,6 @@ package smime
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -139,8 +138,8 @@ func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOpt
 	return func(w io.Writer) error {
 		_, _ = io.WriteString(w, "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n"+
 			"\tmicalg="+quoteIfNeeded(micalg)+"; boundary=\""+boundary+"\"\r\n\r\nThis is an S/MIME signed message\r\n\r\n--"+boundary+"\r\n")
-		var signature bytes.Buffer
-		hash, err := cms.Sign(&signature, signers, o)
+		armour := entity.NewBase64Writer(w) // of the signature, which is written when it is made: behind the content
+		hash, err := cms.Sign(armour, signers, o)
 		if err != nil {
 			return fmt.Errorf("smime: sign: %w", err)
 		}
@@ -149,17 +148,13 @@ func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOpt
 		if err = errors.Join(err, behind.Close()); err != nil {
 			return err
 		}
-		if err := hash.Close(); err != nil {
-			return fmt.Errorf("smime: sign: %w", err)
-		}
 		_, _ = io.WriteString(w, "\r\n--"+boundary+"\r\nContent-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n"+
 			"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7s\"\r\n"+
 			"Content-Description: S/MIME Cryptographic Signature\r\n\r\n")
-		b := entity.NewBase64Writer(w)
-		if _, err := signature.WriteTo(b); err != nil {
-			return err
+		if err := hash.Close(); err != nil {
+			return fmt.Errorf("smime: sign: %w", err)
 		}
-		if err := b.Close(); err != nil {
+		if err := armour.Close(); err != nil {
 			return err
 		}
 		_, err = io.WriteString(w, "\r\n--"+boundary+"--\r\n")

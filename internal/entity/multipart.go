@@ -75,7 +75,8 @@ func (e *Entity) multipart(scan func(*multipartScan) error) (*Multipart, error) 
 	if err := checkBoundary(boundary); err != nil {
 		return nil, err
 	}
-	m := &multipartScan{Multipart: Multipart{Boundary: boundary}, src: e.src, body: Span{e.body, e.end}, delimiter: []byte("--" + boundary)}
+	const few = 2 // as a signed message has
+	m := &multipartScan{Multipart: Multipart{Boundary: boundary, Parts: make([]Span, 0, few)}, src: e.src, body: Span{e.body, e.end}, delimiter: []byte("--" + boundary)}
 	if err := scan(m); err != nil {
 		return nil, fmt.Errorf("scan multipart: %w", err)
 	}
