@@ -53,32 +53,38 @@ func (b *bench) floors() error {
 			return err
 		}
 	}
-	return b.keyFloors()
+	for name, f := range b.operations {
+		if err := b.floor(name, 1, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (b *bench) keyFloors() error {
+// keyOperations are those of Go's own packages alone.
+func keyOperations() (map[string]func() error, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	digest := sha256.Sum256([]byte("bench"))
 	sealed, err := rsa.EncryptPKCS1v15(rand.Reader, &key.PublicKey, digest[:])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	signed, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ecSigned, err := ecdsa.SignASN1(rand.Reader, ec, digest[:])
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for name, f := range map[string]func() error{
+	return map[string]func() error{
 		"rsa sign":    func() error { _, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:]); return err },
 		"rsa verify":  func() error { return rsa.VerifyPKCS1v15(&key.PublicKey, crypto.SHA256, digest[:], signed) },
 		"rsa encrypt": func() error { _, err := rsa.EncryptPKCS1v15(rand.Reader, &key.PublicKey, digest[:]); return err },
@@ -92,12 +98,7 @@ func (b *bench) keyFloors() error {
 			}
 			return nil
 		},
-	} {
-		if err := b.floor(name, 1, f); err != nil {
-			return err
-		}
-	}
-	return nil
+	}, nil
 }
 
 // floor keeps the best of several times, divided by n.
@@ -221,17 +222,16 @@ func (r *results) floor(c cell) time.Duration {
 	return time.Duration(ns)
 }
 
-// keyOperation is the time of the one key operation of a short message; zero for
-// other cells.
-func (r *results) keyOperation(c cell) time.Duration {
+// theKey names the one key operation of a short message; "" for other cells.
+func (c cell) theKey() string {
 	_, operations := c.stages()
 	if c.size > 4*kib || len(operations) != 1 {
-		return 0
+		return ""
 	}
 	for name, count := range operations {
 		if count == 1 {
-			return time.Duration(r.Floors[name])
+			return name
 		}
 	}
-	return 0
+	return ""
 }

@@ -47,6 +47,7 @@ type bench struct {
 	most          int    // rounds
 	size          int64  // of the content at hand
 	programs      []program
+	operations    map[string]func() error // of keys, alone
 	results       *results
 }
 
@@ -103,6 +104,9 @@ func (b *bench) run(full bool, store, report, filter string) (err error) {
 		return err
 	}
 	if b.results.Inits, err = b.initializations(); err != nil {
+		return err
+	}
+	if b.operations, err = keyOperations(); err != nil {
 		return err
 	}
 	if err := b.library(selected(cells("library", full), filter)); err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -267,8 +266,10 @@ func (w *signedWriter) tail() ([]byte, error) {
 	}
 	certificates := w.certificates()
 	size := 0
-	for _, e := range slices.Concat(infos, certificates, w.revocation) {
-		size += len(e)
+	for _, list := range [][][]byte{infos, certificates, w.revocation} {
+		for _, e := range list {
+			size += len(e)
+		}
 	}
 	tail := make([]byte, 0, size+3*int(ber.HeaderSize(int64(size))))
 	if len(certificates) > 0 {
@@ -284,6 +285,9 @@ func (w *signedWriter) tail() ([]byte, error) {
 func (w *signedWriter) certificates() [][]byte {
 	if w.lean {
 		return nil
+	}
+	if len(w.signers) == 1 {
+		return raws(w.signers[0].Certificates())
 	}
 	var all []*cert.Certificate
 	for _, s := range w.signers {

@@ -142,10 +142,10 @@ func (s *Signer) prepare() (*constants, error) {
 }
 
 // sign makes a SignerInfo (RFC 5652 §5.3) over the constant attributes and
-// those given, encoded. unsigned, where it is not nil, returns the unsigned
+// those given, encoded, whose list is used up. unsigned, where it is not nil, returns the unsigned
 // attributes for the signature.
 func (c *constants) sign(attributes [][]byte, rand io.Reader, unsigned func(sig []byte) (Attributes, error)) ([]byte, error) {
-	set := encodeSet(slices.Concat(attributes, c.attributes))
+	set := encodeSet(append(attributes, c.attributes...))
 	sig, err := c.scheme.Sign(rand, c.key, set)
 	if err != nil {
 		return nil, fmt.Errorf("sign with the key of %s: %w", c.certificate.Subject, err)

@@ -21,6 +21,7 @@ type Message struct {
 
 	outer     entity.Header
 	content   *entity.Entity  // nil while a layer is closed
+	canonical *entity.Entity  // one in which every line ends in CRLF, as its signature showed
 	protected protectedHeader // of which the Subject is shown
 	spools    []Spool
 	signed    []cms.SignerResult // over the content itself
@@ -57,7 +58,11 @@ func (m *Message) WriteContent(dst io.Writer) error {
 		}
 	}
 	show := writeShown
-	if m.protected.state != HeaderEncrypted {
+	switch {
+	case m.protected.state == HeaderEncrypted:
+	case m.content == m.canonical:
+		show = writeBody
+	default:
 		show = writeUnchanged
 	}
 	if err := show(w, m.content, inner, 0); err != nil {
@@ -88,6 +93,11 @@ func (m *Message) shownHeader() []entity.Field {
 		fields = append(fields, subject...)
 	}
 	return fields
+}
+
+// writeBody writes an entity as it is.
+func writeBody(w io.Writer, e *entity.Entity, fields []entity.Field, _ int) error {
+	return writeWhole(w, fields, e.Body())
 }
 
 // writeUnchanged writes an entity as it is, but for its line ends.
@@ -132,7 +142,7 @@ func (m *Message) Close() error {
 	for _, s := range m.spools {
 		err = errors.Join(err, s.Close())
 	}
-	m.spools, m.content = nil, nil
+	m.spools, m.content, m.canonical = nil, nil, nil
 	return err
 }
 

@@ -38,7 +38,8 @@ func newDraft(src io.ReaderAt, size int64) (*draft, error) {
 	if len(e.Header.Defects) > 0 {
 		return nil, &MalformedError{"message header", fmt.Errorf("%s: repair the message first", e.Header.Defects[0])}
 	}
-	d := &draft{body: e}
+	const few, more = 4, 4 // fields about the body; those outside that will be added
+	d := &draft{body: e, outer: make([]entity.Field, 0, len(e.Header.Fields)+more), inner: make([]entity.Field, 0, few)}
 	if !e.Header.Has("Content-Type") {
 		s, err := entity.ExamineSection(e.Body())
 		if err != nil {
@@ -74,7 +75,8 @@ func (d *draft) date(at time.Time, redate bool, redated func(old time.Time)) err
 	if at.IsZero() {
 		return nil
 	}
-	now := entity.Field{Name: "Date", Raw: []byte("Date: " + at.Format(time.RFC1123Z) + "\r\n")}
+	raw := at.AppendFormat(append(make([]byte, 0, 48), "Date: "...), time.RFC1123Z)
+	now := entity.Field{Name: "Date", Raw: append(raw, "\r\n"...)}
 	if !d.has("Date") {
 		d.outer = append(d.outer, now)
 		return nil

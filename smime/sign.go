@@ -136,19 +136,19 @@ func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOpt
 		return nil, err
 	}
 	return func(w io.Writer) error {
-		_, _ = io.WriteString(w, "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n"+
-			"\tmicalg="+quoteIfNeeded(micalg)+"; boundary=\""+boundary+"\"\r\n\r\nThis is an S/MIME signed message\r\n\r\n--"+boundary+"\r\n")
+		writeStrings(w, "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n\tmicalg=", quoteIfNeeded(micalg),
+			"; boundary=\"", boundary, "\"\r\n\r\nThis is an S/MIME signed message\r\n\r\n--", boundary, "\r\n")
 		armour := entity.NewBase64Writer(w) // of the signature, which is written when it is made: behind the content
 		hash, err := cms.Sign(armour, signers, o)
 		if err != nil {
 			return fmt.Errorf("smime: sign: %w", err)
 		}
 		behind := ahead.NewWriter(hash)
-		err = content(io.MultiWriter(w, behind))
+		err = content(&both{w, behind})
 		if err = errors.Join(err, behind.Close()); err != nil {
 			return err
 		}
-		_, _ = io.WriteString(w, "\r\n--"+boundary+"\r\nContent-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n"+
+		writeStrings(w, "\r\n--", boundary, "\r\nContent-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n"+
 			"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7s\"\r\n"+
 			"Content-Description: S/MIME Cryptographic Signature\r\n\r\n")
 		if err := hash.Close(); err != nil {
@@ -157,9 +157,26 @@ func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOpt
 		if err := armour.Close(); err != nil {
 			return err
 		}
-		_, err = io.WriteString(w, "\r\n--"+boundary+"--\r\n")
-		return err
+		writeStrings(w, "\r\n--", boundary, "--\r\n")
+		return nil
 	}, nil
+}
+
+// both writes to two.
+type both struct{ first, second io.Writer }
+
+func (b *both) Write(p []byte) (int, error) {
+	if n, err := b.first.Write(p); err != nil {
+		return n, err
+	}
+	return b.second.Write(p)
+}
+
+// writeStrings writes to one who keeps the first error.
+func writeStrings(w io.Writer, list ...string) {
+	for _, s := range list {
+		_, _ = io.WriteString(w, s)
+	}
 }
 
 // buffer gathers what is written in small pieces.
@@ -261,7 +278,7 @@ func newBoundary(random io.Reader) (string, error) {
 	if _, err := io.ReadFull(random, b[:]); err != nil {
 		return "", fmt.Errorf("smime: random boundary: %w", err)
 	}
-	return "=_" + hex.EncodeToString(b[:]), nil
+	return string(hex.AppendEncode(append(make([]byte, 0, 34), "=_"...), b[:])), nil
 }
 
 // quoteIfNeeded quotes a list of digests: a comma is no token character (RFC 2045 §5.1).

@@ -44,6 +44,9 @@ func (op *opener) multipartSigned(e *entity.Entity, c classification) (*entity.E
 		return p.content, nil
 	}
 	op.addSigned(v.verified)
+	if v.canonical {
+		op.message.canonical = p.content
+	}
 	return p.content, nil
 }
 
@@ -142,8 +145,9 @@ type verified struct {
 // detached is what verifying a detached signature had for result.
 type detached struct {
 	verified
-	warnings []string
-	err      error
+	canonical bool // every line of the content ends in CRLF
+	warnings  []string
+	err       error
 }
 
 // verifyDetached checks the signature over the canonical form of the content, in which every line ends in CRLF. If that fails, some
@@ -157,6 +161,7 @@ func (op *opener) verifyDetached(p signedParts, enc entity.Encoding, wrong *atom
 		return &d
 	}
 	if !slices.ContainsFunc(d.signers, isWrong) {
+		d.canonical = !canonical.Changed()
 		d.verified, d.err = op.augment(d.verified, lineEnds(p.content)[0])
 		return &d
 	}

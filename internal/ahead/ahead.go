@@ -149,16 +149,17 @@ func newBlock(size int) []byte {
 	return make([]byte, size)
 }
 
-// giveBack takes a first block. What was in it may be secret, and is not for the next.
-func giveBack(first []byte) {
-	clear(first)
+// giveBack takes a first block of which so much was in use. It may be secret, and is
+// not for the next.
+func giveBack(first []byte, used int) {
+	clear(first[:used])
 	firstBlocks.Put((*[firstBlock]byte)(first))
 }
 
 // release gives the first block back; nothing of it may be in use.
 func (r *Reader) release() {
 	if len(r.current) == firstBlock {
-		giveBack(r.current)
+		giveBack(r.current, firstBlock) // a source may leave more than it gives
 	}
 	r.current = nil
 }
@@ -288,7 +289,7 @@ func (w *Writer) room(n int) {
 // release gives a first block back.
 func (w *Writer) release() {
 	if cap(w.buf) == firstBlock {
-		giveBack(w.buf[:firstBlock])
+		giveBack(w.buf[:firstBlock], len(w.buf))
 	}
 	w.buf = nil
 }
