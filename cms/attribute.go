@@ -110,10 +110,7 @@ func encodeSet(elements [][]byte) []byte {
 
 // appendSet is encodeSet with a tag of its own.
 func appendSet(dst []byte, class ber.Class, number int, elements [][]byte) []byte {
-	size := 0
-	for _, e := range elements {
-		size += len(e)
-	}
+	size := sizeOf(elements)
 	dst = ber.AppendHeader(slices.Grow(dst, elementSize(size)), class, true, number, int64(size))
 	for _, e := range sortedSet(elements) {
 		dst = append(dst, e...)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -224,21 +225,21 @@ func (w *signedWriter) Close() error {
 	if w.options.Detached {
 		return w.writeDetached(tail)
 	}
-	return w.framing.finish(tail)
+	return w.framing.finish(slices.Concat(tail...))
 }
 
 // writeDetached writes the message without [0] eContent. It is as short as the
 // signature, and takes no layers.
-func (w *signedWriter) writeDetached(tail []byte) error {
+func (w *signedWriter) writeDetached(tail [][]byte) error {
 	var room [16]byte
 	contentInfo, err := oid.SignedData.Append(room[:0])
 	if err != nil {
 		return err
 	}
 	signed := appendSet([]byte{byte(asn1.INTEGER), 1, byte(w.version())}, ber.Universal, ber.TagSet, w.digestAlgorithms())
-	body := len(signed) + elementSize(len(w.contentType)) + len(tail)
+	body := len(signed) + elementSize(len(w.contentType)) + sizeOf(tail)
 	info := len(contentInfo) + elementSize(elementSize(body))
-	head := ber.AppendHeader(make([]byte, 0, elementSize(info)-len(tail)), ber.Universal, true, ber.TagSequence, int64(info))
+	head := ber.AppendHeader(make([]byte, 0, elementSize(info)-sizeOf(tail)), ber.Universal, true, ber.TagSequence, int64(info))
 	head = append(head, contentInfo...)
 	head = ber.AppendHeader(head, ber.ContextSpecific, true, 0, int64(elementSize(body)))
 	head = ber.AppendHeader(head, ber.Universal, true, ber.TagSequence, int64(body))
@@ -247,15 +248,19 @@ func (w *signedWriter) writeDetached(tail []byte) error {
 	if _, err := w.dst.Write(append(head, w.contentType...)); err != nil {
 		return err
 	}
-	_, err = w.dst.Write(tail)
-	return err
+	for _, piece := range tail {
+		if _, err := w.dst.Write(piece); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // elementSize is the length of an element with that much content.
 func elementSize(content int) int { return int(ber.HeaderSize(int64(content))) + content }
 
-// tail is certificates, crls and signerInfos.
-func (w *signedWriter) tail() ([]byte, error) {
+// tail is certificates, crls and signerInfos, in pieces.
+func (w *signedWriter) tail() ([][]byte, error) {
 	infos := make([][]byte, len(w.signers))
 	for i, c := range w.constants {
 		info, err := w.signerInfo(c)
@@ -264,21 +269,26 @@ func (w *signedWriter) tail() ([]byte, error) {
 		}
 		infos[i] = info
 	}
-	certificates := w.certificates()
-	size := 0
-	for _, list := range [][][]byte{infos, certificates, w.revocation} {
-		for _, e := range list {
-			size += len(e)
-		}
-	}
-	tail := make([]byte, 0, size+3*int(ber.HeaderSize(int64(size))))
-	if len(certificates) > 0 {
-		tail = appendSet(tail, ber.ContextSpecific, 0, certificates)
+	var pieces [][]byte
+	if certificates := w.certificates(); len(certificates) > 0 {
+		pieces = addSet(make([][]byte, 0, len(certificates)+len(w.revocation)+len(infos)+3), ber.ContextSpecific, 0, certificates)
 	}
 	if len(w.revocation) > 0 {
-		tail = appendSet(tail, ber.ContextSpecific, 1, w.revocation)
+		pieces = addSet(pieces, ber.ContextSpecific, 1, w.revocation)
 	}
-	return appendSet(tail, ber.Universal, ber.TagSet, infos), nil
+	return addSet(pieces, ber.Universal, ber.TagSet, infos), nil
+}
+
+// addSet is appendSet without a copy of the elements.
+func addSet(pieces [][]byte, class ber.Class, number int, elements [][]byte) [][]byte {
+	return append(append(pieces, ber.AppendHeader(make([]byte, 0, 8), class, true, number, int64(sizeOf(elements)))), sortedSet(elements)...)
+}
+
+func sizeOf(pieces [][]byte) (n int) {
+	for _, p := range pieces {
+		n += len(p)
+	}
+	return n
 }
 
 // certificates are the signers' and their chains', each once, without roots.
