@@ -222,8 +222,8 @@ func (r *results) floor(c cell) time.Duration {
 	return time.Duration(ns)
 }
 
-// theKey names the one key operation of a short message; "" for other cells.
-func (c cell) theKey() string {
+// keyOperation names the one key operation of a short message; "" for other cells.
+func (c cell) keyOperation() string {
 	_, operations := c.stages()
 	if c.size > 4*kib || len(operations) != 1 {
 		return ""

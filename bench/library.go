@@ -52,7 +52,7 @@ func (b *bench) inProcess(c cell) error {
 			return err
 		}
 	}
-	if key := c.theKey(); key != "" { // in the same minute: a machine is not always as fast
+	if key := c.keyOperation(); key != "" { // in the same minute: a machine is not always as fast
 		contestants[keyAlone] = b.operations[key]
 	}
 	measured := map[string]*result{}

@@ -133,31 +133,29 @@ func (a Attributes) elements() ([][]byte, error) {
 
 // der encodes one attribute.
 func (a Attribute) der() ([]byte, error) {
-	var room [32]byte
-	t, err := a.Type.Append(room[:0])
-	if err != nil {
-		return nil, fmt.Errorf("encode attribute %s: %w", a.Type.Name(), err)
+	der, err := attributeHead(a.Type, sizeOf(a.Values))
+	for _, v := range sortedSet(a.Values) {
+		der = append(der, v...)
 	}
-	values := 0
-	for _, v := range a.Values {
-		values += len(v)
-	}
-	size := len(t) + elementSize(values)
-	e := ber.AppendHeader(make([]byte, 0, elementSize(size)), ber.Universal, true, ber.TagSequence, int64(size))
-	return appendSet(append(e, t...), ber.Universal, ber.TagSet, a.Values), nil
+	return der, err
 }
 
 // attributeOf encodes an attribute with one value.
 func attributeOf(t OID, value []byte) ([]byte, error) {
+	der, err := attributeHead(t, len(value))
+	return append(der, value...), err
+}
+
+// attributeHead is what stands ahead of an attribute's values, with room for them.
+func attributeHead(t OID, values int) ([]byte, error) {
 	var room [32]byte
 	name, err := t.Append(room[:0])
 	if err != nil {
 		return nil, fmt.Errorf("encode attribute %s: %w", t.Name(), err)
 	}
-	size := len(name) + elementSize(len(value))
-	e := ber.AppendHeader(make([]byte, 0, elementSize(size)), ber.Universal, true, ber.TagSequence, int64(size))
-	e = ber.AppendHeader(append(e, name...), ber.Universal, true, ber.TagSet, int64(len(value)))
-	return append(e, value...), nil
+	size := len(name) + elementSize(values)
+	head := ber.AppendHeader(make([]byte, 0, elementSize(size)), ber.Universal, true, ber.TagSequence, int64(size))
+	return ber.AppendHeader(append(head, name...), ber.Universal, true, ber.TagSet, int64(values)), nil
 }
 
 // sortedSet orders the encodings of a SET OF as DER wants them (X.690 §11.6).

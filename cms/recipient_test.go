@@ -39,7 +39,11 @@ func TestPasswordAndSharedKey(t *testing.T) {
 			"wrong shared key":           {KEK: bytes.Repeat([]byte{1}, 24), KEKID: []byte("office")},
 			"shared key of another size": {KEK: make([]byte, 32), KEKID: []byte("office")},
 		} {
-			if _, _, err := decrypt(message, k); err != ErrDecrypt { //nolint:errorlint // alike to the letter
+			got, _, err := decrypt(message, k)
+			if c == AES128CBC && err == nil && string(got) != "text" {
+				continue // one key in 256 gives what looks like padding
+			}
+			if err != ErrDecrypt { //nolint:errorlint // alike to the letter
 				t.Errorf("%v, %s: %v", c, name, err)
 			}
 		}

@@ -68,7 +68,7 @@ func random(r io.Reader) io.Reader {
 // Sign returns a writer for the content of a SignedData (RFC 5652 §5) by all
 // of the signers. Close signs and finishes the message; without it, or after
 // an error, what dst has got is no message. A detached signature is written by
-// Close alone. Each signature carries the
+// Close alone, in pieces of which some are short. Each signature carries the
 // attributes contentType, messageDigest, encryptionKeyPreference (where the
 // certificate may encrypt), signingCertificateV2 (RFC 5035) and
 // cmsAlgorithmProtection (RFC 6211), and those of the options.

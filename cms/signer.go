@@ -64,7 +64,9 @@ type constants struct {
 	attributes [][]byte
 	// preference is encryptionKeyPreference, encoded; nil for none.
 	preference []byte
-	// offered are the capabilities of the last signature: most have the same.
+	// kept says that more signatures will have them; offered are the
+	// capabilities of the last one, which most of these will have, too.
+	kept    bool
 	offered atomic.Pointer[offered]
 }
 
@@ -84,8 +86,8 @@ func (c *constants) capabilities(list []Capability) ([]byte, error) {
 		return nil, err
 	}
 	attribute, err := attributeOf(oid.AttrSMIMECapabilities, value)
-	if err != nil {
-		return nil, err
+	if err != nil || !c.kept {
+		return attribute, err
 	}
 	o := &offered{slices.Clone(list), attribute}
 	for i, a := range list {
@@ -135,15 +137,15 @@ func (s *Signer) prepare() (*constants, error) {
 	if c.algorithm, err = scheme.Algorithm.DER(); err != nil {
 		return nil, err
 	}
-	if reflect.ValueOf(s.Key).Comparable() { // an Ed25519 key is a slice
+	if c.kept = reflect.ValueOf(s.Key).Comparable(); c.kept { // an Ed25519 key is a slice
 		s.constants.Store(c)
 	}
 	return c, nil
 }
 
 // sign makes a SignerInfo (RFC 5652 §5.3) over the constant attributes and
-// those given, encoded, whose list is used up. unsigned, where it is not nil, returns the unsigned
-// attributes for the signature.
+// those given, encoded; the constant ones are appended to the list. unsigned,
+// where it is not nil, returns the unsigned attributes for the signature.
 func (c *constants) sign(attributes [][]byte, rand io.Reader, unsigned func(sig []byte) (Attributes, error)) ([]byte, error) {
 	set := encodeSet(append(attributes, c.attributes...))
 	sig, err := c.scheme.Sign(rand, c.key, set)

@@ -38,8 +38,8 @@ func newDraft(src io.ReaderAt, size int64) (*draft, error) {
 	if len(e.Header.Defects) > 0 {
 		return nil, &MalformedError{"message header", fmt.Errorf("%s: repair the message first", e.Header.Defects[0])}
 	}
-	const few, more = 4, 4 // fields about the body; those outside that will be added
-	d := &draft{body: e, outer: make([]entity.Field, 0, len(e.Header.Fields)+more), inner: make([]entity.Field, 0, few)}
+	const added = 4 // by what is done to most drafts
+	d := &draft{body: e, outer: make([]entity.Field, 0, len(e.Header.Fields)+added), inner: make([]entity.Field, 0, added)}
 	if !e.Header.Has("Content-Type") {
 		s, err := entity.ExamineSection(e.Body())
 		if err != nil {

@@ -1,13 +1,11 @@
 package smime
 
 import (
-	"bufio"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/mailseal/mailseal/cms"
@@ -144,7 +142,7 @@ func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOpt
 			return fmt.Errorf("smime: sign: %w", err)
 		}
 		behind := ahead.NewWriter(hash)
-		err = content(&both{w, behind})
+		err = content(io.MultiWriter(w, behind))
 		if err = errors.Join(err, behind.Close()); err != nil {
 			return err
 		}
@@ -161,63 +159,6 @@ func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOpt
 		return nil
 	}, nil
 }
-
-// both writes to two.
-type both struct{ first, second io.Writer }
-
-func (b *both) Write(p []byte) (int, error) {
-	if n, err := b.first.Write(p); err != nil {
-		return n, err
-	}
-	return b.second.Write(p)
-}
-
-// writeStrings writes to one who keeps the first error.
-func writeStrings(w io.Writer, list ...string) {
-	for _, s := range list {
-		_, _ = io.WriteString(w, s)
-	}
-}
-
-// buffer gathers what is written in small pieces.
-type buffer struct {
-	*bufio.Writer // to reached
-	reached       reached
-}
-
-// reached passes on what a buffer writes and knows how much of the room was in use.
-type reached struct {
-	dst  io.Writer
-	room int
-}
-
-func (r *reached) Write(p []byte) (int, error) {
-	r.room = max(r.room, len(p))
-	return r.dst.Write(p)
-}
-
-// buffers wait for the next message: to make one takes longer than to fill it with most messages.
-var buffers = sync.Pool{New: func() any { return &buffer{Writer: bufio.NewWriterSize(nil, 32<<10)} }}
-
-func newBuffer(dst io.Writer) *buffer {
-	w := buffers.Get().(*buffer)
-	w.reached = reached{dst: dst}
-	w.Reset(&w.reached)
-	return w
-}
-
-// giveBack takes a buffer that nobody writes to any more. What was in it may be secret, and is not for the next.
-func giveBack(w *buffer) {
-	used := max(w.reached.room, w.Buffered())
-	w.Reset(nil)
-	w.reached = reached{}
-	room := w.AvailableBuffer()
-	clear(room[:min(used, cap(room))])
-	buffers.Put(w)
-}
-
-// Both kinds of entity are written to a bufio.Writer, that of the message or that of the layer around, which keeps the first error
-// until its Flush.
 
 // writePKCS7 writes content as an application/pkcs7-mime entity (RFC 8551 §3.2), through the CMS layer that open makes.
 func writePKCS7(w io.Writer, smimeType string, open func(io.Writer) (io.WriteCloser, error), content entityWriter) error {

@@ -248,3 +248,32 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	}
 	t.Errorf("%d goroutines before, %d after", before, runtime.NumGoroutine())
 }
+
+// TestBlocksAreClear: what was in a first block is not for the next.
+func TestBlocksAreClear(t *testing.T) {
+	look := func(after string) {
+		t.Helper()
+		b := newBlock(firstBlock)
+		defer giveBack(b, firstBlock)
+		for i, c := range b {
+			if c != 0 {
+				t.Fatalf("%s: octet %d of the block is %#x", after, i, c)
+			}
+		}
+	}
+	for _, n := range []int{1, firstBlock - 1, firstBlock, firstBlock + 1, Alone, Alone + block} {
+		secret := bytes.Repeat([]byte{0xaa}, n)
+		w := NewWriter(io.Discard)
+		if _, err := w.Write(secret); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		look("Writer")
+		if _, err := Copy(io.Discard, bytes.NewReader(secret)); err != nil {
+			t.Fatal(err)
+		}
+		look("Copy")
+	}
+}

@@ -114,10 +114,17 @@ func scan(b []byte, pos, depth int) (end int, same bool, err error) {
 	return limit, same, nil
 }
 
+// Bits of a header's octets (X.690 §8.1.2, §8.1.3).
+const (
+	classBits   = 0xc0
+	constructed = 0x20
+	highTag     = 0x1f
+	longLength  = 0x80
+)
+
 // short is the size of the element that b begins with, when it is primitive and
 // its tag and length take one octet each, as most do; 0 otherwise.
 func short(b []byte) int {
-	const constructed, highTag, longLength = 0x20, 0x1f, 0x80
 	if len(b) < 2 || b[0] == TagEndOfContents || b[0]&constructed != 0 || b[0]&highTag == highTag || b[1] >= longLength {
 		return 0
 	}
@@ -131,25 +138,24 @@ func short(b []byte) int {
 // it and no header in it takes more than four octets, as of most that are met; 0 for
 // all else, which the slow way has a closer look at.
 func plain(b []byte, depth int) int {
-	const constructed, highTag, class, sequence, set = 0x20, 0x1f, 0xc0, 0x30, 0x31
 	if depth > MaxDepth {
 		return 0
 	}
 	if n := short(b); n > 0 {
 		return n
 	}
-	if len(b) < 4 || b[0] == TagEndOfContents || b[0]&highTag == highTag {
+	if len(b) < 2 || b[0] == TagEndOfContents || b[0]&highTag == highTag {
 		return 0
 	}
-	if b[0]&class == 0 && b[0]&constructed != 0 && b[0] != sequence && b[0] != set {
+	if b[0]&classBits == 0 && b[0]&constructed != 0 && b[0] != constructed|TagSequence && b[0] != constructed|TagSet {
 		return 0 // perhaps a string in pieces
 	}
 	at, size := 2, int(b[1])
 	switch {
-	case b[1] < 0x80:
-	case b[1] == 0x81 && b[2] >= 0x80:
+	case b[1] < longLength:
+	case b[1] == longLength|1 && len(b) >= 3 && b[2] >= longLength:
 		at, size = 3, int(b[2])
-	case b[1] == 0x82 && b[2] != 0:
+	case b[1] == longLength|2 && len(b) >= 4 && b[2] != 0:
 		at, size = 4, int(b[2])<<8|int(b[3])
 	default:
 		return 0

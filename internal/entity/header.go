@@ -150,7 +150,10 @@ func readHeader(src io.ReaderAt, s Span) (Header, int64, error) {
 // readHeaderBlock returns the bytes of s up to and with the first empty line, or all of s if there is none.
 func readHeaderBlock(src io.ReaderAt, s Span) ([]byte, error) {
 	first := headerBlocks.Get().(*[headerBlock]byte)
-	defer headerBlocks.Put(first)
+	defer func() {
+		clear(first[:min(s.Len(), headerBlock)]) // what was in it may be secret, and is not for the next
+		headerBlocks.Put(first)
+	}()
 	block := first[:0]
 	for want := int64(headerBlock); ; want *= 4 {
 		have := int64(len(block))

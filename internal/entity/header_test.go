@@ -145,3 +145,19 @@ func FuzzRead(f *testing.F) {
 		e.Header.Addresses("From")
 	})
 }
+
+// TestHeaderEnds: the header ends with the first empty line, whatever ends that line.
+func TestHeaderEnds(t *testing.T) {
+	for in, want := range map[string]string{
+		"a: b\r\n\r\nbody\n\nmore": "body\n\nmore", "a: b\n\nbody\r\n\r\nmore": "body\r\n\r\nmore", "a: b\n\n\r\nbody": "\r\nbody",
+		"a: b\r\n\n\r\nbody": "\r\nbody", "a: b\n\r\n\nbody": "\nbody", "\n\r\nbody": "\r\nbody", "\r\n\nbody": "\nbody", "a: b\r\nc: d\r\n": "",
+	} {
+		e, err := Read(strings.NewReader(in), int64(len(in)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(e.Body()); err != nil || string(body) != want {
+			t.Errorf("%q: the body is %q, want %q: %v", in, body, want, err)
+		}
+	}
+}

@@ -26,9 +26,7 @@ func (f Field) WithoutParameters(names ...string) Field {
 		return f
 	}
 	s := &scanner{s: value}
-	if _, err := parseTypeName(s, f.Is("Content-Type")); err != nil {
-		return f
-	}
+	s.passType(f.Is("Content-Type"))
 	var b strings.Builder
 	b.WriteString(head + ":" + value[:s.i])
 	dropped := false
@@ -52,6 +50,21 @@ func (f Field) WithoutParameters(names ...string) Field {
 	return f
 }
 
+// passType passes over the type and, with slash, the subtype, and returns them. It returns "" for what nobody is sure to read as one,
+// and passes over it up to where the parameters seem to begin.
+func (s *scanner) passType(slash bool) string {
+	start := s.i
+	typ, err := parseTypeName(s, slash)
+	behind := s.i
+	if err == nil && s.skip() == nil && (s.eof() || s.peek() == ';') {
+		s.i = behind
+		return typ
+	}
+	s.i = start
+	s.run(func(c byte) bool { return c != ';' && c != '(' && c != '"' })
+	return ""
+}
+
 // passParameter passes over a semicolon, or a comment in front of one, and over the parameter behind it. The value is as it
 // stands there, but for quotes.
 func (s *scanner) passParameter() (name, value string, ok bool) {
@@ -73,6 +86,9 @@ func (s *scanner) passParameter() (name, value string, ok bool) {
 	}
 	if !s.take('=') {
 		return name, "", s.eof() || s.peek() == ';'
+	}
+	if name == "" {
+		return "", "", false
 	}
 	if s.skip() != nil {
 		return "", "", false

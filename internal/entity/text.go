@@ -217,11 +217,8 @@ func unescape(comment string) string {
 // makes more parameters than are read, the lines are as long as may be sent. Comments beyond ASCII, which nobody is shown, go.
 func encodeParameters(value string, slash bool) string {
 	s := &scanner{s: value}
-	typ, err := parseTypeName(s, slash)
-	if err != nil {
-		return value // nobody can read it
-	}
-	if begin := value[:s.i]; isSevenBit([]byte(begin)) {
+	typ := s.passType(slash)
+	if begin := value[:s.i]; typ == "" || isSevenBit([]byte(begin)) {
 		typ = begin
 	} else {
 		typ = " " + typ
@@ -245,17 +242,33 @@ func parametersWithin(value string, line int) (out string, n int) {
 		written, sections := value[start:s.i], min(len(name), 1)
 		if !isSevenBit([]byte(written)) {
 			v = string(unfold([]byte(v)))
-			if _, suffix, divided := strings.Cut(name, "*"); divided {
+			_, suffix, divided := strings.Cut(name, "*")
+			switch {
+			case name == "": // a comment, perhaps with the semicolon in front of it
+				written = ""
+			case isSevenBit([]byte(v)):
+				written = ";\r\n\t" + name + "=" + quoted(v)
+			case divided:
 				written = encodeSection(name, suffix, v)
-			} else if name != "" {
+			default:
 				written, sections = encodeParameter(name, v, line-len("\t*000*=;")-len(name))
-			} else {
-				written = "" // a comment, perhaps with the semicolon in front of it
 			}
 		}
 		out, n = out+written, n+sections
 	}
 	return out, n
+}
+
+// quoted writes a value as a token or, where it is none, as a quoted-string (RFC 2045 §5.1).
+func quoted(value string) string {
+	token := value != ""
+	for i := range len(value) {
+		token = token && isToken(value[i])
+	}
+	if token {
+		return value
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
 }
 
 // encodeSection writes a section that was sent in 8 bits, or a value of which a part is encoded already, with the same value.

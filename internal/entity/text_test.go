@@ -26,6 +26,13 @@ func TestSevenBit(t *testing.T) {
 		{"From: jürgen@bücher.example\r\n", "From: jürgen@bücher.example\r\n"},
 		{"Content-Type: text/plain; name=\"昼.txt\"; charset=utf-8\r\n", "Content-Type: text/plain;\r\n\tname*=utf-8''%E6%98%BC.txt; charset=utf-8\r\n"},
 		{"Content-Disposition: attachment; filename=\x92\x8b.txt\r\n", "Content-Disposition: attachment;\r\n\tfilename*=unknown-8bit''%92%8B.txt\r\n"},
+		{"Content-Type: (é) text/(é)plain (é); charset=utf-8;(é)\r\n", "Content-Type: text/plain;\r\n\tcharset=utf-8\r\n"},
+		{"Content-Type: multipart/mixed (é); boundary=\"a \\\"b\"; x*0*=utf-8''%41(é)\r\n", "Content-Type: multipart/mixed;\r\n\tboundary=\"a \\\"b\"; x*0*=utf-8''%41\r\n"},
+		// What nobody is sure to read keeps its bytes, or what can be read of it, so that the reader says what is wrong.
+		{"Content-Type: text/plain; =\"é\"; charset=x\r\n", "Content-Type: text/plain; =\"é\"; charset=x\r\n"},
+		{"Content-Disposition: attachment; (é)=x\r\n", "Content-Disposition: attachment; (é)=x\r\n"},
+		{"Content-Disposition: ; filename=\"é.pdf\"\r\n", "Content-Disposition: ;\r\n\tfilename*=utf-8''%C3%A9.pdf\r\n"},
+		{"Content-Disposition: attachment/x; filename=\"é.pdf\"\r\n", "Content-Disposition: attachment/x;\r\n\tfilename*=utf-8''%C3%A9.pdf\r\n"},
 		{"Content-Description: é\r\n", "Content-Description: =?utf-8?B?w6k=?=\r\n"},
 	} {
 		name, _, _ := strings.Cut(tc.in, ":")
@@ -64,6 +71,8 @@ func TestParameters(t *testing.T) {
 		{"Content-Type: text/plain; charset=utf-8\r\n", "Content-Type: text/plain; charset=utf-8\r\n"},
 		{"Content-Type: (a; b) text/plain; hp=clear; x=1\r\n", "Content-Type: (a; b) text/plain; x=1\r\n"},
 		{"Content-Type: text/(a)plain; hp=clear\r\n", "Content-Type: text/(a)plain\r\n"},
+		{"Content-Type: text; hp=clear; x=1\r\n", "Content-Type: text; x=1\r\n"},
+		{"Content-Type: text/plain; =a; hp=clear\r\n", "Content-Type: text/plain; =a; hp=clear\r\n"},
 		{"Content-Disposition: inline; hp=clear\r\n", "Content-Disposition: inline\r\n"},
 		{"Content-Type: text/plain; hp=\"open\r\n", "Content-Type: text/plain; hp=\"open\r\n"},
 	} {
