@@ -189,6 +189,9 @@ func Parse(name string, file []byte) (*Case, error) {
 	if !found {
 		return nil, fmt.Errorf("%s: no empty line behind the header", name)
 	}
+	if bytes.IndexByte(head, '\r') >= 0 {
+		return nil, fmt.Errorf("%s: a CR in the header, whose lines end in LF", name)
+	}
 	c.Message = message
 	fields := map[string]func(string) error{"packed": c.unpack}
 	for _, f := range c.fields() {
