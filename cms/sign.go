@@ -296,9 +296,6 @@ func (w *signedWriter) certificates() [][]byte {
 	if w.lean {
 		return nil
 	}
-	if len(w.signers) == 1 {
-		return raws(w.signers[0].Certificates())
-	}
 	var all []*cert.Certificate
 	for _, s := range w.signers {
 		all = append(all, s.Certificates()...)

@@ -134,7 +134,7 @@ func multipartSigned(content entityWriter, signers []*cms.Signer, o *cms.SignOpt
 		return nil, err
 	}
 	return func(w io.Writer) error {
-		writeStrings(w, "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n\tmicalg=", quoteIfNeeded(micalg),
+		writeStrings(w, "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n\tmicalg=", entity.ParameterValue(micalg),
 			"; boundary=\"", boundary, "\"\r\n\r\nThis is an S/MIME signed message\r\n\r\n--", boundary, "\r\n")
 		armour := entity.NewBase64Writer(w) // of the signature, which is written when it is made: behind the content
 		hash, err := cms.Sign(armour, signers, o)
@@ -220,14 +220,4 @@ func newBoundary(random io.Reader) (string, error) {
 		return "", fmt.Errorf("smime: random boundary: %w", err)
 	}
 	return string(hex.AppendEncode(append(make([]byte, 0, 34), "=_"...), b[:])), nil
-}
-
-// quoteIfNeeded quotes a list of digests: a comma is no token character (RFC 2045 §5.1).
-func quoteIfNeeded(v string) string {
-	for _, c := range []byte(v) {
-		if c == ',' {
-			return `"` + v + `"`
-		}
-	}
-	return v
 }

@@ -50,6 +50,18 @@ func (f Field) WithoutParameters(names ...string) Field {
 	return f
 }
 
+// ParameterValue is a value as it is written: a token as it is, all else as a quoted-string (RFC 2045 §5.1).
+func ParameterValue(value string) string {
+	token := value != ""
+	for i := range len(value) {
+		token = token && isToken(value[i])
+	}
+	if token {
+		return value
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
+}
+
 // passType passes over the type and, with slash, the subtype, and returns them. It returns "" for what nobody is sure to read as one,
 // and passes over it up to where the parameters seem to begin.
 func (s *scanner) passType(slash bool) string {

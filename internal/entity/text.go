@@ -247,7 +247,7 @@ func parametersWithin(value string, line int) (out string, n int) {
 			case name == "": // a comment, perhaps with the semicolon in front of it
 				written = ""
 			case isSevenBit([]byte(v)):
-				written = ";\r\n\t" + name + "=" + quoted(v)
+				written = ";\r\n\t" + name + "=" + ParameterValue(v)
 			case divided:
 				written = encodeSection(name, suffix, v)
 			default:
@@ -257,18 +257,6 @@ func parametersWithin(value string, line int) (out string, n int) {
 		out, n = out+written, n+sections
 	}
 	return out, n
-}
-
-// quoted writes a value as a token or, where it is none, as a quoted-string (RFC 2045 §5.1).
-func quoted(value string) string {
-	token := value != ""
-	for i := range len(value) {
-		token = token && isToken(value[i])
-	}
-	if token {
-		return value
-	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
 }
 
 // encodeSection writes a section that was sent in 8 bits, or a value of which a part is encoded already, with the same value.
